@@ -1,0 +1,83 @@
+"""Where the packaged recipes are, and what a name or path given by a user refers to."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from spirl_cli.errors import UsageError, did_you_mean
+
+SUFFIXES = (".yaml", ".yml")
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def recipe_folder() -> Path:
+    """The folder of the packaged recipes: inside the installed package, else the checkout's."""
+    installed = _PACKAGE / "_recipes"
+    return installed if installed.is_dir() else _PACKAGE.parent / "recipes"
+
+
+def packaged_recipes() -> dict[str, Path]:
+    """Name (``kitchen``, ``paper/kitchen``) to file of every packaged recipe, plain names first."""
+    folder = recipe_folder()
+    files = (path for suffix in SUFFIXES for path in folder.rglob(f"*{suffix}"))
+    found = {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
+    return dict(sorted(found.items(), key=lambda item: (item[0].count("/"), item[0])))
+
+
+def find_recipe(ref: str | Path) -> Path:
+    """The file of a packaged recipe's name (``paper/kitchen`` or ``paper-kitchen``) or of a path.
+
+    Raises:
+        UsageError: if there is none; suggests the closest name.
+    """
+    packaged = packaged_recipes()
+    name = str(ref)
+    for known, path in packaged.items():
+        if name in (known, known.replace("/", "-")):
+            return path
+    if Path(ref).is_file():
+        return Path(ref)
+    if name.endswith(SUFFIXES):
+        close = did_you_mean(str(Path(name).with_suffix("")), packaged)
+        raise UsageError(f"There is no recipe file {name}.{close}", "'spirl recipe list' shows the packaged recipes.")
+    close = did_you_mean(name, packaged)
+    raise UsageError(
+        f"There is no recipe '{name}'.{close}",
+        "'spirl recipe list' shows the packaged recipes; a path to a YAML file works as well.",
+    )
+
+
+def packaged_name(path: Path) -> str | None:
+    """The name under which ``path`` is packaged, or None for a user's own file."""
+    resolved = path.resolve()
+    for name, packaged in packaged_recipes().items():
+        if packaged.resolve() == resolved:
+            return name
+    return None
+
+
+def recipe_id(path: Path) -> str:
+    """What artifacts of a recipe are filed under: its path below a recipes folder, else its stem.
+
+    Nested names are joined by ``-`` (``paper-kitchen``) and so are characters that have a
+    meaning in the reference of an artifact.
+    """
+    resolved = path.resolve().with_suffix("")
+    name = packaged_name(path) or "/".join(_below_recipes(resolved.parts))
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "recipe"
+
+
+def shown(path: Path) -> str:
+    """The path as messages show it: relative to the working folder where it is inside."""
+    resolved = path.resolve()
+    here = Path.cwd()
+    return str(resolved.relative_to(here)) if resolved.is_relative_to(here) else str(resolved)
+
+
+def _below_recipes(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """The parts after the last folder called ``recipes``; without one, the last part."""
+    above = parts[:-1]
+    if "recipes" not in above:
+        return parts[-1:]
+    return parts[len(above) - above[::-1].index("recipes") :]

@@ -1,0 +1,178 @@
+"""What a recipe's file says once inheritance, a profile and overrides are applied.
+
+Everything here works on trees of nodes (:mod:`spirl_cli.recipe.yaml_places`), so that every
+value of the result still knows the line that it comes from, in whichever file that is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from pathlib import Path
+
+from spirl_cli.errors import UsageError, did_you_mean
+from spirl_cli.recipe.folder import find_recipe, shown
+from spirl_cli.recipe.yaml_places import Node, Place, parse_value, parse_yaml
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A recipe with everything that it inherits: what always holds, and its profiles."""
+
+    path: Path
+    base: Node
+    profiles: dict[str, Node] = field(default_factory=dict)
+
+    def with_profile(self, name: str | None) -> Node:
+        """The base, or the base with one profile on top.
+
+        Raises:
+            UsageError: if there is no such profile.
+        """
+        if name is None:
+            return self.base
+        if name not in self.profiles:
+            known = ", ".join(self.profiles) or "none"
+            message = f"{shown(self.path)} has no profile '{name}'.{did_you_mean(name, self.profiles)}"
+            raise UsageError(message, f"Its profiles: {known}.")
+        return merge_recipes(self.base, self.profiles[name])
+
+
+def read_layers(path: Path) -> Layers:
+    """Read a recipe and, through ``extends``, all that it inherits.
+
+    Raises:
+        UsageError: if a file cannot be read, is no recipe by its form, or inherits from itself.
+    """
+    return _read(path, ())
+
+
+def read_tree(path: Path) -> Node:
+    """The tree of one file alone: its ``extends`` and ``profiles`` are still entries.
+
+    Raises:
+        UsageError: if the file cannot be read or is not a mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(f"The recipe {shown(path)} cannot be read: {reason}.") from None
+    tree = parse_yaml(text, shown(path))
+    return _mapping(tree, "a recipe")
+
+
+def parent_path(path: Path, extends: Node) -> Path:
+    """The file that ``extends`` means: relative to ``path``, else a packaged recipe's name.
+
+    Raises:
+        UsageError: if there is neither.
+    """
+    if not isinstance(extends.value, str):
+        raise UsageError(f"{extends.place}: extends must be a recipe's name or file.")
+    beside = path.parent / extends.value
+    if beside.is_file():
+        return beside
+    if Path(extends.value).suffix:
+        hint = "A packaged recipe is inherited by its name, for example 'extends: kitchen'."
+        raise UsageError(f"{extends.place}: there is no file {extends.value} beside {shown(path)}.", hint)
+    try:
+        return find_recipe(extends.value)
+    except UsageError as error:
+        raise UsageError(f"{extends.place}: {error.message}", error.hint) from None
+
+
+def merge(lower: Node, upper: Node) -> Node:
+    """``upper`` over ``lower``: mappings are merged key by key, everything else is replaced.
+
+    A merged mapping is where ``upper`` has it, unless that is only an option.
+    """
+    if not isinstance(lower.value, dict) or not isinstance(upper.value, dict):
+        return upper
+    entries = dict(lower.value)
+    for key, node in upper.value.items():
+        entries[key] = merge(entries[key], node) if key in entries else node
+    return replace(upper if upper.place.line else lower, value=entries)
+
+
+def merge_recipes(lower: Node, upper: Node) -> Node:
+    """Merge two recipes: as :func:`merge`, but another kind of environment replaces the section."""
+    return merge(_without(lower, "env") if _changes_kind(lower, upper) else lower, upper)
+
+
+def read_overrides(overrides: Sequence[str]) -> Node:
+    """The overrides ``a.b=VALUE`` together as one tree; VALUE is YAML and may contain ``=``.
+
+    Raises:
+        UsageError: for text without ``=``, an empty key, or a value that is no YAML.
+    """
+    empty = Node({}, Place("--set"))
+    return _without(reduce(merge, (_override(text) for text in overrides), empty))
+
+
+def _override(text: str) -> Node:
+    place = Place(f"--set {text}")
+    key, equals, value = text.partition("=")
+    parts = [part.strip() for part in key.split(".")]
+    if not equals or not all(parts):
+        raise UsageError(f"{place}: expected KEY=VALUE.", "For example --set train_rl.steps=100000.")
+    node = parse_value(value, place)
+    for part in reversed(parts):
+        node = Node({part: node}, place, place)
+    return node
+
+
+def _read(path: Path, children: tuple[Path, ...]) -> Layers:
+    tree = read_tree(path)
+    profiles = _profiles(tree)
+    extends = tree.entries.get("extends")
+    own = _without(tree, "extends", "profiles")
+    if extends is None:
+        return Layers(path, own, profiles)
+    parent = parent_path(path, extends)
+    if parent.resolve() in (*children, path.resolve()):
+        hint = "A packaged recipe of the same name is inherited by its name, for example 'extends: kitchen'."
+        raise UsageError(f"{extends.place}: {extends.value} inherits from itself.", hint)
+    inherited = _read(parent, (*children, path.resolve()))
+    return _inherit(inherited, Layers(path, own, profiles))
+
+
+def _inherit(parent: Layers, child: Layers) -> Layers:
+    profiles = parent.profiles
+    if _changes_kind(parent.base, child.base):  # settings of another environment would not fit
+        profiles = {name: _without(profile, "env") for name, profile in profiles.items()}
+    merged = {
+        name: merge_recipes(profiles[name], profile) if name in profiles else profile
+        for name, profile in child.profiles.items()
+    }
+    return Layers(child.path, merge_recipes(parent.base, child.base), {**profiles, **merged})
+
+
+def _profiles(tree: Node) -> dict[str, Node]:
+    node = tree.entries.get("profiles")
+    if node is None:
+        return {}
+    profiles = _mapping(node, "profiles").entries
+    return {name: _without(_mapping(profile, f"profiles.{name}")) for name, profile in profiles.items()}
+
+
+def _mapping(node: Node, what: str) -> Node:
+    """``node`` if it is a mapping or empty."""
+    if node.value is None:
+        return replace(node, value={})
+    if not isinstance(node.value, dict):
+        raise UsageError(f"{node.place}: {what} must be a mapping (lines of 'key: value').")
+    return node
+
+
+def _changes_kind(lower: Node, upper: Node) -> bool:
+    kind = upper.at(("env", "kind"))
+    before = lower.at(("env", "kind"))
+    return kind is not None and before is not None and kind.value != before.value
+
+
+def _without(tree: Node, *keys: str) -> Node:
+    """The recipe without some sections and without empty ones (all of whose lines are comments)."""
+    filled = {key: node for key, node in tree.entries.items() if key not in keys and node.value is not None}
+    return replace(tree, value=filled)

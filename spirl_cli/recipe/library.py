@@ -1,0 +1,113 @@
+"""The packaged recipes: listing, copying and checking them."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from spirl_cli.errors import UsageError
+from spirl_cli.recipe.folder import (
+    SUFFIXES,
+    find_recipe,
+    packaged_name,
+    packaged_recipes,
+    recipe_folder,
+    recipe_id,
+    shown,
+)
+from spirl_cli.recipe.layers import parent_path, read_layers, read_tree
+
+__all__ = [
+    "RecipeInfo",
+    "check_recipe",
+    "copy_recipe",
+    "find_recipe",
+    "list_recipes",
+    "packaged_recipes",
+    "recipe_folder",
+]
+
+
+@dataclass(frozen=True)
+class RecipeInfo:
+    """A packaged recipe as a list shows it."""
+
+    name: str  # what to type: "kitchen", "paper/kitchen"
+    path: Path
+    summary: str  # first line of its opening comment
+    profiles: tuple[str, ...]  # inherited ones included
+
+
+def list_recipes() -> list[RecipeInfo]:
+    """All packaged recipes, plain names before nested ones; does not import pydantic.
+
+    Raises:
+        UsageError: if one of the files is no readable YAML.
+    """
+    return [
+        RecipeInfo(name, path, _summary(path), tuple(read_layers(path).profiles))
+        for name, path in packaged_recipes().items()
+    ]
+
+
+def copy_recipe(name: str, destination: Path) -> Path:
+    """Copy a recipe to edit it; the copy inherits from where the original does.
+
+    Args:
+        name: a packaged recipe's name, or a path.
+        destination: the new file, or a folder that exists (then the file is named after the recipe's id).
+
+    Returns:
+        The new file's path.
+
+    Raises:
+        UsageError: if the file exists, cannot be written or is not called ``*.yaml``.
+    """
+    source = find_recipe(name)
+    target = destination / f"{recipe_id(source)}.yaml" if destination.is_dir() else destination
+    if target.suffix not in SUFFIXES:
+        raise UsageError(f"A recipe's file must end in .yaml, unlike {target}.")
+    text = _with_findable_parent(source, target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(f"{shown(target)} exists already.", "Give another name, or remove that file first.") from None
+    except OSError as error:
+        raise UsageError(f"{shown(target)} cannot be written: {error.strerror}.") from None
+    return target
+
+
+def check_recipe(ref: str | Path) -> list[str]:
+    """What is wrong with a recipe and each of its profiles, a sentence with place each; empty if nothing."""
+    from spirl_cli.recipe.load import check_layers  # imports pydantic
+
+    try:
+        return check_layers(read_layers(find_recipe(ref)))
+    except UsageError as error:
+        return [f"{error.message} {error.hint}".strip()]
+
+
+def _summary(path: Path) -> str:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        text = line.lstrip("# ").strip()
+        if line.startswith("#") and text:
+            return text
+        if text:
+            break
+    return ""
+
+
+def _with_findable_parent(source: Path, target: Path) -> str:
+    """The text of ``source`` with an ``extends`` that means the same file when read at ``target``."""
+    text = source.read_text(encoding="utf-8")
+    extends = read_tree(source).entries.get("extends")
+    if extends is None:
+        return text
+    parent = parent_path(source, extends)
+    # a relative path would break as soon as the copy moves; a name does not
+    reference = packaged_name(parent) or os.path.relpath(parent.resolve(), target.parent.resolve())
+    return re.sub(r"(?m)^(extends:\s*)(\"[^\"]*\"|'[^']*'|[^\s#]+)", lambda match: match[1] + reference, text, count=1)

@@ -1,0 +1,106 @@
+"""From a recipe's name or file to a complete, validated :class:`~spirl_cli.recipe.schema.Recipe`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from spirl_cli.errors import UsageError
+from spirl_cli.recipe.folder import find_recipe, recipe_id
+from spirl_cli.recipe.layers import Layers, merge, merge_recipes, read_layers, read_overrides
+from spirl_cli.recipe.problems import describe, reserved_keys
+from spirl_cli.recipe.schema import (
+    EvaluateSection,
+    ExtractSection,
+    Recipe,
+    TrainPriorSection,
+    TrainRLSection,
+    TrainSkillsSection,
+)
+from spirl_cli.recipe.yaml_places import Node, Place
+
+StageSection = TypeVar(
+    "StageSection", ExtractSection, TrainSkillsSection, TrainPriorSection, TrainRLSection, EvaluateSection
+)
+
+
+def load_recipe(
+    ref: str | Path, *, profile: str | None = None, overrides: Sequence[str] = (), seed: int | None = None
+) -> Recipe:
+    """Load a recipe: what it inherits, then itself, the profile, the overrides and the seed.
+
+    Args:
+        ref: name of a packaged recipe (``kitchen``, ``paper/kitchen`` or ``paper-kitchen``) or a
+            path to a YAML file.
+        profile: one of the recipe's profiles, such as ``quick``.
+        overrides: ``train_rl.steps=1e5``: a dotted key and a value in YAML.
+        seed: the recipe's seed; sections that name a seed of their own keep it.
+
+    Returns:
+        The recipe, in which nothing refers to another section any more: every section has its
+        seed, ``extract.observation`` and ``train_prior.augmentation`` are filled in.
+
+    Raises:
+        UsageError: for an unknown recipe or profile and for whatever is wrong in it, with file,
+            line and column or the option.
+    """
+    layers = read_layers(find_recipe(ref))
+    tree = merge_recipes(layers.with_profile(profile), read_overrides(overrides))
+    if seed is not None:
+        place = Place(f"--seed {seed}")
+        tree = merge(tree, Node({"seed": Node(seed, place, place)}, tree.place))
+    recipe, problems = _validate(tree, layers, profile)
+    if recipe is None:
+        raise _usage_error(problems)
+    return recipe
+
+
+def check_layers(layers: Layers) -> list[str]:
+    """The problems of a recipe as it stands and of each of its profiles."""
+    _, problems = _validate(layers.base, layers, None)
+    for name in layers.profiles:
+        _, of_profile = _validate(layers.with_profile(name), layers, name)
+        problems += [f"{problem} (profile '{name}')" for problem in of_profile if problem not in problems]
+    return problems
+
+
+def _validate(tree: Node, layers: Layers, profile: str | None) -> tuple[Recipe | None, list[str]]:
+    """The recipe, or None and what is wrong with it."""
+    problems = reserved_keys(tree)
+    data = {**tree.plain(), "id": recipe_id(layers.path), "profile": profile}
+    try:
+        recipe = Recipe.model_validate(data)
+    except ValidationError as error:
+        return None, problems + describe(error, tree)
+    return (None, problems) if problems else (_complete(recipe), [])
+
+
+def _complete(recipe: Recipe) -> Recipe:
+    """The recipe with every null that means "as elsewhere in the recipe" replaced by that value."""
+    extract = recipe.extract
+    if extract.observation is None:
+        extract = extract.model_copy(update={"observation": recipe.env.observation})
+    train_prior = recipe.train_prior
+    if train_prior.augmentation is None:
+        train_prior = train_prior.model_copy(update={"augmentation": recipe.train_skills.augmentation})
+    sections = {
+        "extract": _seeded(extract, recipe.seed),
+        "train_skills": _seeded(recipe.train_skills, recipe.seed),
+        "train_prior": _seeded(train_prior, recipe.seed),
+        "train_rl": _seeded(recipe.train_rl, recipe.seed),
+        "evaluate": _seeded(recipe.evaluate, recipe.seed),
+    }
+    return recipe.model_copy(update=sections)
+
+
+def _seeded(section: StageSection, seed: int) -> StageSection:
+    return section if section.seed is not None else section.model_copy(update={"seed": seed})
+
+
+def _usage_error(problems: list[str]) -> UsageError:
+    others = problems[1:]
+    more = f"{len(others)} more: {others[0]}" if others else ""
+    return UsageError(problems[0], more)

@@ -1,0 +1,46 @@
+"""The recipe that a manifest remembers, as a starting point where no recipe is named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from spirl_cli.errors import UsageError
+from spirl_cli.recipe.layers import merge_recipes, read_overrides
+from spirl_cli.recipe.problems import describe, reserved_keys
+from spirl_cli.recipe.schema import Recipe
+from spirl_cli.recipe.yaml_places import Node, Place
+
+
+def recorded_recipe(data: Mapping[str, Any], where: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Rebuild a resolved recipe from plain data and apply overrides.
+
+    Args:
+        data: what ``Recipe.model_dump(mode="json")`` gave when the artifact was made.
+        where: what messages call it, such as ``the recipe of kitchen/agent@v2``.
+        overrides: as after ``--set``.
+
+    Raises:
+        UsageError: an override is wrong, or this version does not know the recipe's keys.
+    """
+    place = Place(where)
+    sections = {key: value for key, value in data.items() if key not in ("id", "profile")}
+    tree = merge_recipes(_node(sections, place), read_overrides(overrides))
+    problems = reserved_keys(tree)
+    try:
+        recipe = Recipe.model_validate({**tree.plain(), "id": data["id"], "profile": data.get("profile")})
+    except ValidationError as error:
+        problems += describe(error, tree)
+    if problems:
+        raise UsageError(problems[0], "Naming a recipe on the command line uses that one instead.")
+    return recipe
+
+
+def _node(value: Any, place: Place) -> Node:
+    if isinstance(value, Mapping):
+        return Node({key: _node(item, place) for key, item in value.items()}, place, place)
+    if isinstance(value, list | tuple):
+        return Node([_node(item, place) for item in value], place)
+    return Node(value, place)

@@ -1,0 +1,275 @@
+"""The typed form of a recipe: one section per stage, one for the environment.
+
+Unknown keys are refused. Only plain data lives here, so that importing it is fast; what a
+value does is explained at the class that uses it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from spirl_cli.recipe.indices import checked_index
+
+KITCHEN_TASKS = (
+    "microwave",
+    "kettle",
+    "bottom burner",
+    "top burner",
+    "light switch",
+    "slide cabinet",
+    "hinge cabinet",
+)
+KitchenTask = Literal[
+    "microwave", "kettle", "bottom burner", "top burner", "light switch", "slide cabinet", "hinge cabinet"
+]
+
+
+Index = Annotated[int | str, AfterValidator(checked_index)]  # 3 or "18:39"
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable; a misspelt key, inf and nan are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ObservationPart(Section):
+    """One piece of an observation: a (nested) key and the indices taken from that array.
+
+    ``key`` is a path such as ``observation`` or ``robot/qpos``; null stands for an observation
+    that is a plain array. ``indices`` are integers or Python-like ranges such as ``"18:39"``;
+    null takes everything. The parts are flattened and concatenated in the order given.
+    """
+
+    key: str | None = None
+    indices: tuple[Index, ...] | None = None
+
+
+WHOLE_OBSERVATION = (ObservationPart(),)
+# METHOD: the 30 joint positions of robot and objects out of FrankaKitchen-v1's 59 numbers.
+KITCHEN_POSITIONS = (ObservationPart(key="observation", indices=("0:9", "18:39")),)
+
+
+class KitchenSection(Section):
+    """FrankaKitchen-v1 with chosen subtasks, reward semantics and observation noise."""
+
+    kind: Literal["kitchen"] = "kitchen"
+    tasks: Annotated[tuple[KitchenTask, ...], Field(min_length=1)] = (
+        "microwave",
+        "kettle",
+        "bottom burner",
+        "light switch",
+    )
+    order: Literal["any", "in-order"] = "any"
+    noise: NonNegativeFloat = 0.01  # gymnasium-robotics' robot_noise_ratio
+    object_noise: NonNegativeFloat = 0.0005  # its object_noise_ratio
+    episode_length: PositiveInt = 280
+    observation: tuple[ObservationPart, ...] = KITCHEN_POSITIONS
+
+    @model_validator(mode="after")
+    def _tasks_differ(self) -> KitchenSection:
+        if len(set(self.tasks)) != len(self.tasks):
+            raise ValueError("env.tasks names a subtask twice")
+        return self
+
+
+class GymnasiumSection(Section):
+    """Any Gymnasium environment with a continuous (Box) action space."""
+
+    kind: Literal["gymnasium"]
+    id: str
+    kwargs: dict[str, Any] = Field(default_factory=dict)
+    module: str | None = None  # imported first, so that it can register the id
+    episode_length: PositiveInt
+    observation: tuple[ObservationPart, ...] = WHOLE_OBSERVATION
+    success_key: str | None = None  # key of `info` that is true once the episode succeeded
+    reward: Literal["environment", "success"] = "environment"
+    terminate_on_success: bool = False
+    order: None = None
+    noise: NonNegativeFloat | None = None
+
+
+EnvSection = Annotated[KitchenSection | GymnasiumSection, Field(discriminator="kind")]
+
+
+class ExtractSection(Section):
+    """Where trajectories come from and how they are split (stage `clips`)."""
+
+    source: Literal["auto", "minari", "hdf5"] = "auto"
+    dataset: str
+    episodes: PositiveInt | None = None  # at most so many, from the start of the dataset
+    observation: tuple[ObservationPart, ...] | None = None  # null: as in the environment
+    action_bounds: tuple[float, float] | None = None  # null: those of the dataset's action space
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    # METHOD §5.6: the authors glue short demonstrations to the next one and never sample the
+    # last two start positions; both only for parity.
+    short_episodes: Literal["skip", "join"] = "skip"
+    unused_final_starts: NonNegativeInt = 0
+    seed: NonNegativeInt | None = None  # null: the recipe's
+
+
+class StateNoise(Section):
+    """Gaussian noise added to some state inputs while skills and prior are trained.
+
+    ``sigma`` is in the units of the state, before normalisation.
+    """
+
+    indices: tuple[Index, ...]
+    sigma: PositiveFloat
+
+
+class Augmentation(Section):
+    """State augmentation of training windows (see `spirl_cli/skills/augmentation.py`)."""
+
+    state_noise: tuple[StateNoise, ...] = ()
+    # share of the noise drawn anew at every step, on top of one draw held over the window
+    independent: NonNegativeFloat = 0.3
+    # the commanded action is corrected by -correction * noise, for the state dimensions that
+    # an action drives directly; 0 leaves actions as demonstrated
+    correction: float = 0.0
+    correction_indices: tuple[Index, ...] = ()  # state index that action i drives
+    # groups of state indices (objects); in `swap_windows` of the windows, every group that does
+    # not move takes its value from a random other step with probability `swap_probability`
+    swap_groups: tuple[tuple[Index, ...], ...] = ()
+    swap_windows: Annotated[float, Field(ge=0, le=1)] = 0.0
+    swap_probability: Annotated[float, Field(ge=0, le=1)] = 0.5
+    swap_tolerance: PositiveFloat = 0.01
+
+
+class TrainSkillsSection(Section):
+    """Skill encoder and decoder (stage `skills`)."""
+
+    model: Literal["closed-loop", "open-loop", "primitive"] = "closed-loop"
+    horizon: PositiveInt = 10
+    latent_dim: PositiveInt = 10
+    encoder_width: PositiveInt = 128
+    decoder_width: PositiveInt = 128
+    decoder_depth: PositiveInt = 5
+    batch_norm: bool = False
+    normalize: bool = True
+    beta: NonNegativeFloat = 5e-4
+    target_kl: PositiveFloat | None = None  # nats per latent dimension; null: beta is fixed
+    iterations: PositiveInt = 40_000
+    batch_size: PositiveInt = 128
+    learning_rate: PositiveFloat = 1e-3
+    optimizer: Literal["adam", "radam"] = "adam"
+    schedule: Literal["constant", "cosine"] = "cosine"
+    sampling: Literal["windows", "episodes"] = "windows"
+    augmentation: Augmentation = Augmentation()
+    validate_every: PositiveInt = 2_000
+    best_of: PositiveInt = 100
+    checkpoint_seconds: PositiveFloat = 60.0
+    seed: NonNegativeInt | None = None
+
+    @model_validator(mode="after")
+    def _primitive_is_one_step(self) -> TrainSkillsSection:
+        if self.model == "primitive" and self.horizon != 1:
+            raise ValueError("train_skills.model 'primitive' needs train_skills.horizon: 1")
+        return self
+
+
+class TrainPriorSection(Section):
+    """Skill prior p(z | s), or behaviour cloning when the skills are primitive actions."""
+
+    family: Literal["gaussian"] = "gaussian"
+    width: PositiveInt = 128
+    depth: PositiveInt = 6
+    batch_norm: bool = False
+    objective: Literal["nll", "kl"] = "nll"
+    min_log_sigma: float = -10.0
+    iterations: PositiveInt = 20_000
+    batch_size: PositiveInt = 128
+    learning_rate: PositiveFloat = 1e-3
+    optimizer: Literal["adam", "radam"] = "adam"
+    schedule: Literal["constant", "cosine"] = "cosine"
+    sampling: Literal["windows", "episodes"] = "windows"
+    augmentation: Augmentation | None = None  # null: as in train_skills
+    validate_every: PositiveInt = 2_000
+    checkpoint_seconds: PositiveFloat = 60.0
+    seed: NonNegativeInt | None = None
+
+
+class Parity(Section):
+    """Defects of the authors' code (METHOD §5), each reproducible on its own. All off by default."""
+
+    late_observation: bool = False  # 5.1 the observation stored for a skill is one step late
+    terminal_timeouts: bool = False  # 5.2 a time-out is stored as terminal
+    drop_timeout_reward: bool = False  # 5.3 the last step's reward is dropped at a time-out
+    tanh_actions: bool = False  # 5.4 the decoder's output is squashed although trained raw
+    uncounted_warmup: bool = False  # 5.8 warm-up steps are not on the x-axis
+    clamp_policy_divergence: bool = False  # the ±100 clamp also inside the policy's loss
+
+
+class TrainRLSection(Section):
+    """Soft actor-critic in skill space, regularised by the prior (stage `agent`)."""
+
+    steps: PositiveInt = 200_000  # environment steps, warm-up included
+    snapshots: tuple[PositiveInt, ...] = ()  # environment steps at which weights are kept
+    warmup_steps: NonNegativeInt = 5_000  # environment steps with the initial policy, no updates
+    regularizer: Literal["prior", "entropy"] = "prior"
+    initial_policy: Literal["prior", "scratch"] = "prior"
+    policy_width: PositiveInt = 128  # of a policy from scratch; from the prior it has its shape
+    policy_depth: PositiveInt = 6
+    target_divergence: PositiveFloat = 5.0  # delta, nats
+    target_entropy: float | None = None  # null: minus the action's dimension
+    squash: Literal["none", "tanh", "consistent-tanh"] = "none"  # 5.5
+    environments: PositiveInt = 4
+    updates_per_step: PositiveFloat = 1.0  # gradient updates per agent (skill) step
+    batch_size: PositiveInt = 256
+    discount: Annotated[float, Field(gt=0, le=1)] = 0.99  # per skill step
+    target_rate: Annotated[float, Field(gt=0, le=1)] = 5e-3  # tau
+    critics: PositiveInt = 2
+    critic_width: PositiveInt = 256
+    critic_depth: PositiveInt = 2
+    critic_layer_norm: bool = True
+    policy_learning_rate: PositiveFloat = 3e-4
+    critic_learning_rate: PositiveFloat = 3e-4
+    initial_alpha: PositiveFloat = 0.02
+    alpha_learning_rate: NonNegativeFloat = 1e-3  # 0 keeps alpha fixed
+    max_gradient_norm: PositiveFloat | None = 1.0  # of the policy
+    min_log_sigma: float = -2.0
+    max_divergence: PositiveFloat = 100.0  # clamp of D in the target and in alpha's loss
+    replay_capacity: PositiveInt = 1_000_000
+    log_every: PositiveInt = 1_000  # environment steps between rows of metrics
+    checkpoint_seconds: PositiveFloat = 120.0
+    parity: Parity = Parity()
+    seed: NonNegativeInt | None = None
+
+
+class EvaluateSection(Section):
+    """Rollouts, statistics, figures and videos (stage `evaluation`)."""
+
+    episodes: PositiveInt = 100
+    policies: Annotated[tuple[Literal["sampled", "mean"], ...], Field(min_length=1)] = ("sampled", "mean")
+    snapshots: bool = True  # evaluate the kept snapshots too, for the learning curve
+    environments: PositiveInt = 2
+    video_episodes: NonNegativeInt = 2
+    bootstrap: PositiveInt = 10_000
+    seed: NonNegativeInt | None = None
+
+
+class Recipe(Section):
+    """A whole pipeline, resolved: inheritance, profile and overrides applied."""
+
+    id: str  # name of a packaged recipe ("kitchen", "paper-kitchen") or the file's stem
+    profile: str | None = None
+    description: str = ""
+    seed: NonNegativeInt = 0
+    env: EnvSection
+    extract: ExtractSection
+    train_skills: TrainSkillsSection = TrainSkillsSection()
+    train_prior: TrainPriorSection = TrainPriorSection()
+    train_rl: TrainRLSection = TrainRLSection()
+    evaluate: EvaluateSection = EvaluateSection()
