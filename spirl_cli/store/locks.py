@@ -1,0 +1,122 @@
+"""One writer at a time: file locks that the operating system frees when their holder dies."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from spirl_cli.errors import ArtifactError
+
+# A process that only asks whether a lock is free holds it for an instant; that is no reason to refuse.
+_GRACE = 0.5  # seconds
+_POLL = 0.2  # seconds
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock; ``started`` is when it was taken (ISO 8601, UTC)."""
+
+    process: int
+    host: str
+    started: str
+
+    def __str__(self) -> str:
+        return f"process {self.process} on {self.host} since {self.started}"
+
+
+def run_lock(stage_folder: Path, fingerprint: str) -> Path:
+    """The lock beside the run folder of a fingerprint. Its file stays, since deleting it would race."""
+    return stage_folder / f".run-{fingerprint}.lock"
+
+
+def now() -> str:
+    """The time as ISO 8601 in UTC with microseconds."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+@contextmanager
+def hold(lock: Path, what: str, *, wait: bool, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Hold a lock, and say in a file beside it who does.
+
+    Args:
+        lock: file of the lock, in an existing folder.
+        what: what the lock protects, as it reads in messages ("kitchen/skills").
+        wait: whether to wait for another holder, or to raise.
+        on_wait: called once with a sentence before waiting.
+
+    Raises:
+        ArtifactError: when another process holds the lock and ``wait`` is false.
+    """
+    with _acquired(lock, what, wait, on_wait):
+        sidecar = _sidecar(lock)
+        holder = Holder(os.getpid(), platform.node(), now())
+        sidecar.write_text(json.dumps(asdict(holder)), encoding="utf-8")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                sidecar.unlink()
+
+
+@contextmanager
+def stage_lock(stage_folder: Path) -> Iterator[None]:
+    """Hold the lock of a stage's folder for the moment in which artifacts appear or vanish."""
+    with _acquired(stage_folder / ".stage.lock", str(stage_folder), True, None):
+        yield
+
+
+def is_locked(lock: Path) -> bool:
+    """Whether some process, this one included, holds the lock right now."""
+    if not lock.exists():
+        return False
+    from filelock import FileLock, Timeout
+
+    probe = FileLock(lock)
+    try:
+        probe.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:
+        return False  # a store that cannot be written to has no writers
+    probe.release()
+    return False
+
+
+def holder_of(lock: Path) -> Holder | None:
+    """Who holds the lock, as far as is known; meaningful only while it is held."""
+    try:
+        content = json.loads(_sidecar(lock).read_text(encoding="utf-8"))
+        return Holder(int(content["process"]), str(content["host"]), str(content["started"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+@contextmanager
+def _acquired(lock: Path, what: str, wait: bool, on_wait: Callable[[str], None] | None) -> Iterator[None]:
+    from filelock import FileLock, Timeout  # here, so that reading artifacts stays fast
+
+    file_lock = FileLock(lock)
+    try:
+        file_lock.acquire(timeout=_GRACE)
+    except Timeout:
+        busy = f"{what} is being written by {holder_of(lock) or 'another process'}"
+        if not wait:
+            raise ArtifactError(busy, hint="wait until it is done, or stop that process") from None
+        if on_wait is not None:
+            on_wait(f"{busy}; waiting for it")
+        file_lock.acquire(poll_interval=_POLL)
+    try:
+        yield
+    finally:
+        file_lock.release()
+
+
+def _sidecar(lock: Path) -> Path:
+    return lock.with_suffix(".holder.json")

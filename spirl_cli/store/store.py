@@ -1,0 +1,201 @@
+"""Finding artifacts: by fingerprint, by reference, by nearness; and removing them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spirl_cli.errors import ArtifactError, UsageError
+from spirl_cli.store.artifact import Artifact, open_complete
+from spirl_cli.store.diff import differences
+from spirl_cli.store.files import discard, sweep
+from spirl_cli.store.lineage import Ancestor, ancestors, users
+from spirl_cli.store.locks import hold, run_lock, stage_lock
+from spirl_cli.store.names import STAGES, Reference, parse_version_folder, run_folder, version_folder
+from spirl_cli.store.references import resolve
+from spirl_cli.store.runs import RunInfo, read_run
+
+ROOT_VARIABLE = "SPIRL_ARTIFACTS"
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A folder that is named like an artifact and is none, and why."""
+
+    path: Path
+    problem: str
+
+
+@dataclass(frozen=True)
+class Store:
+    """All artifacts below a folder, which need not exist. Nothing is cached: what counts is on disk."""
+
+    root: Path
+
+    def artifacts(self, recipe: str | None = None, stage: str | None = None) -> list[Artifact]:
+        """The complete artifacts, in the order in which they were finished.
+
+        Complete means that the manifest is sound and every file is there with the right size;
+        checksums are compared when a file is used.
+        """
+        found = [entry for entry in self._entries(recipe, stage) if isinstance(entry, Artifact)]
+        return sorted(found, key=lambda artifact: (artifact.manifest.finished, artifact.manifest.version))
+
+    def broken(self, recipe: str | None = None, stage: str | None = None) -> list[Broken]:
+        """The folders of artifacts that :meth:`artifacts` leaves out, with the reason."""
+        return [entry for entry in self._entries(recipe, stage) if isinstance(entry, Broken)]
+
+    def find(self, stage: str, fingerprint: str, recipe: str | None = None) -> Artifact | None:
+        """The newest complete artifact with a fingerprint: of the recipe if it has one, else of any."""
+        found = [item for item in self.artifacts(stage=stage) if item.fingerprint == fingerprint]
+        own = [item for item in found if item.manifest.recipe == recipe]
+        candidates = own or found
+        return candidates[-1] if candidates else None
+
+    def newest(self, recipe: str | None = None, stage: str | None = None) -> Artifact | None:
+        """The artifact that was finished last; those of a quick profile do not count."""
+        found = [item for item in self.artifacts(recipe, stage) if not item.manifest.quick]
+        return found[-1] if found else None
+
+    def resolve(self, reference: str, stage: str | None = None) -> Artifact:
+        """The artifact that ``kitchen/skills``, ``kitchen/skills@v3`` or a path stands for.
+
+        Args:
+            reference: without a version it is the newest, quick profiles left out.
+            stage: the stage that the artifact must be of, None for any.
+
+        Raises:
+            ArtifactError: when there is none, it is corrupt, or of another stage.
+        """
+        artifact = resolve(self, reference.strip())
+        if stage is not None and artifact.manifest.stage != stage:
+            raise ArtifactError(
+                f"'{reference.strip()}' is of stage '{artifact.manifest.stage}', but one of stage '{stage}' is needed"
+            )
+        return artifact
+
+    def open_version(self, reference: Reference) -> Artifact | None:
+        """The artifact of a reference with a version, None when there is none.
+
+        Raises:
+            ArtifactError: when it is there and corrupt or incomplete.
+        """
+        for path in self._version_folders(reference.recipe, reference.stage):
+            parsed = parse_version_folder(path.name)
+            if parsed is not None and parsed[0] == reference.version:
+                return open_complete(path)
+        return None
+
+    def nearest(self, stage: str, parameters: Mapping[str, Any], limit: int = 3) -> list[tuple[Artifact, list[str]]]:
+        """The artifacts of a stage whose parameters differ least, newest first among equals.
+
+        Returns:
+            pairs of an artifact and lines such as ``horizon: 10 → 5``: its value → the given one.
+        """
+        candidates = [
+            (artifact, [str(item) for item in differences(artifact.manifest.parameters, parameters)])
+            for artifact in reversed(self.artifacts(stage=stage))
+        ]
+        return sorted(candidates, key=lambda candidate: len(candidate[1]))[:limit]
+
+    def lineage(self, artifact: Artifact) -> tuple[Ancestor, ...]:
+        """The tree of inputs of an artifact, looked up here and in the store that it lies in."""
+        known = self.artifacts()
+        home = artifact.path.parent.parent.parent
+        if home.resolve() != self.root.resolve():
+            known = [*Store(home).artifacts(), *known]
+        return ancestors(artifact, known)
+
+    def dependents(self, artifact: Artifact) -> list[Artifact]:
+        """The artifacts that were made directly from this one."""
+        return users(artifact, self.artifacts())
+
+    def remove(self, artifact: Artifact, force: bool = False) -> None:
+        """Delete an artifact; it vanishes at once, and what was made from it stays.
+
+        Raises:
+            UsageError: when it lies outside this store, or others were made from it and ``force``
+                is false.
+        """
+        folder = artifact.path.parent
+        if folder.parent.parent.resolve() != self.root.resolve():
+            raise UsageError(f"{artifact.path} is not in the store {self.root}", hint="name its store with --artifacts")
+        if not force and (others := self.dependents(artifact)):
+            names = ", ".join(other.reference for other in others)
+            raise UsageError(
+                f"{artifact.reference} cannot be removed: {names} {'was' if len(others) == 1 else 'were'} made from it",
+                hint="remove what was made from it first, or add --force",
+            )
+        with stage_lock(folder):
+            discard(artifact.path)
+            sweep(folder)
+
+    def runs(self, recipe: str | None = None, stage: str | None = None) -> list[RunInfo]:
+        """The unfinished runs, those in progress included."""
+        paths = (path for folder in self._stage_folders(recipe, stage) for path in _children(folder))
+        return [run for path in paths if (run := read_run(path)) is not None]
+
+    def run(self, recipe: str, stage: str, fingerprint: str) -> RunInfo | None:
+        """The unfinished run of a fingerprint, None when there is none."""
+        return read_run(self.run_folder(recipe, stage, fingerprint))
+
+    def remove_run(self, run: RunInfo) -> None:
+        """Delete an unfinished run with its checkpoints.
+
+        Raises:
+            ArtifactError: while a process works on it.
+        """
+        with hold(run_lock(run.path.parent, run.fingerprint), f"{run.recipe}/{run.stage}", wait=False):
+            discard(run.path)
+
+    def run_folder(self, recipe: str, stage: str, fingerprint: str) -> Path:
+        """Where a run with a fingerprint works, whether it exists or not."""
+        return self.root / recipe / stage / run_folder(fingerprint)
+
+    def _entries(self, recipe: str | None, stage: str | None) -> Iterator[Artifact | Broken]:
+        for folder in self._stage_folders(recipe, stage):
+            for path in self._version_folders(folder.parent.name, folder.name):
+                yield _read_entry(path)
+
+    def _stage_folders(self, recipe: str | None, stage: str | None) -> Iterator[Path]:
+        recipes = _children(self.root) if recipe is None else [self.root / recipe]
+        for folder in recipes:
+            for name in STAGES if stage is None else (stage,):
+                if name in STAGES and not folder.name.startswith("."):
+                    yield folder / name
+
+    def _version_folders(self, recipe: str, stage: str) -> list[Path]:
+        return [path for path in _children(self.root / recipe / stage) if parse_version_folder(path.name)]
+
+
+def default_root(option: str | Path | None = None) -> Path:
+    """Root of the store: the option if given, else ``SPIRL_ARTIFACTS``, else ``./artifacts``."""
+    return Path(option or os.environ.get(ROOT_VARIABLE) or "artifacts").expanduser()
+
+
+def reference_store() -> Store | None:
+    """The artifacts that are tracked in a checkout; None when the package is not in a checkout."""
+    folder = Path(__file__).resolve().parents[2] / "artifacts" / "reference"
+    return Store(folder) if folder.is_dir() else None
+
+
+def _read_entry(path: Path) -> Artifact | Broken:
+    try:
+        artifact = open_complete(path)
+    except ArtifactError as error:
+        return Broken(path, error.message)
+    manifest = artifact.manifest
+    found = (path.parent.parent.name, path.parent.name, path.name)
+    if found != (manifest.recipe, manifest.stage, version_folder(manifest.version, manifest.fingerprint)):
+        return Broken(path, f"{path} is named unlike its manifest, which says {manifest.reference}")
+    return artifact
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []

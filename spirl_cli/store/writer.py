@@ -1,0 +1,220 @@
+"""Making an artifact: a locked run folder that becomes, whole or not at all, a version."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spirl_cli.errors import ArtifactError
+from spirl_cli.store import provenance
+from spirl_cli.store.artifact import Artifact
+from spirl_cli.store.files import discard, files_below, fsync_file, fsync_folder, link_or_copy, sweep, write_atomically
+from spirl_cli.store.fingerprint import plain, sha256_file
+from spirl_cli.store.locks import hold, now, run_lock, stage_lock
+from spirl_cli.store.manifest import InputRecord, Manifest, OutputRecord
+from spirl_cli.store.names import MANIFEST, check_recipe, check_stage, parse_version_folder, version_folder
+from spirl_cli.store.runs import RUN_FILE, read_started
+from spirl_cli.store.store import Store
+
+
+@contextmanager
+def open_run(
+    store: Store,
+    recipe: str,
+    stage: str,
+    fingerprint: str,
+    *,
+    wait: bool = True,
+    on_wait: Callable[[str], None] | None = None,
+) -> Iterator[Run]:
+    """Be the only process that makes the artifact with this fingerprint, until the block ends.
+
+    After it ends without a commit, by an exception or a kill, the run folder stays, so that
+    the next ``open_run`` with the same fingerprint resumes from what is in it.
+
+    Args:
+        wait: whether to wait for another process that holds the run, or to raise.
+        on_wait: called once with a sentence that says who holds it, before waiting.
+
+    Raises:
+        ArtifactError: when another process holds the run and ``wait`` is false, or the store
+            cannot be written to.
+        UsageError: when the recipe's id cannot name a folder, or there is no such stage.
+    """
+    check_recipe(recipe)
+    check_stage(stage)
+    folder = store.run_folder(recipe, stage, fingerprint).parent
+    _make_folder(folder, store.root)
+    with hold(run_lock(folder, fingerprint), f"{recipe}/{stage}", wait=wait, on_wait=on_wait):
+        sweep(folder)
+        yield Run(store, recipe, stage, fingerprint)
+
+
+def _make_folder(folder: Path, root: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArtifactError(
+            f"cannot write to the store {root}: {error.strerror}", hint="choose another place with --artifacts DIR"
+        ) from error
+
+
+class Run:
+    """An exclusive session on the run folder of one fingerprint; made by :func:`open_run`.
+
+    Attributes:
+        existing: the complete artifact with this fingerprint, when there is one already, for
+            instance made by the process that was waited for.
+    """
+
+    def __init__(self, store: Store, recipe: str, stage: str, fingerprint: str) -> None:
+        self.recipe = recipe
+        self.stage = stage
+        self.fingerprint = fingerprint
+        self._path = store.run_folder(recipe, stage, fingerprint)
+        self._commit = provenance.checkout_commit()  # of the code that runs now, not at the end
+        self._began = time.monotonic()
+        self.existing = store.find(stage, fingerprint, recipe)
+        self._finish_earlier_commit()
+
+    @property
+    def folder(self) -> Path:
+        """The run folder, created on first use and kept between sessions."""
+        if read_started(self._path) is None:
+            self._path.mkdir(exist_ok=True)
+            content = json.dumps({"started": now()}) + "\n"
+            write_atomically(self._path / RUN_FILE, content.encode())
+        return self._path
+
+    def fresh(self) -> Path:
+        """Throw away what earlier sessions left; returns the empty run folder."""
+        discard(self._path)
+        return self.folder
+
+    def commit(
+        self,
+        *,
+        stage_version: int,
+        parameters: Mapping[str, Any],
+        inputs: Mapping[str, InputRecord],
+        seed: int,
+        keep: Sequence[str],
+        profile: str | None = None,
+        metrics: Mapping[str, float] | None = None,
+        extra: Mapping[str, Any] | None = None,
+        seconds: float | None = None,
+        command: Sequence[str] | None = None,
+    ) -> Artifact:
+        """Turn the kept files into the next version of the artifact and delete the run folder.
+
+        Until the single rename that makes the artifact appear, the run folder is untouched: a
+        commit that is cut short anywhere can be repeated. All files must have been closed.
+
+        Args:
+            stage_version, parameters: as in the fingerprint.
+            inputs: name -> record, such as ``artifact.as_input()``.
+            keep: files and folders of the run folder that form the payload.
+            profile: the recipe's profile; artifacts of ``quick`` are never picked as newest.
+            extra: further facts for the manifest, JSON data.
+            seconds: duration over all sessions; None takes that of this session.
+            command: the command line; None takes that of this process.
+
+        Raises:
+            FileNotFoundError: when something to keep does not exist.
+            ValueError: when a name to keep leads out of the run folder or is the manifest's.
+        """
+        details = _Details(
+            stage_version=stage_version,
+            profile=profile,
+            parameters=plain(parameters),
+            inputs=dict(inputs),
+            seed=seed,
+            command=provenance.command_line() if command is None else list(command),
+            seconds=time.monotonic() - self._began if seconds is None else seconds,
+            metrics={name: float(value) for name, value in (metrics or {}).items()},
+            extra=plain(extra or {}),
+        )
+        started = read_started(self.folder) or now()
+        staging = self._path.with_name(f".staging-{self.fingerprint}")
+        discard(staging)
+        outputs = _stage_files(self._path, staging, keep)
+        with stage_lock(self._path.parent):
+            version = _next_version(self._path.parent)
+            manifest = self._manifest(details, version, started, outputs)
+            write_atomically(staging / MANIFEST, manifest.to_json())
+            artifact = self._path.with_name(version_folder(version, self.fingerprint))
+            _publish(staging, artifact)
+        discard(self._path)
+        self.existing = Artifact.open(artifact)
+        return self.existing
+
+    def _manifest(self, details: _Details, version: int, started: str, outputs: list[OutputRecord]) -> Manifest:
+        return Manifest(
+            recipe=self.recipe,
+            stage=self.stage,
+            version=version,
+            fingerprint=self.fingerprint,
+            outputs=outputs,
+            packages=provenance.installed_packages(),
+            machine=provenance.machine(),
+            commit=self._commit,
+            started=started,
+            finished=now(),
+            **vars(details),
+        )
+
+    def _finish_earlier_commit(self) -> None:
+        """Delete what a commit that was killed left: its staging folder, or its finished run folder."""
+        staging = self._path.with_name(f".staging-{self.fingerprint}")
+        discard(staging)
+        if self.existing is not None and read_started(self._path) == self.existing.manifest.started:
+            discard(self._path)
+
+
+@dataclass(frozen=True)
+class _Details:
+    """The fields of a manifest that the caller of ``commit`` knows."""
+
+    stage_version: int
+    profile: str | None
+    parameters: dict[str, Any]
+    inputs: dict[str, InputRecord]
+    seed: int
+    command: list[str]
+    seconds: float
+    metrics: dict[str, float]
+    extra: dict[str, Any]
+
+
+def _stage_files(run: Path, staging: Path, keep: Sequence[str]) -> list[OutputRecord]:
+    """Give the kept files a second name below ``staging``; everything is on disk afterwards."""
+    staging.mkdir()
+    outputs = []
+    for source in files_below(run, keep):
+        name = source.relative_to(run).as_posix()
+        if name == MANIFEST:
+            raise ValueError(f"'{MANIFEST}' is the name of the artifact's manifest")
+        copy = staging / name
+        link_or_copy(source, copy)
+        fsync_file(copy)
+        outputs.append(OutputRecord(name, copy.stat().st_size, sha256_file(copy)))
+    for folder in sorted(path for path in staging.rglob("*") if path.is_dir()):
+        fsync_folder(folder)
+    return outputs
+
+
+def _next_version(stage_folder: Path) -> int:
+    versions = (parse_version_folder(path.name) for path in stage_folder.iterdir())
+    return 1 + max((version[0] for version in versions if version), default=0)
+
+
+def _publish(staging: Path, artifact: Path) -> None:
+    """The one step at which the artifact comes into being."""
+    os.replace(staging, artifact)
+    fsync_folder(artifact.parent)
