@@ -1,0 +1,177 @@
+"""Checkpoints: one safetensors file each, tensors beside JSON scalars, never half written.
+
+The helpers that turn modules, optimisers and random generators into a :class:`State` are in
+``monitor/packing.py``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from spirl_cli.errors import ArtifactError, SpirlError
+from spirl_cli.monitor.files import TEMPORARY_SUFFIX, written_whole
+
+FORMAT_VERSION = 1
+_METADATA_KEY = "spirl"  # a single key: safetensors does not fix the order of several
+_NAME = re.compile(r"checkpoint-(\d+)\.safetensors")
+
+
+@dataclass
+class State:
+    """Everything that a run needs to go on exactly where it was.
+
+    ``scalars`` holds plain JSON values only (None, bool, int of any size, float, str, list,
+    dict with str keys): these come back bit for bit, non-finite floats included.
+    """
+
+    tensors: dict[str, torch.Tensor] = field(default_factory=dict)
+    scalars: dict[str, Any] = field(default_factory=dict)
+
+
+def merge(*parts: State) -> State:
+    """Join parts into one state; a name that two parts share raises ``ValueError``."""
+    whole = State()
+    for part in parts:
+        shared = (whole.tensors.keys() & part.tensors.keys()) | (whole.scalars.keys() & part.scalars.keys())
+        if shared:
+            raise ValueError(f"two parts of a state share the name {sorted(shared)[0]!r}")
+        whole.tensors.update(part.tensors)
+        whole.scalars.update(part.scalars)
+    return whole
+
+
+def write_state(path: Path, state: State) -> None:
+    """Write ``state`` to ``path`` atomically and durably (temporary sibling, fsync, rename).
+
+    Raises:
+        TypeError: a scalar is no plain JSON value, so it would come back changed.
+        SpirlError: the disk refuses; whatever was at ``path`` before is still there.
+    """
+    _require_plain(state.scalars, "scalars")
+    # Copies, since safetensors refuses tensors that share memory.
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.tensors.items()}
+    content = json.dumps(state.scalars)
+    header = {"format": FORMAT_VERSION, "scalars": content, "sha256": _digest(tensors, content)}
+    try:
+        with written_whole(path) as temporary:
+            save_file(tensors, temporary, metadata={_METADATA_KEY: json.dumps(header)})
+    except (OSError, SafetensorError) as error:
+        message = f"Cannot write {path}: {error}. The checkpoint before it is kept."
+        raise SpirlError(message, "Make room on the disk, then run the same command again to resume.") from error
+
+
+def read_state(path: Path) -> State:
+    """Read a file of :func:`write_state`; tensors are on the CPU, in memory of their own.
+
+    Raises:
+        ArtifactError: the file is missing, truncated, altered (checksum), foreign, or was
+            written by a newer spirl.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})[_METADATA_KEY])
+            # Copies: memory-mapped tensors would be aligned differently, and vanish with the file.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
+        written_by, content, checksum = header["format"], header["scalars"], header["sha256"]
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{path} is no readable checkpoint ({type(error).__name__}: {error}).") from error
+    if written_by > FORMAT_VERSION:
+        raise ArtifactError(f"{path} was written by a newer spirl (format {written_by}).", "Upgrade spirl.")
+    if checksum != _digest(tensors, content):
+        raise ArtifactError(f"{path} is corrupt: its content does not match its checksum.")
+    return State(tensors, json.loads(content))
+
+
+class CheckpointFolder:
+    """The newest ``keep`` checkpoints of one run, as ``checkpoint-<step>.safetensors``.
+
+    Args:
+        folder: created when a checkpoint is saved.
+        keep: how many to keep; with 2, a damaged newest one still leaves a run to resume.
+        warn: told about every checkpoint that cannot be read.
+    """
+
+    def __init__(self, folder: Path, keep: int = 2, warn: Callable[[str], None] = lambda text: None) -> None:
+        if keep < 1:
+            raise ValueError(f"keep must be at least 1, not {keep}")
+        self.folder = folder
+        self.keep = keep
+        self._warn = warn
+
+    def save(self, state: State, step: int) -> Path:
+        """Write the state after ``step`` completed steps, then remove what is too old."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self._path(step)
+        write_state(path, state)
+        self._prune(newest=step)
+        return path
+
+    def latest(self) -> tuple[int, State] | None:
+        """Return the newest readable checkpoint as ``(step, state)``, None where there is none."""
+        return next(self.readable(), None)
+
+    def readable(self) -> Iterator[tuple[int, State]]:
+        """Yield ``(step, state)`` from the newest on; an unreadable one is skipped with a warning."""
+        for step in reversed(self.steps()):
+            try:
+                state = read_state(self._path(step))
+            except ArtifactError as error:
+                self._warn(f"{error.message} It is skipped.")
+            else:
+                yield step, state
+
+    def steps(self) -> list[int]:
+        """Return the steps of all checkpoint files, ascending, readable or not."""
+        matches = (_NAME.fullmatch(path.name) for path in self.folder.glob("checkpoint-*.safetensors"))
+        return sorted(int(match.group(1)) for match in matches if match)
+
+    def discard_after(self, step: int) -> None:
+        """Remove checkpoints later than ``step``: a run that goes on from ``step`` replaces them."""
+        for later in self.steps():
+            if later > step:
+                self._path(later).unlink(missing_ok=True)
+
+    def _prune(self, newest: int) -> None:
+        older = [step for step in self.steps() if step != newest]
+        for step in older[: max(0, len(older) - (self.keep - 1))]:
+            self._path(step).unlink(missing_ok=True)
+        for leftover in self.folder.glob(f".checkpoint-*{TEMPORARY_SUFFIX}"):
+            leftover.unlink(missing_ok=True)
+
+    def _path(self, step: int) -> Path:
+        return self.folder / f"checkpoint-{step}.safetensors"
+
+
+def _digest(tensors: Mapping[str, torch.Tensor], content: str) -> str:
+    """Sha256 over names, types, shapes and bytes of contiguous CPU tensors, and the scalars."""
+    digest = hashlib.sha256(content.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
+        if tensor.numel():
+            digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _require_plain(value: object, place: str) -> None:
+    """Refuse what JSON would silently change (tuples, integer keys) or cannot hold (arrays)."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"{place} has the key {key!r}; keys of a state's scalars are strings")
+            _require_plain(item, f"{place}.{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _require_plain(item, f"{place}[{index}]")
+    elif value is not None and not isinstance(value, bool | int | float | str):
+        raise TypeError(f"{place} is a {type(value).__name__}, which does not survive JSON unchanged")

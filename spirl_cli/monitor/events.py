@@ -1,0 +1,75 @@
+"""TensorBoard event files, written without a thread and without the machine's name in them.
+
+``SummaryWriter`` would start a thread per run and put the host name into the file name, which
+then ends up in artifacts that people share.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.event_pb2 import Event
+
+
+class EventFile:
+    """Scalars in one event file per session of a run; the file is made by the first value."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file: IO[bytes] | None = None
+        self._purge: int | None = None
+
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        """Append the values of one step."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        scalars = [Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
+        self._write(step=step, summary=Summary(value=scalars))
+
+    def purge(self, step: int) -> None:
+        """Tell readers to forget what earlier sessions wrote at ``step`` and later."""
+        self.close()
+        self._purge = step
+
+    def flush(self) -> None:
+        """Wait until everything is on the disk."""
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file; the next value starts a new one."""
+        if self._file is not None:
+            self.flush()
+            self._file.close()
+            self._file = None
+
+    def _write(self, **content: object) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        if self._file is None:
+            self._begin()
+        self._append(Event(wall_time=time.time(), **content))
+
+    def _begin(self) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # TensorBoard reads the files of a folder in the order of their names.
+        self._file = (self._folder / f"events.out.tfevents.{time.time_ns():020d}").open("xb")
+        self._append(Event(wall_time=time.time(), file_version="brain.Event:2"))
+        if self._purge is not None:
+            start = SessionLog(status=SessionLog.START)
+            self._append(Event(wall_time=time.time(), step=self._purge, session_log=start))
+
+    def _append(self, event: Event) -> None:
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        assert self._file is not None
+        RecordWriter(self._file).write(event.SerializeToString())
+        self._file.flush()

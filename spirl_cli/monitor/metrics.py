@@ -1,0 +1,116 @@
+"""Metrics of a run: ``metrics.csv`` for programs and people, TensorBoard events beside it."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from spirl_cli.monitor.events import EventFile
+from spirl_cli.monitor.files import written_whole
+
+STEP = "step"
+Row = dict[str, float]
+
+
+class MetricsLog:
+    """Appends rows to ``metrics.csv`` and to ``tensorboard/`` in a run's folder.
+
+    The first column is ``step``; the others stand in order of first appearance and never move.
+    A cell is empty where a row has no such value. Floats are written so that they read back
+    exactly.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "metrics.csv"
+        self._columns, _ = _read(self.path)
+        self._file: IO[str] | None = None
+        self._events = EventFile(folder / "tensorboard")
+
+    def append(self, step: int, values: Mapping[str, float]) -> None:
+        """Add one row, visible to readers at once.
+
+        Raises:
+            ValueError: a value is named ``step``.
+        """
+        if STEP in values:
+            raise ValueError("a metric cannot be named 'step'")
+        row = {name: float(value) for name, value in values.items()}
+        new = [name for name in row if name not in self._columns]
+        if new or self._file is None:
+            self._open([*self._columns, *new])
+        assert self._file is not None
+        csv.writer(self._file, lineterminator="\n").writerow(_cells(self._columns, {STEP: step, **row}))
+        self._file.flush()
+        self._events.add(step, row)
+
+    def rewind(self, step: int) -> None:
+        """Forget every row after ``step``, and whatever a crash left half written.
+
+        ``rewind(-1)`` forgets all rows. Used when a run goes on from a checkpoint at ``step``.
+        """
+        self.close()
+        columns, rows = _read(self.path)
+        if self.path.exists():
+            _write(self.path, columns, [row for row in rows if row[STEP] <= step])
+        self._columns = columns
+        self._events.purge(step + 1)
+
+    def rows(self) -> list[Row]:
+        """Return all rows in order; each has ``step`` and the values that it was given."""
+        return _read(self.path)[1]
+
+    def flush(self) -> None:
+        """Wait until all rows are on the disk."""
+        if self._file is not None:
+            os.fsync(self._file.fileno())
+        self._events.flush()
+
+    def close(self) -> None:
+        """Close the files; a later :meth:`append` opens them again."""
+        if self._file is not None:
+            self.flush()
+            self._file.close()
+            self._file = None
+        self._events.close()
+
+    def _open(self, columns: list[str]) -> None:
+        """Open the file for appending, with a header of ``columns`` (rewritten if it differs)."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self._file is not None:
+            self._file.close()
+        _, rows = _read(self.path)
+        _write(self.path, columns, rows)  # also drops a torn last line
+        self._columns = columns
+        self._file = self.path.open("a", newline="")
+
+
+def _read(path: Path) -> tuple[list[str], list[Row]]:
+    """Return ``(columns without step, rows)``; a torn last line is left out."""
+    if not path.exists():
+        return [], []
+    text = path.read_text()
+    whole, _, _ = text.rpartition("\n")  # a line without its end may be a shortened number
+    header, *lines = list(csv.reader(whole.splitlines())) or [[STEP]]
+    rows = [_row(header, cells) for cells in lines if len(cells) == len(header)]
+    return header[1:], rows
+
+
+def _row(header: Sequence[str], cells: Sequence[str]) -> Row:
+    row: Row = {STEP: int(cells[0])}
+    row.update({name: float(cell) for name, cell in zip(header[1:], cells[1:], strict=True) if cell})
+    return row
+
+
+def _write(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    with written_whole(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([STEP, *columns])
+        writer.writerows(_cells(columns, row) for row in rows)
+
+
+def _cells(columns: Sequence[str], row: Mapping[str, float]) -> list[str]:
+    return [str(row[STEP]), *(repr(row[name]) if name in row else "" for name in columns)]

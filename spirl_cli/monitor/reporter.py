@@ -1,0 +1,99 @@
+"""How stages talk to people: messages, tables and progress, all on stderr.
+
+Stdout belongs to results (see the command line's contract), so nothing here writes to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from spirl_cli.monitor.progress import LineBar, LiveBar, ProgressBar, SilentBar
+
+_PLAIN_WIDTH = 200  # columns where stderr is no terminal: room enough that no table wraps
+
+
+class Reporter(Protocol):
+    """What a stage may say while it works."""
+
+    def message(self, text: str) -> None:
+        """Say one line."""
+
+    def warn(self, text: str) -> None:
+        """Say one line that the user should not overlook."""
+
+    def table(self, title: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """Show rows under a title; columns are the keys in order of first appearance."""
+
+    def progress(
+        self, description: str, total: float | None, unit: str, start: float = 0
+    ) -> AbstractContextManager[ProgressBar]:
+        """Show progress from ``start`` to ``total`` (None: unknown) units, e.g. ``"iterations"``."""
+
+
+class RichReporter:
+    """Talks on stderr: live bars on a terminal, and occasional plain lines anywhere else."""
+
+    def __init__(self) -> None:
+        probe = Console(stderr=True)
+        # The stream decides, not FORCE_COLOR: control codes in a log file help nobody.
+        self._live = probe.file.isatty() and not probe.is_dumb_terminal
+        width = None if self._live else _PLAIN_WIDTH
+        self._console = Console(stderr=True, force_terminal=self._live, width=width, highlight=False)
+
+    def message(self, text: str) -> None:
+        """Print one line."""
+        self._console.print(Text(text), soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """Print one line that starts with ``warning:``."""
+        self._console.print(Text.assemble(("warning: ", "yellow"), text), soft_wrap=True)
+
+    def table(self, title: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """Print a table; numbers are shortened to four significant digits."""
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+        for column in columns:
+            numeric = all(isinstance(row.get(column), int | float | None) for row in rows)
+            table.add_column(Text(column), justify="right" if numeric else "left")
+        for row in rows:
+            table.add_row(*(Text(_cell(row.get(column))) for column in columns))
+        self._console.print(table)
+
+    def progress(
+        self, description: str, total: float | None, unit: str, start: float = 0
+    ) -> AbstractContextManager[ProgressBar]:
+        """Show a bar on a terminal, else a line at the start, every ten seconds and at the end."""
+        if self._live:
+            return LiveBar(self._console, description, total, unit, start)
+        return LineBar(self.message, description, total, unit, start)
+
+
+class SilentReporter:
+    """Says nothing; for tests and for use from Python."""
+
+    def message(self, text: str) -> None:
+        """Do nothing."""
+
+    def warn(self, text: str) -> None:
+        """Do nothing."""
+
+    def table(self, title: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """Do nothing."""
+
+    def progress(
+        self, description: str, total: float | None, unit: str, start: float = 0
+    ) -> AbstractContextManager[ProgressBar]:
+        """Return a bar that shows nothing."""
+        return SilentBar()
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
