@@ -1,0 +1,69 @@
+"""What every source of trajectories offers before anything is selected or checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class RawEpisode:
+    """One episode as it is stored.
+
+    Attributes:
+        number: position in the dataset, counted from 0.
+        observations: array, (nested) mapping of arrays or open HDF5 group, T+1 along the first axis.
+        actions: array of shape (T, A) if the dataset is right; not yet checked.
+    """
+
+    number: int
+    observations: Any
+    actions: np.ndarray
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Size of a dataset: numbers of episodes and of steps."""
+
+    episodes: int
+    steps: int
+
+
+class RawSource(Protocol):
+    """A dataset on this machine.
+
+    Attributes:
+        kind: ``minari`` or ``hdf5``.
+        name: what the recipe calls it.
+    """
+
+    kind: str
+    name: str
+
+    def files(self) -> list[Path]:
+        """Return all files that make up the dataset, sorted."""
+        ...
+
+    def contents(self) -> Contents:
+        """Count episodes and steps, without reading the data."""
+        ...
+
+    def action_bounds(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return (low, high), (A,) each, or None if the dataset does not say.
+
+        Raises:
+            DatasetError: the actions are not continuous.
+        """
+        ...
+
+    def action_dim(self) -> int:
+        """Return the size A of an action."""
+        ...
+
+    def episodes(self) -> Iterator[RawEpisode]:
+        """Yield the episodes in order; each is valid until the next one is asked for."""
+        ...

@@ -1,0 +1,138 @@
+"""Demonstrations of a recipe, wherever they come from: checked episodes, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from spirl_cli.demos.checksum import DatasetIdentity, identity_of
+from spirl_cli.demos.download import download
+from spirl_cli.demos.episode import ActionBounds, Episode, check_episode
+from spirl_cli.demos.hdf5_source import SUFFIXES, open_hdf5
+from spirl_cli.demos.minari_source import MinariSource, is_local
+from spirl_cli.demos.observation import select
+from spirl_cli.demos.raw import RawEpisode, RawSource
+from spirl_cli.errors import DatasetError, SpirlError, UsageError
+from spirl_cli.recipe.schema import WHOLE_OBSERVATION, ExtractSection
+
+__all__ = ["DatasetIdentity", "Demonstrations", "identify", "open_demonstrations"]
+
+
+class Demonstrations:
+    """The episodes that a recipe asks for; iterating streams them, memory holds one.
+
+    Attributes:
+        identity: which dataset, and how large all of it is.
+        bounds: finite bounds of the actions.
+    """
+
+    def __init__(self, section: ExtractSection, source: RawSource) -> None:
+        self.identity = identity_of(source)
+        if self.identity.episodes == 0:
+            raise DatasetError(f"{self.identity.reference} has no episodes")
+        self.bounds = _bounds(section, source, self.identity.reference)
+        self._source = source
+        self._parts = section.observation or WHOLE_OBSERVATION
+        self._limit = section.episodes or self.identity.episodes
+
+    def __len__(self) -> int:
+        """Return the number of episodes that iterating yields."""
+        return min(self._limit, self.identity.episodes)
+
+    def __iter__(self) -> Iterator[Episode]:
+        """Yield the episodes in the order of the dataset.
+
+        Raises:
+            DatasetError: an episode is refused (its number is in the message) or unreadable.
+        """
+        episodes = self._source.episodes()
+        for number in range(len(self)):
+            try:
+                yield self._checked(next(episodes))
+            except SpirlError as error:
+                raise DatasetError(f"{self.identity.reference}: {error.message}", error.hint) from error
+            except (OSError, KeyError, ValueError, RuntimeError, StopIteration) as error:
+                raise DatasetError(
+                    f"{self.identity.reference}: episode {number} cannot be read: {error or 'it is missing'}",
+                    "the files look damaged: get the dataset again",
+                ) from error
+
+    def _checked(self, raw: RawEpisode) -> Episode:
+        try:
+            observations = select(raw.observations, self._parts, leading=1)  # (T+1, D)
+        except UsageError as error:
+            raise DatasetError(f"episode {raw.number}: {error.message}", error.hint) from error
+        return check_episode(raw.number, observations, raw.actions, self.bounds)
+
+
+def open_demonstrations(section: ExtractSection, announce: Callable[[str], None] = lambda text: None) -> Demonstrations:
+    """Open the dataset of a recipe; a Minari dataset that is not local is downloaded.
+
+    Args:
+        section: the recipe's `extract`, its observation resolved.
+        announce: told before a download starts.
+
+    Raises:
+        DatasetError: the dataset is neither here nor to be had, or empty, or its actions are
+            not continuous or without finite bounds.
+    """
+    source = _local(section)
+    if source is None:
+        download(section.dataset, announce)
+        source = MinariSource(section.dataset)
+    return Demonstrations(section, source)
+
+
+def identify(section: ExtractSection) -> DatasetIdentity | None:
+    """Return the identity of a recipe's dataset, or None when it is not on this machine.
+
+    Never uses the network. The files are read once; after that the checksum is remembered.
+
+    Raises:
+        DatasetError: the local dataset is damaged.
+    """
+    if _is_hdf5(section) and not Path(section.dataset).expanduser().exists():
+        return None
+    source = _local(section)
+    return None if source is None else identity_of(source)
+
+
+def _local(section: ExtractSection) -> RawSource | None:
+    """Return the dataset if it is on this machine."""
+    if _is_hdf5(section):
+        return open_hdf5(section.dataset)
+    return MinariSource(section.dataset) if is_local(section.dataset) else None
+
+
+def _is_hdf5(section: ExtractSection) -> bool:
+    """Decide what `source: auto` means: a path if it exists or can be nothing else."""
+    if section.source != "auto":
+        return section.source == "hdf5"
+    name = section.dataset
+    return Path(name).expanduser().exists() or name.startswith((".", "/", "~")) or name.endswith(SUFFIXES)
+
+
+def _bounds(section: ExtractSection, source: RawSource, reference: str) -> ActionBounds:
+    """Return the recipe's bounds, else the dataset's.
+
+    The dataset is asked in any case: it refuses what is not continuous.
+    """
+    known, size = source.action_bounds(), source.action_dim()
+    if section.action_bounds is not None:
+        low, high = (np.full(size, value, np.float32) for value in section.action_bounds)
+    elif known is not None:
+        low, high = known
+    else:
+        raise DatasetError(f"{reference} does not say the bounds of its actions", _BOUNDS_HINT)
+    if not (np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()):
+        raise DatasetError(f"{reference}: the action bounds {_short(low)} to {_short(high)} are no range", _BOUNDS_HINT)
+    return ActionBounds(low, high)
+
+
+_BOUNDS_HINT = "give them with --set 'extract.action_bounds=[-1, 1]' or in the recipe"
+
+
+def _short(values: np.ndarray) -> str:
+    return np.array2string(values, precision=4, threshold=8)
