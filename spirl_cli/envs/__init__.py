@@ -1,0 +1,1 @@
+"""Environments: the kitchen, any Gymnasium environment, skills as actions, vectors of workers."""

@@ -1,0 +1,181 @@
+"""From a recipe's environment section to an environment, and the checks that go with it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.utils import RecordConstructorArgs
+
+from spirl_cli.demos.observation import select
+from spirl_cli.envs.kitchen import KitchenEnv, silence_notices
+from spirl_cli.envs.outcome import OutcomeEnv
+from spirl_cli.errors import ArtifactError, UsageError, did_you_mean
+from spirl_cli.recipe.schema import GymnasiumSection, KitchenSection, ObservationPart
+
+BOUND_TOLERANCE = 1e-4  # relative to the range; recorded bounds may have been rounded
+
+
+class SelectObservation(gym.Wrapper[np.ndarray, Any, Any, Any], RecordConstructorArgs):
+    """Shows the chosen parts of the observation as one float32 vector (D,).
+
+    Raises:
+        UsageError: a part is missing or not numeric.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], parts: Sequence[ObservationPart]) -> None:
+        RecordConstructorArgs.__init__(self, parts=parts)  # lets gym.make(env.spec) make it again
+        super().__init__(env)
+        self._parts = tuple(parts)
+        size = select(env.observation_space.sample(), self._parts).shape[-1]
+        self.observation_space = gym.spaces.Box(-np.inf, np.inf, (size,), np.float32)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Start an episode."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        return select(observation, self._parts), info
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Step the wrapped environment."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return select(observation, self._parts), float(reward), terminated, truncated, info
+
+
+def make_env(section: KitchenSection | GymnasiumSection, render_mode: str | None = None) -> gym.Env[Any, Any]:
+    """Make the environment of a recipe.
+
+    Observations are float32 vectors (D,), selected by ``section.observation``; actions a finite,
+    one-dimensional Box. ``info["metrics"]`` is a dictionary of floats with constant keys: for the
+    kitchen ``subtasks`` and one per subtask, else ``success`` if the recipe has a success key.
+    Episodes end after ``section.episode_length`` steps (truncated), or before (terminated).
+
+    Raises:
+        UsageError: the environment does not exist, cannot be made, or does not fit the recipe.
+    """
+    env = make_raw_env(section, render_mode)
+    try:
+        _check_actions(env)
+        return SelectObservation(env, section.observation)
+    except UsageError:
+        env.close()
+        raise
+
+
+def make_raw_env(section: KitchenSection | GymnasiumSection, render_mode: str | None = None) -> gym.Env[Any, Any]:
+    """Like :func:`make_env` with the environment's own, unselected observations.
+
+    For recording datasets; nothing is checked.
+    """
+    if isinstance(section, KitchenSection):
+        return KitchenEnv(section, render_mode)
+    return OutcomeEnv(_make_gymnasium(section, render_mode), section)
+
+
+def check_compatible(
+    section: KitchenSection | GymnasiumSection,
+    observation_dim: int,
+    action_dim: int,
+    action_low: np.ndarray,
+    action_high: np.ndarray,
+) -> None:
+    """Check that skills from a dataset can act in an environment; makes it once.
+
+    Args:
+        section: the recipe's environment.
+        observation_dim: size D of the dataset's selected observations.
+        action_dim: size A of its actions.
+        action_low: lower bounds of its actions (A,).
+        action_high: upper bounds (A,).
+
+    Raises:
+        ArtifactError: the sizes of observations or actions differ, or the bounds of the actions.
+        UsageError: as :func:`make_env`.
+    """
+    env = make_env(section)
+    try:
+        observations, actions = env.observation_space, env.action_space
+        assert isinstance(observations, gym.spaces.Box) and isinstance(actions, gym.spaces.Box)
+    finally:
+        env.close()
+    _check_sizes(observations.shape[0], observation_dim, actions.shape[0], action_dim)
+    _check_bounds(actions, np.asarray(action_low), np.asarray(action_high))
+
+
+def _check_sizes(env_observation: int, observation: int, env_action: int, action: int) -> None:
+    if env_observation != observation:
+        raise ArtifactError(
+            f"observations of the clips have {observation} numbers, those of the environment {env_observation}",
+            "select the same quantities in env.observation and extract.observation",
+        )
+    if env_action != action:
+        raise ArtifactError(
+            f"actions of the clips have {action} numbers, those of the environment {env_action}",
+            "the dataset must come from an environment with the same actions",
+        )
+
+
+def _check_bounds(actions: gym.spaces.Box, low: np.ndarray, high: np.ndarray) -> None:
+    slack = BOUND_TOLERANCE * (actions.high - actions.low)
+    for name, ours, theirs in (("lower", actions.low, low), ("upper", actions.high, high)):
+        differs = np.abs(ours - theirs) > slack  # (A,)
+        if differs.any():
+            index = int(np.argmax(differs))
+            raise ArtifactError(
+                f"the {name} bound of action {index} is {theirs[index]:g} in the clips and "
+                f"{ours[index]:g} in the environment",
+                "actions mean the same in both only if their bounds agree; if the dataset's bounds are "
+                "merely recorded wrongly, state them with extract.action_bounds",
+            )
+
+
+def _make_gymnasium(section: GymnasiumSection, render_mode: str | None) -> gym.Env[Any, Any]:
+    if section.noise:
+        raise UsageError(
+            "env.noise is the kitchen's observation noise; other environments have none here",
+            "pass what the environment itself offers in env.kwargs",
+        )
+    if section.module is not None:
+        _import_module(section.module)
+    rendering = {} if render_mode is None else {"render_mode": render_mode}  # not all know the argument
+    try:
+        return gym.make(
+            section.id,
+            max_episode_steps=section.episode_length,
+            disable_env_checker=True,  # it prints warnings for people who write environments
+            **{**section.kwargs, **rendering},
+        )
+    except (gym.error.UnregisteredEnv, gym.error.DeprecatedEnv, ModuleNotFoundError) as error:
+        raise UsageError(
+            f"env.id: there is no environment '{section.id}'.{did_you_mean(section.id, gym.registry)}",
+            "if a package registers it, name that package in env.module",
+        ) from error
+    except Exception as error:  # whatever a foreign constructor raises is about its arguments
+        raise UsageError(
+            f"env.id '{section.id}' cannot be made with env.kwargs {section.kwargs}: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _import_module(name: str) -> None:
+    silence_notices()
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        raise UsageError(
+            f"env.module: '{name}' cannot be imported: {error}",
+            f"install the package that has it (pip install {name.split('.')[0].replace('_', '-')})",
+        ) from error
+
+
+def _check_actions(env: gym.Env[Any, Any]) -> None:
+    space = env.action_space
+    if not isinstance(space, gym.spaces.Box) or not np.issubdtype(space.dtype, np.floating):
+        raise UsageError(f"skills need continuous actions (a Box of floats); this environment has {space}")
+    if len(space.shape) != 1:
+        raise UsageError(f"actions must be vectors; this environment's have shape {space.shape}")
+    if not np.isfinite([space.low, space.high]).all():
+        raise UsageError(f"actions need finite bounds; this environment has {space}")

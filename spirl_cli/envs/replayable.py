@@ -1,0 +1,110 @@
+"""Episodes whose content depends on a seed and their index only, and that can be played again."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.utils import RecordConstructorArgs
+
+
+class Snapshot(TypedDict):
+    """All that is needed to be at the same point of the same episode again.
+
+    Attributes:
+        resets: how many numbered episodes were started.
+        episode: index of the running episode, -1 before the first reset.
+        env_seed: the seed it was reset with.
+        actions: what was done since then, (t, A) float64.
+        observation: the last observation, (D,).
+    """
+
+    resets: int
+    episode: int
+    env_seed: int
+    actions: np.ndarray
+    observation: np.ndarray
+
+
+class ReplayableEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+    """Numbers the episodes, seeds each by its number, and records its actions.
+
+    The k-th reset without a seed starts episode ``slot + k · slots``, seeded from
+    ``SeedSequence([seed, episode])``: with one slot per environment of a vector, episode 17 is the
+    same whatever the number of environments. ``info["episode"]`` is the index at every step.
+
+    The state of an environment is saved as the episode's seed and actions, and restored by doing
+    them again. That needs no access to the simulator, holds for every environment that is
+    deterministic given its seed, and costs at most one episode of simulation per resume.
+
+    Args:
+        env: environment with a Box action space and an array as observation.
+        seed: seed of the whole sequence of episodes.
+        slot: this environment's place among ``slots``.
+        slots: number of environments that share the sequence.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], seed: int, slot: int = 0, slots: int = 1) -> None:
+        RecordConstructorArgs.__init__(self, seed=seed, slot=slot, slots=slots)
+        super().__init__(env)
+        self._seed, self._slot, self._slots = seed, slot, slots
+        self._resets, self._episode, self._env_seed = 0, -1, 0
+        self._actions: list[np.ndarray] = []
+        self._observation: np.ndarray = np.zeros(0, np.float32)
+        self.restored_exactly = True  # whether the last restored snapshot gave the same observation
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Start the next numbered episode, or with ``seed`` the current number's with that seed."""
+        if seed is None:
+            self._episode = self._slot + self._resets * self._slots
+            self._resets += 1
+            seed = episode_seed(self._seed, self._episode)
+        return self._begin(seed, options)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Step and record the action."""
+        # The space's own type, so that a replay feeds the environment the very same numbers.
+        action = np.array(action, dtype=self.action_space.dtype)
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self._actions.append(action)
+        self._observation = observation
+        return observation, float(reward), bool(terminated), bool(truncated), {**info, "episode": self._episode}
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The present point of the present episode; assign it to come back to that point.
+
+        Assigning sets ``restored_exactly`` to False if the replay ends in another observation,
+        which means that the environment is not deterministic given its seed.
+        """
+        size = int(np.prod(self.action_space.shape or (1,)))
+        return Snapshot(
+            resets=self._resets,
+            episode=self._episode,
+            env_seed=self._env_seed,
+            actions=np.array(self._actions, dtype=np.float64).reshape(-1, size),
+            observation=np.array(self._observation),
+        )
+
+    @snapshot.setter
+    def snapshot(self, snapshot: Snapshot) -> None:
+        self._resets, self._episode = int(snapshot["resets"]), int(snapshot["episode"])
+        self.restored_exactly = True
+        if self._episode < 0:
+            return
+        self._begin(int(snapshot["env_seed"]), None)
+        shape = self.action_space.shape or ()
+        for action in np.asarray(snapshot["actions"]):
+            self.step(action.reshape(shape))
+        self.restored_exactly = np.array_equal(self._observation, snapshot["observation"], equal_nan=True)
+
+    def _begin(self, env_seed: int, options: dict[str, Any] | None) -> tuple[Any, dict[str, Any]]:
+        self._env_seed, self._actions = env_seed, []
+        self._observation, info = self.env.reset(seed=env_seed, options=options)
+        return self._observation, {**info, "episode": self._episode}
+
+
+def episode_seed(seed: int, episode: int) -> int:
+    """Return the environment's seed of a numbered episode, 32 bits."""
+    return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0])
