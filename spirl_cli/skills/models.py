@@ -1,0 +1,127 @@
+"""Skill models: q(z | clip) and the decoders p(a | z) and p(a | s, z) (paper §3.2, METHOD §1–2).
+
+A *clip* is a window of H actions and the states they were taken in. The encoder reads it into a
+Gaussian over the latent skill z (K,); the decoder turns z back into actions:
+
+* open-loop: an autoregressive LSTM that emits all H actions from z alone (the paper);
+* closed-loop: an MLP that sees the current state at each step (the authors' later version).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from spirl_cli.recipe.schema import TrainSkillsSection
+from spirl_cli.skills.gaussian import Gaussian
+from spirl_cli.skills.networks import Normalizer, initialize_linear, mlp
+
+
+class ClipEncoder(nn.Module):
+    """q(z | clip): linear → LSTM → linear; the last step's output → linear → (μ, log σ)."""
+
+    def __init__(self, inputs: int, latent_dim: int, width: int) -> None:
+        super().__init__()
+        self.embed = nn.Linear(inputs, width)
+        self.lstm = nn.LSTM(width, width, batch_first=True)
+        self.output = nn.Linear(width, width)
+        self.head = nn.Linear(width, 2 * latent_dim)
+        for layer in (self.embed, self.output, self.head):
+            initialize_linear(layer)
+
+    def forward(self, sequence: Tensor) -> Gaussian:
+        """(B, H, inputs) → Gaussian with (B, K) mean and log σ."""
+        steps, _ = self.lstm(self.embed(sequence))
+        return Gaussian.from_head(self.head(self.output(steps[:, -1])))
+
+
+class ClosedLoopDecoder(nn.Module):
+    """p(a_t | s_t, z): an MLP on the standardised state and the skill."""
+
+    def __init__(self, state_dim: int, action_dim: int, section: TrainSkillsSection) -> None:
+        super().__init__()
+        inputs = state_dim + section.latent_dim
+        self.network = mlp(inputs, action_dim, section.decoder_width, section.decoder_depth, section.batch_norm)
+
+    def forward(self, states: Tensor, latent: Tensor) -> Tensor:
+        """(B, H, D) standardised states and (B, K) skills → (B, H, A) actions."""
+        horizon = states.shape[1]
+        inputs = torch.cat([states, latent.unsqueeze(1).expand(-1, horizon, -1)], dim=-1)
+        return self.network(inputs.flatten(0, 1)).unflatten(0, (-1, horizon))
+
+
+class OpenLoopDecoder(nn.Module):
+    """p(a_1..H | z): an autoregressive LSTM on [previous action, z] with learned first input and state."""
+
+    def __init__(self, action_dim: int, section: TrainSkillsSection) -> None:
+        super().__init__()
+        width = section.decoder_width
+        self.horizon = section.horizon
+        self.first_action = nn.Parameter(torch.zeros(action_dim))
+        self.first_state = nn.Parameter(torch.zeros(2, width))  # hidden and cell
+        self.embed = nn.Linear(action_dim + section.latent_dim, width)
+        self.cell = nn.LSTMCell(width, width)
+        self.head = nn.Linear(width, action_dim)
+        for layer in (self.embed, self.head):
+            initialize_linear(layer)
+
+    def forward(self, states: Tensor, latent: Tensor) -> Tensor:
+        """(B, K) skills → (B, H, A) actions; the states are not looked at."""
+        batch = latent.shape[0]
+        action = self.first_action.expand(batch, -1)
+        hidden, cell = (state.expand(batch, -1) for state in self.first_state)
+        actions = []
+        for _ in range(self.horizon):
+            hidden, cell = self.cell(self.embed(torch.cat([action, latent], dim=-1)), (hidden, cell))
+            action = self.head(hidden)
+            actions.append(action)
+        return torch.stack(actions, dim=1)
+
+
+class SkillModel(nn.Module):
+    """The skill VAE: a clip encoder and one of the decoders.
+
+    Args:
+        section: the recipe's `train_skills`; its model decides whether encoder and decoder see states.
+        state_dim: D, size of a state.
+        action_dim: A, size of an action.
+        normalizer: standardises states; identity when None.
+    """
+
+    def __init__(
+        self, section: TrainSkillsSection, state_dim: int, action_dim: int, normalizer: Normalizer | None = None
+    ) -> None:
+        super().__init__()
+        self.section = section
+        self.sees_states = section.model == "closed-loop"
+        self.normalizer = normalizer or Normalizer.identity(state_dim)
+        inputs = action_dim + (state_dim if self.sees_states else 0)
+        self.encoder = ClipEncoder(inputs, section.latent_dim, section.encoder_width)
+        self.decoder: nn.Module = (
+            ClosedLoopDecoder(state_dim, action_dim, section)
+            if self.sees_states
+            else OpenLoopDecoder(action_dim, section)
+        )
+
+    def encode(self, states: Tensor, actions: Tensor) -> Gaussian:
+        """q(z | clip) of (B, H, D) standardised states and (B, H, A) actions."""
+        sequence = torch.cat([actions, states], dim=-1) if self.sees_states else actions
+        return self.encoder(sequence)
+
+    def forward(
+        self, states: Tensor, actions: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Gaussian]:
+        """Reconstruct clips: (B, H, D) raw states, (B, H, A) actions → ((B, H, A) actions, posterior)."""
+        states = self.normalizer(states)
+        posterior = self.encode(states, actions)
+        return self.decoder(states, posterior.sample(generator)), posterior
+
+
+def reconstruction_error(actions: Tensor, predicted: Tensor) -> Tensor:
+    """First term of L_skill: mean over (B, H, A) of ½(a − â)²."""
+    return 0.5 * (actions - predicted).square().mean()
+
+
+def rate(posterior: Gaussian) -> Tensor:
+    """Second term of L_skill: mean over (B, K) of KL(q ‖ N(0, I)), nats per latent dimension."""
+    return posterior.kl(Gaussian.standard_like(posterior)).mean()

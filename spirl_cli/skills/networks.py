@@ -1,0 +1,56 @@
+"""The building blocks of all networks (METHOD §2 of the paper's public implementation)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+LEAK = 0.2  # slope of every LeakyReLU
+
+
+class Normalizer(nn.Module):
+    """Standardises states with the mean and standard deviation of the training episodes.
+
+    Args:
+        mean: (D,) mean of the states.
+        std: (D,) standard deviation; dimensions that hardly move keep ``floor`` instead, so that
+            sensor noise on a still object is not blown up.
+    """
+
+    def __init__(self, mean: Tensor, std: Tensor, floor: float = 0.02) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean.float())
+        self.register_buffer("scale", 1.0 / std.float().clamp(min=floor))
+
+    def forward(self, states: Tensor) -> Tensor:
+        """(..., D) states → (..., D) standardised states."""
+        return (states - self.mean) * self.scale
+
+    @classmethod
+    def identity(cls, size: int) -> Normalizer:
+        """A normaliser that changes nothing, for `normalize: false`."""
+        return cls(torch.zeros(size), torch.ones(size))
+
+
+def mlp(inputs: int, outputs: int, width: int, depth: int, batch_norm: bool = False) -> nn.Sequential:
+    """linear → LeakyReLU → depth × [linear → (BatchNorm) → LeakyReLU] → linear.
+
+    Linear layers start Xavier-normal with zero bias, as in the published code.
+    """
+    layers: list[nn.Module] = [nn.Linear(inputs, width), nn.LeakyReLU(LEAK)]
+    for _ in range(depth):
+        layers.append(nn.Linear(width, width))
+        if batch_norm:
+            layers.append(nn.BatchNorm1d(width))
+        layers.append(nn.LeakyReLU(LEAK))
+    layers.append(nn.Linear(width, outputs))
+    network = nn.Sequential(*layers)
+    network.apply(initialize_linear)
+    return network
+
+
+def initialize_linear(module: nn.Module) -> None:
+    """Xavier-normal weights and zero bias for a linear layer; other modules are left alone."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_normal_(module.weight)
+        nn.init.zeros_(module.bias)
