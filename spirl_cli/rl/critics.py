@@ -1,0 +1,69 @@
+"""An ensemble of action-value networks, evaluated as one batched network."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from spirl_cli.skills.networks import LEAK, Normalizer
+
+
+class EnsembleLinear(nn.Module):
+    """E linear layers at once: (E, B, inputs) → (E, B, outputs)."""
+
+    def __init__(self, members: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        bound = math.sqrt(2.0 / (inputs + outputs))  # Xavier-normal, as everywhere
+        self.weight = nn.Parameter(torch.randn(members, inputs, outputs) * bound)
+        self.bias = nn.Parameter(torch.zeros(members, 1, outputs))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """One batched matrix product for all members."""
+        return torch.baddbmm(self.bias, inputs, self.weight)
+
+
+class EnsembleLayerNorm(nn.Module):
+    """Layer normalisation with a gain and offset per member."""
+
+    def __init__(self, members: int, width: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(members, 1, width))
+        self.offset = nn.Parameter(torch.zeros(members, 1, width))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(E, B, width) → (E, B, width)."""
+        normalized = nn.functional.layer_norm(inputs, inputs.shape[-1:])
+        return torch.addcmul(self.offset, normalized, self.gain)
+
+
+class CriticEnsemble(nn.Module):
+    """Q_1..Q_E(s, z) on standardised states and skills.
+
+    Args:
+        normalizer: standardises raw states (D,).
+        latent_dim: K.
+        members: E; the minimum over members is the pessimistic estimate of SAC.
+        width, depth: hidden layers; layer_norm normalises each of them.
+    """
+
+    def __init__(
+        self, normalizer: Normalizer, latent_dim: int, members: int, width: int, depth: int, layer_norm: bool
+    ) -> None:
+        super().__init__()
+        self.members, self.normalizer = members, normalizer
+        sizes = [normalizer.mean.shape[0] + latent_dim] + [width] * depth
+        layers: list[nn.Module] = []
+        for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+            layers.append(EnsembleLinear(members, inputs, outputs))
+            if layer_norm:
+                layers.append(EnsembleLayerNorm(members, outputs))
+            layers.append(nn.LeakyReLU(LEAK))
+        layers.append(EnsembleLinear(members, sizes[-1], 1))
+        self.network = nn.Sequential(*layers)
+
+    def forward(self, states: Tensor, latents: Tensor) -> Tensor:
+        """(B, D) raw states, (B, K) skills → (E, B) values."""
+        inputs = torch.cat([self.normalizer(states), latents], dim=-1)
+        return self.network(inputs.expand(self.members, -1, -1)).squeeze(-1)

@@ -1,0 +1,187 @@
+"""Collecting skills and learning from them side by side, in deterministic lock-step.
+
+In every *round* the policy chooses one skill per environment, the workers run them, and meanwhile
+the learner does its updates on what earlier rounds collected. The results of a round are added
+when both are done, so the order of everything is fixed, whatever the speed of the machine.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spirl_cli.envs.replayable import Snapshot
+from spirl_cli.envs.vector import SkillVector, VectorStep, restore_snapshots, split_step, take_snapshots
+from spirl_cli.errors import DivergedError
+from spirl_cli.monitor.checkpoint import State, merge
+from spirl_cli.monitor.packing import (
+    pack_generator,
+    pack_module,
+    pack_numpy_generator,
+    pack_optimizer,
+    unpack_generator,
+    unpack_module,
+    unpack_numpy_generator,
+    unpack_optimizer,
+)
+from spirl_cli.recipe.schema import TrainRLSection
+from spirl_cli.rl.replay import Replay
+from spirl_cli.rl.sac import SAC
+
+RECENT_EPISODES = 100  # training episodes behind the running means
+
+
+class SkillLearning:
+    """One agent in training: environments, replay memory and learner.
+
+    Args:
+        section: the recipe's `train_rl`.
+        sac: the learner; its generator must not be used elsewhere.
+        vector: environments whose actions are skills.
+        replay: an empty replay memory.
+        rng: draws the batches.
+    """
+
+    def __init__(
+        self, section: TrainRLSection, sac: SAC, vector: SkillVector, replay: Replay, rng: np.random.Generator
+    ) -> None:
+        self.section, self.sac, self.vector, self.replay, self.rng = section, sac, vector, replay, rng
+        self.states: NDArray[np.float32] | None = None  # (N, D) to act on next; None before the first round
+        self.simulated = 0  # environment steps, warm-up included
+        self.updates = 0
+        self.credit = 0.0  # updates owed, when the ratio is no whole number
+        self.returns = np.zeros(vector.num_envs)  # of the running episodes
+        self.finished: deque[dict[str, float]] = deque(maxlen=RECENT_EPISODES)
+        self.losses: dict[str, torch.Tensor] = {}
+        self.exact = True  # False once a resumed environment did not come back to where it was
+
+    @property
+    def steps(self) -> int:
+        """Position on the x-axis: environment steps, the warm-up counted unless parity says otherwise."""
+        skipped = self.section.warmup_steps if self.section.parity.uncounted_warmup else 0
+        return max(0, self.simulated - skipped)
+
+    def round(self) -> None:
+        """One skill in every environment, and the updates that go with it."""
+        if self.states is None:
+            self.states = np.array(self.vector.reset()[0])
+        latents = self.sac.act(self.states)
+        if not np.isfinite(latents).all():
+            raise DivergedError(
+                f"train-rl diverged at {self.steps:,} steps: the policy chose a skill that is not a finite number.",
+                "Lower the learning rates or initial_alpha; the last good checkpoint is kept.",
+            )
+        self.vector.step_async(latents)
+        self._learn()
+        step = split_step(*self.vector.step_wait())
+        self._store(latents, step)
+        self.states = np.array(step.observation)
+        self.simulated += int(step.steps.sum())
+
+    def _learn(self) -> None:
+        if self.simulated < self.section.warmup_steps or not len(self.replay):
+            return
+        self.credit += self.section.updates_per_step * self.vector.num_envs
+        while self.credit >= 1.0:
+            self.losses = self.sac.update(self.replay.sample(self.section.batch_size, self.rng))
+            self.credit -= 1.0
+            self.updates += 1
+
+    def _store(self, latents: NDArray[np.float32], step: VectorStep) -> None:
+        """Add the round's transitions to the replay memory, with the defects that parity asks for."""
+        assert self.states is not None
+        parity = self.section.parity
+        states = step.late_observation if parity.late_observation else self.states
+        rewards = step.reward - step.last_reward * step.truncated if parity.drop_timeout_reward else step.reward
+        terminals = step.ended if parity.terminal_timeouts else step.terminated
+        self.replay.add(states, latents, rewards, step.next_observation, terminals)
+        self.returns += step.reward
+        for index, metrics in enumerate(step.metrics):
+            if metrics is not None:
+                self.finished.append({"return": float(self.returns[index]), **metrics})
+                self.returns[index] = 0.0
+
+    def metrics(self) -> dict[str, float]:
+        """Diagnostics of the last update, and means over recent training episodes."""
+        figures = {f"learner/{name}": float(value) for name, value in self.losses.items()}
+        for name in self.finished[0] if self.finished else ():
+            figures[f"training/{name}"] = float(np.mean([episode[name] for episode in self.finished]))
+        return {**figures, "learner/updates": float(self.updates)}
+
+    def state(self, folder: Path) -> State:
+        """Everything that an identical continuation needs; the replay goes into segments in ``folder``."""
+        sac = self.sac
+        own = State(
+            tensors={"returns": torch.from_numpy(self.returns.copy())},
+            scalars={
+                "simulated": self.simulated,
+                "updates": self.updates,
+                "credit": self.credit,
+                "finished": list(self.finished),
+                "replay": self.replay.save(folder),
+                "log_alpha": float(sac.log_alpha.detach()),
+            },
+        )
+        if self.states is not None:
+            own = merge(own, pack_snapshots(take_snapshots(self.vector)))
+        return merge(
+            own,
+            pack_module(sac.policy, "policy"),
+            pack_module(sac.critics, "critics"),
+            pack_module(sac.target_critics, "target_critics"),
+            pack_optimizer(sac.policy_optimizer, "policy_optimizer"),
+            pack_optimizer(sac.critic_optimizer, "critic_optimizer"),
+            pack_optimizer(sac.alpha_optimizer, "alpha_optimizer"),
+            pack_generator(sac.generator, "samples"),
+            pack_numpy_generator(self.rng, "batches"),
+        )
+
+    def restore(self, state: State, folder: Path) -> None:
+        """Continue from a saved state."""
+        sac, scalars = self.sac, state.scalars
+        unpack_module(sac.policy, "policy", state)
+        unpack_module(sac.critics, "critics", state)
+        unpack_module(sac.target_critics, "target_critics", state)
+        unpack_optimizer(sac.policy_optimizer, "policy_optimizer", state)
+        unpack_optimizer(sac.critic_optimizer, "critic_optimizer", state)
+        unpack_optimizer(sac.alpha_optimizer, "alpha_optimizer", state)
+        unpack_generator(sac.generator, "samples", state)
+        unpack_numpy_generator(self.rng, "batches", state)
+        with torch.no_grad():
+            sac.log_alpha.fill_(scalars["log_alpha"])
+        self.replay.restore(folder, scalars["replay"])
+        self.simulated, self.updates, self.credit = scalars["simulated"], scalars["updates"], scalars["credit"]
+        self.finished = deque(scalars["finished"], maxlen=RECENT_EPISODES)
+        self.returns = state.tensors["returns"].numpy().copy()
+        snapshots = unpack_snapshots(state)
+        if snapshots:
+            restored = restore_snapshots(self.vector, snapshots)
+            self.states, self.exact = restored.observation, restored.exact
+
+
+def pack_snapshots(snapshots: list[Snapshot]) -> State:
+    """Where every environment is, for a checkpoint."""
+    tensors: dict[str, torch.Tensor] = {}
+    scalars: list[dict[str, Any]] = []
+    for index, snapshot in enumerate(snapshots):
+        tensors[f"environment{index}/actions"] = torch.from_numpy(snapshot["actions"])
+        tensors[f"environment{index}/observation"] = torch.from_numpy(snapshot["observation"])
+        scalars.append({key: int(snapshot[key]) for key in ("resets", "episode", "env_seed")})  # type: ignore[literal-required]
+    return State(tensors, {"environments": scalars})
+
+
+def unpack_snapshots(state: State) -> list[Snapshot]:
+    """Inverse of :func:`pack_snapshots`; empty when the run had not begun."""
+    return [
+        Snapshot(
+            actions=state.tensors[f"environment{index}/actions"].numpy(),
+            observation=state.tensors[f"environment{index}/observation"].numpy(),
+            **scalars,
+        )
+        for index, scalars in enumerate(state.scalars.get("environments", []))
+    ]

@@ -1,0 +1,325 @@
+"""The learner's mathematics, replay memory and the resumable learning loop."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+from spirl_cli.envs.vector import LocalVector, VectorStep, make_vector
+from spirl_cli.errors import DivergedError
+from spirl_cli.recipe.schema import GymnasiumSection, TrainRLSection
+from spirl_cli.rl.critics import CriticEnsemble
+from spirl_cli.rl.loop import SkillLearning
+from spirl_cli.rl.replay import Batch, Replay
+from spirl_cli.rl.sac import SAC
+from spirl_cli.rl.squash import log_det_squash, squash
+from spirl_cli.skills.inference import squash as numpy_squash
+from spirl_cli.skills.networks import Normalizer
+from spirl_cli.skills.prior import GaussianNetwork
+
+STATE, LATENT, BATCH = 4, 2, 8
+
+
+def make_sac(seed: int = 0, state_dim: int = STATE, latent_dim: int = LATENT, **changes: Any) -> SAC:
+    torch.manual_seed(seed)
+    normalizer = Normalizer(torch.zeros(state_dim), torch.ones(state_dim))
+    prior = GaussianNetwork(normalizer, latent_dim, width=16, depth=1)
+    section = TrainRLSection.model_validate({"critic_width": 16, "batch_size": BATCH, **changes})
+    return SAC(section, prior, latent_dim, torch.Generator().manual_seed(seed))
+
+
+def make_batch(terminal: float = 0.0, reward: float = 1.0) -> Batch:
+    generator = torch.Generator().manual_seed(1)
+    states, next_states = torch.randn(2, BATCH, STATE, generator=generator)
+    latents = torch.randn(BATCH, LATENT, generator=generator)
+    return Batch(states, latents, torch.full((BATCH,), reward), next_states, torch.full((BATCH,), terminal))
+
+
+class TestObjective:
+    def test_policy_starts_as_the_prior(self) -> None:
+        sac = make_sac(min_log_sigma=-10.0)
+        _, divergence = sac._penalty(torch.randn(BATCH, STATE))
+        torch.testing.assert_close(divergence, torch.zeros(BATCH))
+
+    def test_policy_from_scratch_differs_from_the_prior(self) -> None:
+        _, divergence = make_sac(initial_policy="scratch")._penalty(torch.randn(BATCH, STATE))
+        assert divergence.min() > 0
+
+    def test_terminal_states_have_no_future(self) -> None:
+        torch.testing.assert_close(make_sac()._target_value(make_batch(terminal=1.0)), torch.ones(BATCH))
+
+    def test_target_is_the_soft_bellman_backup(self) -> None:
+        """y = R + γ·(min_i Q'_i(s', z') − α·D(s')), with the closed-form D."""
+        sac, batch = make_sac(initial_policy="scratch", initial_alpha=0.5, discount=0.9), make_batch()
+        state = sac.generator.get_state()
+        target = sac._target_value(batch)
+        sac.generator.set_state(state)
+        policy, prior = sac.policy(batch.next_states), sac.prior(batch.next_states)
+        latent = policy.sample(sac.generator)
+        divergence = policy.kl(prior._replace(log_sigma=prior.log_sigma.clamp(min=-2.0))).sum(-1)
+        expected = 1.0 + 0.9 * (sac.target_critics(batch.next_states, latent).min(0).values - 0.5 * divergence)
+        torch.testing.assert_close(target, expected.detach())
+
+    @pytest.mark.parametrize(("divergence", "rises"), [(9.0, True), (1.0, False)])
+    def test_alpha_rises_above_the_target_divergence_and_falls_below(self, divergence: float, rises: bool) -> None:
+        sac = make_sac(target_divergence=5.0)
+        before = float(sac.alpha.detach())
+        sac._update_alpha(torch.tensor(divergence))
+        assert (float(sac.alpha.detach()) > before) == rises
+
+    def test_a_rate_of_zero_keeps_alpha(self) -> None:
+        sac = make_sac(alpha_learning_rate=0.0)
+        sac.update(make_batch())
+        assert float(sac.alpha.detach()) == pytest.approx(sac.section.initial_alpha)
+
+    def test_plain_sac_uses_minus_the_action_dimension_as_target_entropy(self) -> None:
+        assert make_sac(regularizer="entropy").target_penalty == LATENT
+        assert make_sac(regularizer="entropy", target_entropy=-7.0).target_penalty == 7.0
+
+    def test_clamp_spares_the_policy_gradient(self) -> None:
+        """Far from the prior the policy must still be pulled back; the published clamp forgets it."""
+        pulls = []
+        for clamp in (False, True):
+            sac = make_sac(initial_alpha=1.0, max_gradient_norm=None, parity={"clamp_policy_divergence": clamp})
+            with torch.no_grad():
+                sac.policy.network[-1].bias[:LATENT] += 1000.0
+                for parameter in sac.critics.parameters():
+                    parameter.zero_()
+            sac._update_policy(make_batch())
+            pulls.append(float(sac.policy.network[-1].bias.grad[:LATENT].abs().sum()))  # type: ignore[union-attr]
+        assert pulls[0] > 0 and pulls[1] == 0
+
+    def test_prior_and_targets_are_not_trained(self) -> None:
+        sac = make_sac()
+        prior = [p.clone() for p in sac.prior.parameters()]
+        targets = [p.clone() for p in sac.target_critics.parameters()]
+        sac.update(make_batch())
+        assert all(torch.equal(a, b) for a, b in zip(prior, sac.prior.parameters(), strict=True))
+        rate = sac.section.target_rate
+        for old, new, online in zip(targets, sac.target_critics.parameters(), sac.critics.parameters(), strict=True):
+            torch.testing.assert_close(new, (1 - rate) * old + rate * online)
+
+    def test_critics_learn_the_value_of_terminal_rewards(self) -> None:
+        sac = make_sac(critic_learning_rate=1e-2)
+        for _ in range(300):
+            sac.update(make_batch(terminal=1.0, reward=3.0))
+        batch = make_batch()
+        assert sac.critics(batch.states, batch.latents).mean().item() == pytest.approx(3.0, abs=0.1)
+
+    def test_policy_finds_the_better_skill_within_the_divergence(self) -> None:
+        """Reward −(z₀ − 2)²: the policy moves towards 2, about as far as δ allows."""
+        rates = {"critic_learning_rate": 3e-3, "policy_learning_rate": 3e-3, "alpha_learning_rate": 3e-2}
+        sac = make_sac(target_divergence=0.5, initial_alpha=0.5, min_log_sigma=-10.0, **rates)
+        generator = torch.Generator().manual_seed(5)
+        for _ in range(600):
+            states = torch.randn(64, STATE, generator=generator)
+            latents = torch.from_numpy(sac.act(states.numpy()))
+            rewards = -(latents[:, 0] - 2.0).square()
+            sac.update(Batch(states, latents, rewards, states, torch.ones(64)))
+        states = torch.randn(256, STATE)
+        moved = (sac.policy(states).mean - sac.prior(states).mean)[:, 0].mean()
+        _, divergence = sac._penalty(states)
+        assert moved > 0.3
+        assert 0.1 < divergence.mean() < 1.5
+
+
+class TestSquash:
+    @pytest.mark.parametrize("kind", ["none", "tanh", "consistent-tanh"])
+    def test_density_correction_against_finite_differences(self, kind: str) -> None:
+        u = torch.linspace(-3, 3, 13, dtype=torch.float64).unsqueeze(1)
+        slope = (squash(u + 1e-6, kind) - squash(u - 1e-6, kind)) / 2e-6
+        torch.testing.assert_close(log_det_squash(u, kind), slope.log().squeeze(1), atol=1e-6, rtol=1e-5, check_dtype=False)
+
+    @pytest.mark.parametrize("kind", ["none", "tanh", "consistent-tanh"])
+    def test_numpy_and_torch_agree(self, kind: str) -> None:
+        u = torch.linspace(-3, 3, 13)
+        np.testing.assert_allclose(numpy_squash(u.numpy(), kind), squash(u, kind).numpy(), rtol=1e-6)
+
+    def test_gain_around_zero(self) -> None:
+        small = torch.tensor([1e-4])
+        assert squash(small, "tanh").item() == pytest.approx(2e-4, rel=1e-3)
+        assert squash(small, "consistent-tanh").item() == pytest.approx(1e-4, rel=1e-3)
+
+
+class TestCritics:
+    @pytest.mark.parametrize("layer_norm", [False, True])
+    def test_members_are_independent_networks(self, layer_norm: bool) -> None:
+        critics = CriticEnsemble(Normalizer.identity(STATE), LATENT, 3, 16, 2, layer_norm)
+        batch = make_batch()
+        values = critics(batch.states, batch.latents)
+        assert values.shape == (3, BATCH)
+        for member in range(3):
+            alone = CriticEnsemble(Normalizer.identity(STATE), LATENT, 1, 16, 2, layer_norm)
+            own = {
+                name: tensor if name.startswith("normalizer") else tensor[member : member + 1]
+                for name, tensor in critics.state_dict().items()
+            }
+            alone.load_state_dict(own)
+            torch.testing.assert_close(alone(batch.states, batch.latents)[0], values[member])
+
+
+def add(replay: Replay, values: list[float]) -> None:
+    column = np.array(values, np.float32)
+    replay.add(np.tile(column[:, None], STATE), np.tile(column[:, None], LATENT), column, np.tile(column[:, None] + 0.5, STATE), column * 0)
+
+
+class TestReplay:
+    def test_transitions_come_back_whole(self) -> None:
+        replay = Replay(100, STATE, LATENT)
+        add(replay, [1.0, 2.0, 3.0])
+        batch = replay.sample(50, np.random.default_rng(0))
+        assert set(batch.rewards.tolist()) == {1.0, 2.0, 3.0}
+        torch.testing.assert_close(batch.states, batch.rewards.unsqueeze(1).expand(-1, STATE))
+        torch.testing.assert_close(batch.next_states, batch.states + 0.5)
+        assert batch.latents.shape == (50, LATENT) and batch.terminals.sum() == 0
+
+    def test_the_oldest_are_overwritten(self) -> None:
+        replay = Replay(5, STATE, LATENT)
+        for value in range(12):
+            add(replay, [float(value)])
+        assert len(replay) == 5
+        assert set(replay.sample(200, np.random.default_rng(0)).rewards.tolist()) == {7.0, 8.0, 9.0, 10.0, 11.0}
+
+    def test_kitchen_transitions_take_less_than_700_bytes(self) -> None:
+        assert Replay(10, 30, 10).bytes_per_transition == 288
+
+    @pytest.mark.parametrize("capacity", [1000, 7])
+    def test_saved_segments_restore_the_same_ring(self, tmp_path: Path, capacity: int) -> None:
+        replay = Replay(capacity, STATE, LATENT)
+        names: list[str] = []
+        for start in range(0, 12, 4):
+            add(replay, [float(start + i) for i in range(4)])
+            before = {name: (tmp_path / name).read_bytes() for name in names}
+            names = replay.save(tmp_path)
+            assert all((tmp_path / name).read_bytes() == content for name, content in before.items())
+        assert len(names) == 3
+        restored = Replay(capacity, STATE, LATENT)
+        restored.restore(tmp_path, names)
+        for which in (replay, restored):
+            add(which, [99.0])
+        drawn = [r.sample(64, np.random.default_rng(3)).states for r in (replay, restored)]
+        assert torch.equal(*drawn)
+
+
+class Decoder:
+    """Skills of three steps whose action is the first number of z."""
+
+    latent_dim, horizon = LATENT, 3
+
+    def begin(self, latent: np.ndarray) -> None:
+        self.action = latent[:1]
+
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        return self.action
+
+
+PENDULUM = GymnasiumSection(kind="gymnasium", id="Pendulum-v1", episode_length=25)
+
+
+def make_learning(**changes: Any) -> SkillLearning:
+    settings = {"warmup_steps": 30, "updates_per_step": 0.5, "environments": 2, **changes}
+    sac = make_sac(state_dim=3, **settings)
+    vector = make_vector(PENDULUM, Decoder(), 2, seed=7, processes=False)
+    return SkillLearning(sac.section, sac, vector, Replay(1000, 3, LATENT), np.random.default_rng(0))
+
+
+def policy_weights(learning: SkillLearning) -> list[torch.Tensor]:
+    return [tensor.clone() for tensor in learning.sac.policy.state_dict().values()]
+
+
+class TestLoop:
+    def test_steps_count_the_warm_up_and_updates_follow_the_ratio(self) -> None:
+        learning = make_learning()
+        for _ in range(15):
+            learning.round()
+        # 25-step episodes of 3-step skills: eight full skills and one step
+        assert learning.steps == learning.simulated == 2 * (25 + 6 * 3)
+        assert learning.updates == 10  # rounds after 30 steps (5 rounds), 2 skills each, one update per two skills
+        assert len(learning.replay) == 30
+
+    def test_parity_leaves_the_warm_up_off_the_axis(self) -> None:
+        learning = make_learning(parity={"uncounted_warmup": True})
+        for _ in range(6):
+            learning.round()
+        assert (learning.simulated, learning.steps) == (36, 6)
+
+    @pytest.mark.parametrize(
+        ("parity", "terminal", "reward"),
+        [({}, 0.0, 5.0), ({"terminal_timeouts": True}, 1.0, 5.0), ({"drop_timeout_reward": True}, 0.0, 3.0)],
+    )
+    def test_time_outs_are_bootstrapped_unless_parity_asks(self, parity: dict[str, bool], terminal: float, reward: float) -> None:
+        learning = make_learning(parity=parity)
+        learning.states = np.zeros((2, 3), np.float32)
+        learning._store(np.zeros((2, LATENT), np.float32), transition(truncated=True))
+        row = learning.replay.rows[0]
+        assert row[-1] == terminal and row[3 + LATENT] == reward
+
+    def test_true_ends_are_terminal(self) -> None:
+        learning = make_learning()
+        learning.states = np.zeros((2, 3), np.float32)
+        learning._store(np.zeros((2, LATENT), np.float32), transition(truncated=False))
+        assert learning.replay.rows[0][-1] == 1.0
+
+    def test_parity_stores_the_late_observation(self) -> None:
+        learning = make_learning(parity={"late_observation": True})
+        learning.states = np.zeros((2, 3), np.float32)
+        learning._store(np.zeros((2, LATENT), np.float32), transition(truncated=False))
+        assert learning.replay.rows[0][:3].tolist() == [4.0, 4.0, 4.0]
+
+    @pytest.mark.parametrize("rounds", [0, 3, 13])
+    def test_restored_learning_goes_on_identically(self, tmp_path: Path, rounds: int) -> None:
+        """Saved in warm-up, in mid-episode, or before the first step."""
+        whole, half, rest = make_learning(), make_learning(), make_learning()
+        for _ in range(rounds):
+            half.round()
+        rest.restore(half.state(tmp_path), tmp_path)
+        for _ in range(12):
+            rest.round()
+        for _ in range(rounds + 12):
+            whole.round()
+        assert rest.exact and rest.steps == whole.steps
+        assert all(torch.equal(a, b) for a, b in zip(policy_weights(whole), policy_weights(rest), strict=True))
+        assert whole.metrics() == rest.metrics()
+
+    def test_same_seed_same_weights(self) -> None:
+        runs = [make_learning() for _ in range(2)]
+        for learning in runs:
+            for _ in range(12):
+                learning.round()
+        assert all(torch.equal(a, b) for a, b in zip(*map(policy_weights, runs), strict=True))
+
+    def test_a_policy_that_is_not_finite_stops_the_run(self) -> None:
+        learning = make_learning()
+        learning.round()
+        with torch.no_grad():
+            learning.sac.policy.network[-1].bias.fill_(math.nan)
+        with pytest.raises(DivergedError, match="not a finite number"):
+            learning.round()
+
+    def test_vector_is_an_ordinary_gymnasium_vector(self) -> None:
+        vector = make_learning().vector
+        assert isinstance(vector, LocalVector) and isinstance(vector, gym.vector.VectorEnv)
+
+
+def transition(truncated: bool) -> VectorStep:
+    """A step of two environments that both end, reward 5 of which 2 came last."""
+    ended, none = np.array([True, True]), np.array([False, False])
+    return VectorStep(
+        observation=np.ones((2, 3), np.float32),
+        next_observation=np.full((2, 3), 2, np.float32),
+        reward=np.array([5.0, 5.0]),
+        terminated=none if truncated else ended,
+        truncated=ended if truncated else none,
+        steps=np.array([3, 3]),
+        last_reward=np.array([2.0, 2.0]),
+        late_observation=np.full((2, 3), 4, np.float32),
+        episode=np.array([0, 1]),
+        next_episode=np.array([2, 3]),
+        metrics=({}, {}),
+    )
