@@ -1,0 +1,1 @@
+"""Rollouts of policies, their statistics, figures and videos."""

@@ -1,0 +1,99 @@
+"""Evaluations of several seeds → one published row per condition."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from spirl_cli.errors import ArtifactError
+from spirl_cli.evaluation.episodes import Evaluated, read_episodes
+from spirl_cli.evaluation.results import ResultRow, metric_values, read_rows
+from spirl_cli.evaluation.statistics import bootstrap_mean
+from spirl_cli.store.artifact import Artifact
+
+EvaluatedByPolicy = Mapping[tuple[str, int], Evaluated]
+
+
+def aggregate(artifacts: Sequence[Artifact], *, command: str, resamples: int = 10_000) -> list[ResultRow]:
+    """Join the evaluations of several seeds of one pipeline into one row per condition.
+
+    The mean is over seeds and their episodes; its interval resamples seeds, and the episodes of each
+    (see `bootstrap_mean`).
+
+    Args:
+        artifacts: evaluations, one per seed, that ran the same conditions.
+        command: what made them, for the rows.
+
+    Raises:
+        ArtifactError: the conditions differ, or two evaluations are of the same agent.
+    """
+    _refuse_same_agent(artifacts)
+    tables = [{row.condition: row for row in read_rows(artifact.file("results.json"))} for artifact in artifacts]
+    _refuse_different_conditions(artifacts, tables)
+    evaluated = [_by_policy(artifact) for artifact in artifacts]
+    commits = sorted({artifact.manifest.commit for artifact in artifacts if artifact.manifest.commit})
+    joined = (_join(row, evaluated, resamples) for row in tables[0].values())
+    return [replace(row, commit="+".join(commits) or None, command=command) for row in joined]
+
+
+def _join(row: ResultRow, evaluated: Sequence[EvaluatedByPolicy], resamples: int) -> ResultRow:
+    """Replace one seed's numbers by those of all."""
+    groups = [metric_values(table[row.policy, row.env_steps], row.metric) for table in evaluated]
+    estimate = bootstrap_mean(groups, resamples=resamples)
+    return replace(row, **asdict(estimate), seeds=len(groups), episodes=sum(map(len, groups)))
+
+
+def _by_policy(artifact: Artifact) -> EvaluatedByPolicy:
+    return {(group.policy, group.env_steps): group for group in read_episodes(artifact.file("episodes.csv"))}
+
+
+def _refuse_same_agent(artifacts: Sequence[Artifact]) -> None:
+    if not artifacts:
+        raise ArtifactError("there is no evaluation to aggregate", "type `spirl list` to see what there is")
+    seen: dict[tuple[str, ...], Artifact] = {}
+    for artifact in artifacts:
+        agent = tuple(sorted(record.fingerprint for record in artifact.manifest.inputs.values()))
+        if agent in seen:
+            raise ArtifactError(
+                f"{seen[agent].reference} and {artifact.reference} evaluate the same weights",
+                "aggregate one evaluation per seed of the whole pipeline",
+            )
+        seen[agent] = artifact
+
+
+def _refuse_different_conditions(
+    artifacts: Sequence[Artifact], tables: Sequence[Mapping[tuple[object, ...], ResultRow]]
+) -> None:
+    for artifact, table in zip(artifacts, tables, strict=True):
+        different = set(table) ^ set(tables[0])
+        if different:
+            example = ", ".join(map(str, min(different, key=str)))
+            raise ArtifactError(
+                f"{artifacts[0].reference} and {artifact.reference} evaluated different things: only one has {example}",
+                "evaluate both with the same recipe",
+            )
+
+
+def publish(path: Path, rows: Iterable[ResultRow]) -> list[ResultRow]:
+    """Add rows to a published list, in place of rows of the same condition; return the whole list.
+
+    The file is written beside its place and renamed, sorted, so that its history reads well.
+    """
+    known = {row.condition: row for row in (read_rows(path) if path.exists() else [])}
+    known.update((row.condition, row) for row in rows)
+    merged = [known[condition] for condition in sorted(known, key=lambda key: tuple(map(_sortable, key)))]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps([asdict(row) for row in merged], indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+    return merged
+
+
+def _sortable(value: object) -> tuple[int, float, str]:
+    """Order numbers as numbers, and None before text."""
+    if isinstance(value, (int, float)):
+        return (0, float(value), "")
+    return (1, 0.0, "" if value is None else str(value))

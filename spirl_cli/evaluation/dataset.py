@@ -1,0 +1,140 @@
+"""Episodes of a policy as a Minari dataset, which `spirl extract` reads like any other."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from spirl_cli.envs.kitchen import silence_notices
+from spirl_cli.envs.make import SelectObservation, make_raw_env
+from spirl_cli.envs.replayable import ReplayableEnv
+from spirl_cli.envs.skill_env import SkillDecoder, SkillEnv
+from spirl_cli.errors import UsageError
+from spirl_cli.evaluation.policies import SkillPolicy
+from spirl_cli.evaluation.rollouts import RolloutSettings, play
+from spirl_cli.evaluation.seeds import environment_seed, episode_generator
+from spirl_cli.monitor.reporter import Reporter
+from spirl_cli.recipe.schema import EnvSection
+
+
+class Recorder(gym.Wrapper[Any, Any, Any, Any]):
+    """Notes the raw observations, actions and rewards of the running episode.
+
+    Minari's own collector needs jax to stack them.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        self._observations: list[Any] = []
+        self._steps: list[tuple[Any, float, bool, bool]] = []
+
+    def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
+        """Start an episode; the one before is forgotten."""
+        observation, info = self.env.reset(**options)
+        # A copy: environments hand out arrays that they go on using.
+        self._observations, self._steps = [copy.deepcopy(observation)], []
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step and take notes."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self._observations.append(copy.deepcopy(observation))
+        self._steps.append((np.array(action), float(reward), bool(terminated), bool(truncated)))
+        return observation, reward, terminated, truncated, info
+
+    def episode(self) -> dict[str, Any]:
+        """Return the episode so far: observations (T+1, ...), the rest (T, ...)."""
+        actions, rewards, terminations, truncations = map(np.array, zip(*self._steps, strict=True))
+        return {
+            "observations": stack(self._observations),
+            "actions": actions,
+            "rewards": rewards,
+            "terminations": terminations,
+            "truncations": truncations,
+        }
+
+
+def stack(observations: Sequence[Any]) -> Any:
+    """Stack (nested dictionaries or tuples of) arrays along a new first axis."""
+    first = observations[0]
+    if isinstance(first, dict):
+        return {key: stack([one[key] for one in observations]) for key in first}
+    if isinstance(first, tuple):
+        return tuple(stack(parts) for parts in zip(*observations, strict=True))
+    return np.stack(observations)
+
+
+def check_new_dataset(dataset_id: str) -> None:
+    """Refuse a dataset id that Minari does not take or that exists, before hours are spent.
+
+    Raises:
+        UsageError: in these two cases.
+    """
+    silence_notices()
+    from minari.dataset.minari_dataset import parse_dataset_id
+    from minari.storage import get_dataset_path
+
+    try:
+        parse_dataset_id(dataset_id)
+    except ValueError as error:
+        raise UsageError(
+            f"--save-dataset: '{dataset_id}' is no Minari dataset id", "write it as name-v0 or group/name-v0"
+        ) from error
+    if get_dataset_path(dataset_id).exists():
+        raise UsageError(
+            f"--save-dataset: there is a dataset '{dataset_id}' already",
+            f"choose another version, or delete it with `minari delete {dataset_id}`",
+        )
+
+
+def save_dataset(
+    dataset_id: str,
+    env: EnvSection,
+    decoder: SkillDecoder,
+    policy: SkillPolicy,
+    settings: RolloutSettings,
+    reporter: Reporter,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Run the episodes of `rollout` once more and write them with the environment's raw observations.
+
+    One environment, in this process; the episodes are held in memory until all are there.
+
+    Raises:
+        Interrupted: `stop` said True; nothing is written.
+        UsageError: the id is refused.
+    """
+    check_new_dataset(dataset_id)
+    recorder = Recorder(make_raw_env(env))
+    numbered = ReplayableEnv(SelectObservation(recorder, env.observation), environment_seed(settings.seed))
+    skills = SkillEnv(numbered, decoder, tanh_actions=settings.tanh_actions)
+    episodes: list[dict[str, Any]] = []
+    with reporter.progress(f"dataset {dataset_id}", settings.episodes, "episodes") as bar:
+        for episode in range(settings.episodes):
+            play(skills, policy, episode_generator(settings.seed, episode), stop=stop)
+            episodes.append(recorder.episode())
+            bar.update(episode + 1)
+    _create(dataset_id, episodes, recorder)
+    skills.close()
+
+
+def _create(dataset_id: str, episodes: Sequence[dict[str, Any]], env: gym.Env[Any, Any]) -> None:
+    from minari import create_dataset_from_buffers
+    from minari.data_collector import EpisodeBuffer
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about fields that describe an author, and that we do not know
+        create_dataset_from_buffers(
+            dataset_id,
+            [EpisodeBuffer(id=number, **episode) for number, episode in enumerate(episodes)],
+            observation_space=env.observation_space,
+            action_space=env.action_space,
+            algorithm_name="spirl",
+            description="Episodes of a policy, written by `spirl evaluate --save-dataset`.",
+        )

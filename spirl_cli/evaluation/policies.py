@@ -1,0 +1,67 @@
+"""Policies that choose skills, as evaluation and agents use them.
+
+One state goes in at a time, even where many environments run: matrix products of different
+batch sizes differ in their last bits, and an episode must not depend on what runs beside it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from spirl_cli.errors import ArtifactError
+from spirl_cli.skills.inference import Array, NumpyGaussian, load_gaussian
+
+PolicyKind = Literal["sampled", "mean"]
+
+
+class SkillPolicy(Protocol):
+    """Chooses the next skill."""
+
+    def latent(self, observation: Array, rng: np.random.Generator) -> Array:
+        """Return the skill z (K,) for a state (D,)."""
+
+
+class SampledPolicy:
+    """z ~ π(z | s): what is trained."""
+
+    def __init__(self, head: NumpyGaussian) -> None:
+        self.head = head
+        self.latent_dim = head.network.biases[-1].size // 2
+
+    def latent(self, observation: Array, rng: np.random.Generator) -> Array:
+        """Return a sample (K,) for a state (D,)."""
+        noise = rng.standard_normal(self.latent_dim, dtype=np.float32)
+        return _finite(self.head.latent(observation, noise))
+
+
+class MeanPolicy:
+    """z = the mean of π(z | s), squashed like a sample."""
+
+    def __init__(self, head: NumpyGaussian) -> None:
+        self.head = head
+
+    def latent(self, observation: Array, rng: np.random.Generator) -> Array:
+        """Return the mean (K,) for a state (D,); nothing is drawn."""
+        return _finite(self.head.latent(observation, 0.0))
+
+
+def load_policy(path: Path, kind: PolicyKind) -> SkillPolicy:
+    """Read the weights of a policy or of a prior.
+
+    Raises:
+        ArtifactError: the file is not a network that spirl exported.
+    """
+    head = load_gaussian(path)
+    return SampledPolicy(head) if kind == "sampled" else MeanPolicy(head)
+
+
+def _finite(latent: Array) -> Array:
+    if not np.isfinite(latent).all():
+        raise ArtifactError(
+            "the policy answers with a skill that is not finite",
+            "its weights have diverged, or the environment's observation is not finite",
+        )
+    return latent

@@ -1,0 +1,152 @@
+"""The process that draws videos: ``python -m spirl_cli.evaluation.record < request.json``.
+
+Started by `spirl_cli.evaluation.video` with the OpenGL back end in its environment. It prints
+one line per ten frames, ``<episode> <share of the episode's time limit that is done>``.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Generator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from pydantic import TypeAdapter
+
+from spirl_cli.envs.make import make_env
+from spirl_cli.envs.replayable import ReplayableEnv
+from spirl_cli.envs.skill_env import SkillEnv
+from spirl_cli.evaluation.policies import load_policy
+from spirl_cli.evaluation.rollouts import play
+from spirl_cli.evaluation.seeds import environment_seed, episode_generator
+from spirl_cli.evaluation.video import VideoRequest
+from spirl_cli.recipe.schema import EnvSection
+from spirl_cli.skills.inference import load_decoder
+
+FALLBACK_FRAMES_PER_SECOND = 30
+FRAMES_PER_REPORT = 10
+
+
+class FilmedEnv(gym.Wrapper[Any, Any, Any, Any]):
+    """Hands every picture, the first one after a reset included, to `sink`."""
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        self.sink: Callable[[np.ndarray], None] = _drop
+
+    def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
+        """Reset and film."""
+        result = self.env.reset(**options)
+        self.sink(self._picture())
+        return result
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step and film."""
+        result = self.env.step(action)
+        self.sink(self._picture())
+        return result
+
+    def _picture(self) -> np.ndarray:
+        picture = self.env.render()
+        if not isinstance(picture, np.ndarray):
+            raise TypeError(f"the environment draws {type(picture).__name__} instead of one picture")
+        return picture
+
+
+class Movie:
+    """One MP4 file, opened at its first picture (H, W, 3) uint8."""
+
+    def __init__(self, path: Path, frames_per_second: float) -> None:
+        self.path, self.frames_per_second, self.frames = path, frames_per_second, 0
+        self._writer: Generator[None, Any, None] | None = None
+
+    def add(self, picture: np.ndarray) -> None:
+        """Append one picture."""
+        if self._writer is None:
+            self._writer = self._open(picture)
+        self._writer.send(np.ascontiguousarray(picture, dtype=np.uint8))
+        self.frames += 1
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def _open(self, picture: np.ndarray) -> Generator[None, Any, None]:
+        import imageio_ffmpeg
+
+        size = (picture.shape[1], picture.shape[0])
+        writer: Generator[None, Any, None] = imageio_ffmpeg.write_frames(
+            str(self.path), size, fps=self.frames_per_second, quality=7
+        )
+        writer.send(None)
+        return writer
+
+
+def main() -> int:
+    """Draw what the request on standard input asks for."""
+    # Ctrl-C reaches the whole group: the parent decides, and ends this process if it gives up.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    request = VideoRequest(**json.loads(sys.stdin.read()))
+    lines = sys.stdout
+    sys.stdout = sys.stderr  # libraries that print must not break into the lines of progress
+
+    def report(episode: int, share: float) -> None:
+        print(episode, share, file=lines, flush=True)
+
+    draw(request, report)
+    return 0
+
+
+def draw(request: VideoRequest, report: Callable[[int, float], None]) -> None:
+    """Draw the episodes one after the other.
+
+    Args:
+        report: called with the episode and the share of it that is done.
+    """
+    section: EnvSection = TypeAdapter(EnvSection).validate_python(request.env)
+    env = make_env(section, render_mode="rgb_array")
+    cheapen_drawing(env)
+    filmed = FilmedEnv(ReplayableEnv(env, environment_seed(request.seed)))
+    skills = SkillEnv(filmed, load_decoder(Path(request.decoder)), tanh_actions=request.tanh_actions)
+    policy = load_policy(Path(request.policy), request.kind)
+    rate = float(env.metadata.get("render_fps") or FALLBACK_FRAMES_PER_SECOND)
+    for episode in range(request.episodes):
+        movie = Movie(request.path(episode), rate)
+        filmed.sink = _watched(movie, partial(report, episode), section.episode_length)
+        play(skills, policy, episode_generator(request.seed, episode))
+        movie.close()
+        report(episode, 1.0)
+    skills.close()
+
+
+def _watched(movie: Movie, report: Callable[[float], None], length: int) -> Callable[[np.ndarray], None]:
+    """Return what adds a picture to the movie and now and then reports the share of the episode."""
+
+    def add(picture: np.ndarray) -> None:
+        movie.add(picture)
+        if movie.frames % FRAMES_PER_REPORT == 0:
+            report(min(movie.frames / (length + 1), 0.99))
+
+    return add
+
+
+def cheapen_drawing(env: gym.Env[Any, Any]) -> None:
+    """Turn MuJoCo's shadows off: without a graphics card they take nine tenths of the time."""
+    model = getattr(env.unwrapped, "model", None)
+    quality = getattr(getattr(model, "vis", None), "quality", None)
+    if quality is not None:
+        quality.shadowsize = 0
+
+
+def _drop(picture: np.ndarray) -> None:
+    """Film nothing."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

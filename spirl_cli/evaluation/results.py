@@ -1,0 +1,144 @@
+"""Rows of results: one per condition, policy and nominal step.
+
+The fields of `ResultRow` are a contract: scripts and the README's tables are made from
+``artifacts/reference/results.json``, which is a list of such rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from spirl_cli.errors import ArtifactError
+from spirl_cli.evaluation.episodes import EpisodeResult, Evaluated
+from spirl_cli.evaluation.statistics import Estimate, bootstrap_mean, metric_rates
+from spirl_cli.recipe.schema import EnvSection, KitchenSection
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One published number; fields that mean nothing for an environment are None.
+
+    Attributes:
+        env: kitchen, or the id of another environment.
+        method: prior | spirl | spirl-open-loop | flat-prior | no-prior | bc-sac | sac.
+        metric: subtasks | success | stacked | return.
+        mean: with `low` and `high`, its 95 % bootstrap interval.
+        seeds: pipelines trained anew, skills and prior included.
+        episodes: of all seeds together.
+        policy: sampled | mean.
+        env_steps: nominal, warm-up counted; 0 for a prior.
+    """
+
+    env: str
+    method: str
+    metric: str
+    mean: float
+    low: float
+    high: float
+    seeds: int
+    episodes: int
+    policy: str
+    env_steps: int
+    order: str | None
+    noise: float | None
+    reward: str | None
+    layout: str | None
+    data: str | None
+    commit: str | None
+    command: str
+
+    @property
+    def condition(self) -> tuple[object, ...]:
+        """What must be equal for two rows to be about the same thing."""
+        steps = (self.metric, self.policy, self.env_steps)
+        return (self.env, self.method, *steps, self.order, self.noise, self.reward, self.layout, self.data)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a row says about where its number comes from."""
+
+    method: str
+    data: str | None
+    commit: str | None
+    command: str
+
+
+def headline_metrics(env: EnvSection, episode: EpisodeResult) -> tuple[str, ...]:
+    """Return the metrics that get a row: what the environment is judged by."""
+    if isinstance(env, KitchenSection):
+        return ("subtasks",)
+    return ("success", "return") if "success" in episode.metrics else ("return",)
+
+
+def result_rows(
+    evaluated: Sequence[Evaluated], env: EnvSection, provenance: Provenance, *, resamples: int, seed: int
+) -> list[ResultRow]:
+    """Return the rows of one evaluation (one seed), in the order of `evaluated`."""
+    rows = []
+    for group in evaluated:
+        for metric in headline_metrics(env, group.episodes[0]):
+            estimate = bootstrap_mean([metric_values(group, metric)], resamples=resamples, seed=seed)
+            rows.append(_row(group, metric, estimate, env, provenance))
+    return rows
+
+
+def metric_values(evaluated: Evaluated, metric: str) -> list[float]:
+    """Return one number per episode."""
+    if metric == "return":
+        return [result.return_ for result in evaluated.episodes]
+    return [float(result.metrics[metric]) for result in evaluated.episodes]
+
+
+def _row(group: Evaluated, metric: str, estimate: Estimate, env: EnvSection, provenance: Provenance) -> ResultRow:
+    return ResultRow(
+        env="kitchen" if isinstance(env, KitchenSection) else env.id,
+        metric=metric,
+        mean=estimate.mean,
+        low=estimate.low,
+        high=estimate.high,
+        seeds=1,
+        episodes=len(group.episodes),
+        policy=group.policy,
+        env_steps=group.env_steps,
+        order=env.order,
+        noise=env.noise,
+        reward=None,
+        layout=None,
+        **asdict(provenance),
+    )
+
+
+def write_results(
+    path: Path, rows: Sequence[ResultRow], evaluated: Sequence[Evaluated], *, resamples: int, seed: int
+) -> None:
+    """Write ``results.json`` of one evaluation: its rows, and mean and interval of every metric."""
+    rates = [
+        {"policy": group.policy, "env_steps": group.env_steps, "rates": _rates(group, resamples, seed)}
+        for group in evaluated
+    ]
+    content = {"rows": [asdict(row) for row in rows], "metrics": rates}
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _rates(group: Evaluated, resamples: int, seed: int) -> dict[str, dict[str, float]]:
+    metrics = [result.metrics for result in group.episodes]
+    rates = metric_rates(metrics, resamples=resamples, seed=seed)
+    return {name: asdict(estimate) for name, estimate in rates.items()}
+
+
+def read_rows(path: Path) -> list[ResultRow]:
+    """Read the rows of an evaluation's ``results.json`` or of a list of published rows.
+
+    Raises:
+        ArtifactError: the file is no such JSON, or a row lacks a field or has an unknown one.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        rows = content["rows"] if isinstance(content, Mapping) else content
+        return [ResultRow(**row) for row in rows]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ArtifactError(f"{path} does not hold rows of results: {error}") from error

@@ -1,0 +1,103 @@
+"""Videos of the first episodes of an evaluation, as MP4.
+
+They are drawn in a process of their own (`spirl_cli.evaluation.record`): the OpenGL back end
+has to be chosen before MuJoCo is imported, and a driver that crashes must not take the numbers
+with it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from spirl_cli.evaluation.policies import PolicyKind
+from spirl_cli.evaluation.rendering import INSTALL_HINT, probe_rendering, rendering_environment
+from spirl_cli.monitor.reporter import Reporter
+
+
+@dataclass(frozen=True)
+class VideoRequest:
+    """What to draw: the episodes 0 … `episodes` - 1 of a rollout with the same seed and policy.
+
+    Attributes:
+        env: the environment's section as plain data.
+        decoder, policy: paths of exported networks.
+        kind: how the policy acts.
+        folder: where ``<name>-<episode>.mp4`` are written.
+    """
+
+    env: dict[str, Any]
+    decoder: str
+    policy: str
+    kind: PolicyKind
+    seed: int
+    episodes: int
+    tanh_actions: bool
+    folder: str
+    name: str
+
+    def path(self, episode: int) -> Path:
+        """Return the file of one episode."""
+        return Path(self.folder) / f"{self.name}-{episode}.mp4"
+
+
+def record_videos(request: VideoRequest, reporter: Reporter, *, stop: Callable[[], bool] = lambda: False) -> list[Path]:
+    """Draw the episodes and return the files; where that is impossible, warn in one line.
+
+    Args:
+        stop: asked now and then; once it says True, drawing ends and what is finished is returned.
+
+    Returns:
+        the files written, fewer than asked for if drawing failed or was stopped.
+    """
+    backend = probe_rendering()
+    Path(request.folder).mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "spirl_cli.evaluation.record"]
+    with tempfile.TemporaryFile("w+", errors="replace") as complaints:
+        with subprocess.Popen(
+            command,
+            env=rendering_environment(backend),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+        ) as process:
+            drawn = _converse(process, request, reporter, stop)
+        for episode in range(request.episodes):
+            if request.path(episode) not in drawn:
+                request.path(episode).unlink(missing_ok=True)  # half a file
+        complaints.seek(0)
+        if process.returncode != 0 and not stop():
+            reporter.warn(_explanation(backend, complaints.read().strip()))
+    return drawn
+
+
+def _converse(
+    process: subprocess.Popen[str], request: VideoRequest, reporter: Reporter, stop: Callable[[], bool]
+) -> list[Path]:
+    """Hand over the request and follow the lines ``<episode> <share done>`` that come back."""
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(json.dumps(asdict(request)))
+    process.stdin.close()
+    drawn = []
+    with reporter.progress(f"video of {request.name}", request.episodes, "episodes") as bar:
+        for line in process.stdout:
+            episode, share = line.split()
+            bar.update(int(episode) + float(share))
+            if float(share) == 1.0:
+                drawn.append(request.path(int(episode)))
+            if stop():
+                process.kill()
+                break
+    return drawn
+
+
+def _explanation(backend: str | None, complaint: str) -> str:
+    last = complaint.splitlines()[-1] if complaint else "the drawing process ended without a word"
+    return f"no video: {last}" if backend is not None else f"no video: {INSTALL_HINT} ({last})"
