@@ -1,0 +1,302 @@
+"""The commands that look at artifacts: list, show, verify, diff, lineage, remove."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spirl_cli.cli import complete
+from spirl_cli.cli.console import columns, duration, emit, emit_json, metrics_line, note, size
+from spirl_cli.cli.options import ArtifactsOption, JsonOption, ReferenceArgument, StageName
+from spirl_cli.cli.running import open_store
+from spirl_cli.errors import ArtifactError, UsageError
+
+if TYPE_CHECKING:
+    from spirl_cli.store.artifact import Artifact
+    from spirl_cli.store.lineage import Ancestor
+    from spirl_cli.store.runs import RunInfo
+    from spirl_cli.store.store import Store
+
+_ROOT = Path("artifacts")
+
+
+def list_(
+    recipe: Annotated[
+        str | None, typer.Argument(metavar="RECIPE", help="Only of this recipe.", autocompletion=complete.recipe_ids)
+    ] = None,
+    stage: Annotated[StageName | None, typer.Option("--stage", help="Only of this stage.")] = None,
+    root: ArtifactsOption = _ROOT,
+    as_json: JsonOption = False,
+) -> None:
+    """List artifacts, oldest first, and unfinished runs."""
+    store = open_store(root)
+    wanted = (recipe, stage.value if stage else None)
+    found, runs, broken = store.artifacts(*wanted), store.runs(*wanted), store.broken(*wanted)
+    if as_json:
+        emit_json(
+            {
+                "artifacts": [summary(artifact) for artifact in found],
+                "unfinished": [_run_summary(run) for run in runs],
+                "broken": [{"path": str(entry.path), "problem": entry.problem} for entry in broken],
+            }
+        )
+        return
+    rows = [*map(_row, found), *map(_run_row, runs)]
+    if rows:
+        emit(columns(("ARTIFACT", "FINGERPRINT", "FINISHED", "TOOK", "SIZE", "PROFILE", "METRICS"), rows))
+    else:
+        note(f"no artifacts in {store.root}" + (f" of the recipe '{recipe}'" if recipe else ""))
+    for entry in broken:
+        note(f"broken: {entry.problem}")
+
+
+def show(
+    reference: ReferenceArgument,
+    root: ArtifactsOption = _ROOT,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what an artifact is: parameters, inputs, outputs, metrics and provenance."""
+    artifact = open_store(root).resolve(reference)
+    if as_json:
+        emit_json({"artifact": artifact.reference, "path": str(artifact.path), **asdict(artifact.manifest)})
+        return
+    emit("\n".join(_shown(artifact)))
+
+
+def verify(
+    references: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="REF", help="Default: all.", autocompletion=complete.references()),
+    ] = None,
+    root: ArtifactsOption = _ROOT,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare artifacts with their checksums.
+
+    Reads every file; exits with 3 when one is missing or damaged.
+    """
+    store = open_store(root)
+    checked = [store.resolve(text) for text in references] if references else store.artifacts()
+    problems = {str(artifact.path): artifact.verify() for artifact in checked}
+    names = {str(artifact.path): artifact.reference for artifact in checked}
+    for entry in [] if references else store.broken():
+        problems[str(entry.path)] = [entry.problem]
+    if as_json:
+        rows = [{"artifact": names.get(path), "path": path, "problems": found} for path, found in problems.items()]
+        emit_json(rows)
+    else:
+        for path, found in problems.items():
+            emit(f"{names.get(path, path)}: {'; '.join(found) or 'ok'}")
+    damaged = sum(1 for found in problems.values() if found)
+    if damaged:
+        raise ArtifactError(
+            f"{damaged} of {len(problems)} artifacts are damaged.", "delete their folders and run their stages again"
+        )
+
+
+def diff(
+    left: ReferenceArgument,
+    right: ReferenceArgument,
+    root: ArtifactsOption = _ROOT,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how two artifacts differ: in parameters, inputs and package versions."""
+    from spirl_cli.store.diff import diff as differences_of
+
+    store = open_store(root)
+    found = differences_of(store.resolve(left), store.resolve(right))
+    if as_json:
+        emit_json([asdict(difference) for difference in found])
+        return
+    for difference in found:
+        emit(str(difference))
+    if not found:
+        note("no difference in parameters, inputs and package versions")
+
+
+def lineage(
+    reference: ReferenceArgument,
+    root: ArtifactsOption = _ROOT,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what an artifact was made from, back to the dataset."""
+    store = open_store(root)
+    artifact = store.resolve(reference)
+    tree = store.lineage(artifact)
+    if as_json:
+        emit_json({**_node(artifact), "inputs": [_tree(ancestor) for ancestor in tree]})
+        return
+    emit("\n".join([f"{artifact.reference}  {artifact.fingerprint}", *_branches(tree)]))
+
+
+def remove(
+    references: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="REF", help="Artifacts, or folders of unfinished runs.", autocompletion=complete.references()
+        ),
+    ],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also when others were made from it.")] = False,
+    root: ArtifactsOption = _ROOT,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete artifacts or unfinished runs, after asking."""
+    store = open_store(root)
+    runs, named = _split_runs(references, store)
+    artifacts = _in_order_of_removal([store.resolve(text) for text in named], store, force)
+    for artifact in artifacts:
+        note(f"{artifact.reference}  {artifact.path}  {size(artifact.bytes)}")
+    for run in runs:
+        note(f"unfinished {run.recipe}/{run.stage}  {run.path}")
+    if not yes and not _confirmed(len(artifacts) + len(runs)):
+        note("nothing was removed")
+        return
+    for artifact in artifacts:
+        store.remove(artifact, force=force)
+    for run in runs:
+        store.remove_run(run)
+    removed = [*(str(artifact.path) for artifact in artifacts), *(str(run.path) for run in runs)]
+    emit_json({"removed": removed}) if as_json else emit("\n".join(removed))
+
+
+def summary(artifact: Artifact) -> dict[str, Any]:
+    """Return what a list says about an artifact."""
+    manifest = artifact.manifest
+    return {
+        "artifact": artifact.reference,
+        "path": str(artifact.path),
+        "recipe": manifest.recipe,
+        "stage": manifest.stage,
+        "version": manifest.version,
+        "fingerprint": manifest.fingerprint,
+        "profile": manifest.profile,
+        "seed": manifest.seed,
+        "started": manifest.started,
+        "finished": manifest.finished,
+        "seconds": manifest.seconds,
+        "bytes": artifact.bytes,
+        "metrics": manifest.metrics,
+    }
+
+
+def _row(artifact: Artifact) -> list[str]:
+    manifest = artifact.manifest
+    return [
+        artifact.reference,
+        manifest.fingerprint,
+        _time(manifest.finished),
+        duration(manifest.seconds),
+        size(artifact.bytes),
+        manifest.profile or "-",
+        metrics_line(manifest.metrics, limit=3),
+    ]
+
+
+def _run_row(run: RunInfo) -> list[str]:
+    return [f"{run.recipe}/{run.stage}", run.fingerprint, "unfinished", "-", "-", "-", _run_state(run)]
+
+
+def _run_state(run: RunInfo) -> str:
+    if run.locked:
+        return f"running ({run.holder})" if run.holder else "running"
+    return "resumable with the same command" if run.has_checkpoint else "no checkpoint yet"
+
+
+def _run_summary(run: RunInfo) -> dict[str, Any]:
+    fields = {key: value for key, value in asdict(run).items() if key != "holder"}
+    return {**fields, "path": str(run.path), "holder": asdict(run.holder) if run.holder else None}
+
+
+def _time(iso: str) -> str:
+    """Shorten an ISO time to minutes, in local time."""
+    from datetime import datetime
+
+    try:
+        return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return iso
+
+
+def _shown(artifact: Artifact) -> Iterator[str]:
+    """Yield the lines of `show`."""
+    import yaml
+
+    manifest = artifact.manifest
+    yield f"{artifact.reference}  ({artifact.path})"
+    yield f"fingerprint  {manifest.fingerprint}"
+    yield f"profile      {manifest.profile or '-'}"
+    yield f"seed         {manifest.seed}"
+    yield f"finished     {_time(manifest.finished)}, took {duration(manifest.seconds)}"
+    yield f"command      {' '.join(manifest.command)}"
+    yield f"commit       {manifest.commit or '-'}"
+    yield f"machine      {manifest.machine.processor}, {manifest.machine.cores} cores"
+    yield f"packages     {', '.join(f'{name} {version}' for name, version in manifest.packages.items())}"
+    yield "\nmetrics"
+    yield from (f"  {name}  {value:.6g}" for name, value in manifest.metrics.items())
+    yield "\ninputs"
+    yield from (f"  {name}  {record.reference}  {record.fingerprint}" for name, record in manifest.inputs.items())
+    yield "\noutputs"
+    yield from (f"  {output.file}  {size(output.bytes)}" for output in manifest.outputs)
+    yield "\nparameters"
+    text = yaml.safe_dump(manifest.parameters, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+    yield from (f"  {line}" for line in text.splitlines())
+
+
+def _node(artifact: Artifact) -> dict[str, Any]:
+    return {"artifact": artifact.reference, "path": str(artifact.path), "fingerprint": artifact.fingerprint}
+
+
+def _tree(ancestor: Ancestor) -> dict[str, Any]:
+    return {
+        "name": ancestor.name,
+        "status": ancestor.status,
+        **asdict(ancestor.record),
+        "path": str(ancestor.artifact.path) if ancestor.artifact else None,
+        "inputs": [_tree(below) for below in ancestor.inputs],
+    }
+
+
+def _branches(tree: Sequence[Ancestor], indent: str = "") -> Iterator[str]:
+    for position, ancestor in enumerate(tree):
+        last = position == len(tree) - 1
+        remark = {"missing": "  (missing)", "changed": "  (made again since)"}.get(ancestor.status, "")
+        record = ancestor.record
+        yield f"{indent}{'└─' if last else '├─'} {ancestor.name}: {record.reference}  {record.fingerprint}{remark}"
+        yield from _branches(ancestor.inputs, indent + ("   " if last else "│  "))
+
+
+def _split_runs(references: Sequence[str], store: Store) -> tuple[list[RunInfo], list[str]]:
+    """Tell folders of unfinished runs from references of artifacts."""
+    by_path = {run.path.resolve(): run for run in store.runs()}
+    runs = [by_path[Path(text).resolve()] for text in references if Path(text).resolve() in by_path]
+    return runs, [text for text in references if Path(text).resolve() not in by_path]
+
+
+def _in_order_of_removal(artifacts: Sequence[Artifact], store: Store, force: bool) -> list[Artifact]:
+    """Put what was made from others first, and refuse before anything is deleted.
+
+    Raises:
+        UsageError: something else was made from one of them, and `force` is false.
+    """
+    unique = list({artifact.path.resolve(): artifact for artifact in artifacts}.values())
+    going = {artifact.path.resolve() for artifact in unique}
+    for artifact in unique:
+        staying = [other for other in store.dependents(artifact) if other.path.resolve() not in going]
+        if staying and not force:
+            names = ", ".join(other.reference for other in staying)
+            raise UsageError(
+                f"{artifact.reference} cannot be removed: made from it: {names}.", "name those too, or add --force"
+            )
+    return sorted(unique, key=lambda artifact: artifact.manifest.finished, reverse=True)
+
+
+def _confirmed(count: int) -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError("There is no terminal to ask on.", "add --yes to remove without asking")
+    return typer.confirm(f"remove {'this' if count == 1 else f'these {count}'}?", err=True)

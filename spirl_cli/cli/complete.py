@@ -1,0 +1,54 @@
+"""What the shell offers after <TAB>. Must be fast, and must never fail."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import typer
+
+Completer = Callable[[typer.Context, str], list[tuple[str, str]]]
+
+
+def recipes(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Offer the names of packaged recipes, each with its one-line summary."""
+    from spirl_cli.recipe.library import list_recipes
+
+    try:
+        return _starting((recipe.name, recipe.summary) for recipe in list_recipes())(incomplete)
+    except Exception:  # a broken recipe file must not break the shell's line
+        return []
+
+
+def recipe_ids(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Offer the ids of recipes that have artifacts."""
+    try:
+        folders = sorted(path.name for path in _root(context).iterdir() if path.is_dir() and path.name != "reference")
+        return _starting((name, "") for name in folders if not name.startswith("."))(incomplete)
+    except OSError:
+        return []
+
+
+def references(stage: str | None = None) -> Completer:
+    """Return a completer that offers the artifacts of one stage, or all, newest first."""
+
+    def complete(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+        from spirl_cli.store.store import Store
+
+        try:
+            found = reversed(Store(_root(context)).artifacts(stage=stage))
+            return _starting((artifact.reference, artifact.manifest.started[:16]) for artifact in found)(incomplete)
+        except Exception:  # the same here: a half-broken store still has a command line
+            return []
+
+    return complete
+
+
+def _root(context: typer.Context) -> Path:
+    given = context.params.get("artifacts") or context.params.get("root")
+    return Path(given or os.environ.get("SPIRL_ARTIFACTS") or "artifacts")
+
+
+def _starting(pairs: Iterable[tuple[str, str]]) -> Callable[[str], list[tuple[str, str]]]:
+    return lambda incomplete: [(name, text) for name, text in pairs if name.startswith(incomplete)]

@@ -1,0 +1,79 @@
+"""Where output goes: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from spirl_cli.errors import Interrupted, SpirlError
+
+
+def emit(text: str) -> None:
+    """Print a result on stdout. A reader that closed the pipe ends the program quietly."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # what python would still flush at exit has to go somewhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+
+
+def emit_json(value: Any) -> None:
+    """Print a result on stdout as one JSON value."""
+    emit(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def note(text: str) -> None:
+    """Say something on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def say_error(error: SpirlError) -> None:
+    """Print an error and what to type next as one short paragraph on stderr."""
+    colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    label = "\033[1;31merror:\033[0m " if colour else "error: "
+    note(error.message if isinstance(error, Interrupted) else label + error.message)
+    if error.hint:
+        note(f"hint: {error.hint}")
+
+
+def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Align rows under a header with two spaces between columns."""
+    table = [header, *rows]
+    widths = [max(len(row[index]) for row in table) for index in range(len(header))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def number(value: float) -> str:
+    """Write a number with at most four significant digits, whole ones in full."""
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.4g}"
+
+
+def metrics_line(metrics: Mapping[str, float], limit: int | None = None) -> str:
+    """Write headline metrics as ``name value`` pairs on one line."""
+    shown = list(metrics.items())[:limit]
+    text = " · ".join(f"{name} {number(value)}" for name, value in shown)
+    return text + (" · …" if limit is not None and len(metrics) > limit else "")
+
+
+def duration(seconds: float) -> str:
+    """Write a duration as ``12 s``, ``3 min 20 s`` or ``2 h 05 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def size(count: int) -> str:
+    """Write a number of bytes with a decimal unit: ``4.2 MB``."""
+    value = float(count)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"

@@ -1,0 +1,86 @@
+"""The commands about recipes: list, show, check, copy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spirl_cli.cli import complete
+from spirl_cli.cli.console import columns, emit, emit_json, note
+from spirl_cli.cli.options import JsonOption, ProfileOption, SetOption
+from spirl_cli.errors import UsageError
+
+NameArgument = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="Name or path of a recipe.", autocompletion=complete.recipes)
+]
+
+
+def list_(as_json: JsonOption = False) -> None:
+    """List the packaged recipes."""
+    from spirl_cli.recipe.library import list_recipes
+
+    found = list_recipes()
+    if as_json:
+        emit_json(
+            [
+                {"name": one.name, "path": str(one.path), "summary": one.summary, "profiles": list(one.profiles)}
+                for one in found
+            ]
+        )
+    elif found:
+        rows = [[one.name, ", ".join(one.profiles) or "-", one.summary] for one in found]
+        emit(columns(("RECIPE", "PROFILES", "SUMMARY"), rows))
+    else:
+        note("no packaged recipes")
+
+
+def show(
+    recipe: NameArgument, profile: ProfileOption = None, set_: SetOption = None, as_json: JsonOption = False
+) -> None:
+    """Print a recipe, fully resolved: inheritance, profile, overrides, defaults."""
+    import yaml
+
+    from spirl_cli.recipe.load import load_recipe
+
+    loaded = load_recipe(recipe, profile=profile, overrides=set_ or []).model_dump(mode="json")
+    if as_json:
+        emit_json(loaded)
+        return
+    emit(yaml.safe_dump(loaded, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120).rstrip())
+
+
+def check(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE", help="Names or paths of recipes.", autocompletion=complete.recipes)
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Check recipes and all their profiles.
+
+    Exits with 2 when something is wrong.
+    """
+    from spirl_cli.recipe.library import check_recipe
+
+    problems = {file: check_recipe(file) for file in files}
+    if as_json:
+        emit_json([{"recipe": file, "problems": found} for file, found in problems.items()])
+    else:
+        for file, found in problems.items():
+            emit("\n".join(found) if found else f"{file}: ok")
+    wrong = [file for file, found in problems.items() if found]
+    if wrong:
+        raise UsageError(f"{len(wrong)} of {len(files)} recipes are wrong: {', '.join(wrong)}.")
+
+
+def copy(
+    recipe: NameArgument,
+    destination: Annotated[Path, typer.Argument(metavar="FILE", help="The new file, or an existing folder.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Copy a recipe to a file that you can edit."""
+    from spirl_cli.recipe.library import copy_recipe
+
+    target = copy_recipe(recipe, destination)
+    emit_json({"path": str(target)}) if as_json else emit(str(target))

@@ -1,0 +1,144 @@
+"""The commands that make artifacts: the five stages, and all of them in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from spirl_cli.cli.options import (
+    AgentOption,
+    ClipsOption,
+    PriorOption,
+    SkillsOption,
+    StageOptions,
+    takes,
+)
+from spirl_cli.errors import UsageError
+
+
+class PolicyChoice(StrEnum):
+    """Which action of a policy is taken: a sample, the mean, or each in turn."""
+
+    sampled = "sampled"
+    mean = "mean"
+    both = "both"
+
+
+@takes(StageOptions)
+def extract(options: StageOptions) -> None:
+    """Trajectories → clips for training.
+
+    Selects the observations that the recipe names, splits by episodes and stores every step
+    once. Prints the path of the artifact.
+    """
+    _one("clips", "extract", options, {})
+
+
+@takes(StageOptions)
+def train_skills(options: StageOptions, clips: ClipsOption = None) -> None:
+    """Clips → skill encoder and decoder."""
+    _one("skills", "train_skills", options, {"clips": clips})
+
+
+@takes(StageOptions)
+def train_prior(options: StageOptions, clips: ClipsOption = None, skills: SkillsOption = None) -> None:
+    """Clips and skills → skill prior: which skill suits which state."""
+    _one("prior", "train_prior", options, {"clips": clips, "skills": skills})
+
+
+@takes(StageOptions)
+def train_rl(options: StageOptions, skills: SkillsOption = None, prior: PriorOption = None) -> None:
+    """Skills and prior → agent that acts in skills.
+
+    Raising train_rl.steps continues from a finished shorter run.
+    """
+    _one("agent", "train_rl", options, {"skills": skills, "prior": prior})
+
+
+@takes(StageOptions)
+def evaluate(
+    options: StageOptions,
+    agent: AgentOption = None,
+    step: Annotated[
+        int | None, typer.Option("--step", min=0, metavar="N", help="Evaluate the weights kept at this step only.")
+    ] = None,
+    prior_only: Annotated[
+        bool, typer.Option("--prior-only", help="Evaluate the prior as the policy: no agent is needed.")
+    ] = False,
+    skills: SkillsOption = None,
+    prior: PriorOption = None,
+    episodes: Annotated[int | None, typer.Option("--episodes", min=1, metavar="N", help="Episodes per policy.")] = None,
+    policy: Annotated[PolicyChoice | None, typer.Option("--policy", help="Which action of the policy to take.")] = None,
+    save_dataset: Annotated[
+        str | None,
+        typer.Option("--save-dataset", metavar="ID", help="Also write the episodes as a Minari dataset."),
+    ] = None,
+    video: Annotated[bool, typer.Option("--video/--no-video", help="Record the first episodes.")] = True,
+) -> None:
+    """Agent → numbers, figures and videos.
+
+    Without a recipe and --agent: the newest agent, else the reference one of a checkout.
+    """
+    from spirl_cli.cli.evaluating import evaluation_request
+    from spirl_cli.cli.running import execute_one
+
+    if prior_only and (agent is not None or step is not None):
+        raise UsageError("--prior-only evaluates no agent, so --agent and --step do not go with it.")
+    if not prior_only and (skills is not None or prior is not None):
+        raise UsageError("an agent brings its own skills: --skills and --prior go with --prior-only.")
+    overrides = [
+        *([f"evaluate.episodes={episodes}"] if episodes is not None else []),
+        *([f"evaluate.policies=[{_policies(policy)}]"] if policy is not None else []),
+        *([] if video else ["evaluate.video_episodes=0"]),
+    ]
+    options = _with_overrides(options, "evaluate", overrides)
+    chosen = {"step": step, "save_dataset": save_dataset}
+    request = evaluation_request(
+        options,
+        {"skills": skills, "prior": prior, "agent": agent},
+        prior_only=prior_only,
+        chosen={key: value for key, value in chosen.items() if value is not None},
+    )
+    execute_one(request, options)
+
+
+@takes(StageOptions)
+def run(
+    options: StageOptions, clips: ClipsOption = None, skills: SkillsOption = None, prior: PriorOption = None
+) -> None:
+    """All stages in a row; what is up to date is skipped."""
+    from spirl_cli.cli.running import execute_all, load, open_store, recipe_arguments, resolve
+    from spirl_cli.pipeline.graph import STAGE_NAMES, STAGES
+    from spirl_cli.pipeline.plan import Request
+
+    store = open_store(options.artifacts)
+    given = resolve({"clips": clips, "skills": skills, "prior": prior}, store)
+    force = frozenset(STAGE_NAMES) if options.force else frozenset()
+    recipe = load(options, seed=options.seed)
+    execute_all(Request(recipe, store, STAGES[-1], given, force, named=recipe_arguments(options)), options)
+
+
+def _policies(policy: PolicyChoice) -> str:
+    return "sampled, mean" if policy is PolicyChoice.both else policy.value
+
+
+def _with_overrides(options: StageOptions, section: str, overrides: list[str]) -> StageOptions:
+    """Put what options of a command say in the words of ``--set``; ``--seed`` is that of its section."""
+    seed = [f"{section}.seed={options.seed}"] if options.seed is not None else []
+    return replace(options, set_=[*(options.set_ or []), *overrides, *seed])
+
+
+def _one(name: str, section: str, options: StageOptions, given: Mapping[str, str | None]) -> None:
+    from spirl_cli.cli.running import execute_one, load, open_store, recipe_arguments, resolve
+    from spirl_cli.pipeline.graph import stage
+    from spirl_cli.pipeline.plan import Request
+
+    recipe = load(_with_overrides(options, section, []))
+    store = open_store(options.artifacts)
+    force = frozenset({name}) if options.force else frozenset()
+    request = Request(recipe, store, stage(name), resolve(given, store), force, named=recipe_arguments(options))
+    execute_one(request, options)

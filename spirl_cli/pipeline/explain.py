@@ -1,0 +1,62 @@
+"""Why a stage has to run, said in the words of the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from spirl_cli.store.diff import differences
+
+if TYPE_CHECKING:
+    from spirl_cli.stages.context import StageSpec
+    from spirl_cli.store.artifact import Artifact
+    from spirl_cli.store.store import Store
+
+_MOST_DIFFERENCES = 6
+
+
+def explain(
+    spec: StageSpec, parameters: Mapping[str, Any], inputs: Mapping[str, str | None], store: Store, recipe: str
+) -> tuple[str, ...]:
+    """Say what differs between the wanted artifact and the one of this recipe that is closest to it.
+
+    Args:
+        spec: the stage.
+        parameters: the wanted parameters.
+        inputs: the wanted fingerprint of each input, None where it is not known yet.
+        store: where to look for comparison.
+        recipe: id of the recipe.
+    """
+    # an evaluation of a prior is not what an evaluation of an agent is compared with
+    candidates = [
+        artifact
+        for artifact in store.artifacts(recipe=recipe, stage=spec.name)
+        if artifact.manifest.inputs.keys() == inputs.keys()
+    ]
+    if not candidates:
+        return ("no artifact yet",)
+    # of equally close ones the newest, which is the last
+    described = [(artifact, _reasons(spec, parameters, inputs, artifact)) for artifact in reversed(candidates)]
+    closest, reasons = min(described, key=lambda pair: len(pair[1]))
+    shown = reasons[:_MOST_DIFFERENCES]
+    if len(reasons) > len(shown):
+        shown.append(f"and {len(reasons) - len(shown)} more")
+    shown[-1] += f" (compared with {closest.reference})"
+    return tuple(shown)
+
+
+def _reasons(
+    spec: StageSpec, parameters: Mapping[str, Any], inputs: Mapping[str, str | None], artifact: Artifact
+) -> list[str]:
+    manifest = artifact.manifest
+    reasons = [str(difference) for difference in differences(manifest.parameters, parameters)]
+    if manifest.stage_version != spec.version:
+        reasons.append(f"stage version: {manifest.stage_version} → {spec.version}")
+    for name, wanted in inputs.items():
+        if wanted is None:
+            reasons.append(
+                "the dataset is not on this machine yet" if name == "dataset" else f"input {name} is made anew"
+            )
+        elif manifest.inputs[name].fingerprint != wanted:
+            reasons.append(f"input {name} changed")
+    return reasons or ["its fingerprint differs"]

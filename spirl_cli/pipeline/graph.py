@@ -1,0 +1,71 @@
+"""The five stages: what each one reads, and which values of a recipe decide its result.
+
+Parameters are keyed by their place in the recipe (``{"train_skills": {"horizon": 10}}``), so
+that a difference can be named as a user would write it after ``--set``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from spirl_cli.stages.context import StageSpec
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from spirl_cli.recipe.schema import Recipe
+
+
+def _values(section: BaseModel, *without: str) -> dict[str, Any]:
+    return section.model_dump(mode="json", exclude=set(without))
+
+
+def _clips(recipe: Recipe) -> dict[str, Any]:
+    # the horizon decides which episodes are long enough and where windows may start
+    return {"extract": _values(recipe.extract), "train_skills": {"horizon": recipe.train_skills.horizon}}
+
+
+def _skills(recipe: Recipe) -> dict[str, Any]:
+    return {"train_skills": _values(recipe.train_skills, "checkpoint_seconds")}
+
+
+def _prior(recipe: Recipe) -> dict[str, Any]:
+    return {"train_prior": _values(recipe.train_prior, "checkpoint_seconds")}
+
+
+def _agent(recipe: Recipe) -> dict[str, Any]:
+    return {"env": _values(recipe.env), "train_rl": _values(recipe.train_rl, "checkpoint_seconds", "log_every")}
+
+
+def _evaluation(recipe: Recipe) -> dict[str, Any]:
+    # an episode's content does not depend on how many environments run side by side
+    return {"env": _values(recipe.env), "evaluate": _values(recipe.evaluate, "environments")}
+
+
+def _prior_evaluation(recipe: Recipe) -> dict[str, Any]:
+    # an agent's manifest says whether its actions are squashed; a prior's does not
+    tanh_actions = recipe.train_rl.parity.tanh_actions
+    return {**_evaluation(recipe), "train_rl": {"parity": {"tanh_actions": tanh_actions}}}
+
+
+STAGES: tuple[StageSpec, ...] = (
+    StageSpec("clips", "extract", "extract", 1, (), _clips, "spirl_cli.stages.extract"),
+    StageSpec("skills", "train-skills", "train_skills", 1, ("clips",), _skills, "spirl_cli.stages.train_skills"),
+    StageSpec("prior", "train-prior", "train_prior", 1, ("clips", "skills"), _prior, "spirl_cli.stages.train_prior"),
+    StageSpec("agent", "train-rl", "train_rl", 1, ("skills", "prior"), _agent, "spirl_cli.stages.train_rl"),
+    StageSpec("evaluation", "evaluate", "evaluate", 1, ("agent",), _evaluation, "spirl_cli.stages.evaluate"),
+)
+STAGE_NAMES: tuple[str, ...] = tuple(spec.name for spec in STAGES)
+
+# Prior rollouts need no agent: the prior itself is the policy.
+PRIOR_EVALUATION = replace(STAGES[-1], inputs=("skills", "prior"), parameters=_prior_evaluation)
+
+
+def stage(name: str) -> StageSpec:
+    """Return the stage of this name.
+
+    Raises:
+        KeyError: no stage is called so.
+    """
+    return {spec.name: spec for spec in STAGES}[name]

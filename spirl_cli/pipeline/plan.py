@@ -1,0 +1,245 @@
+"""Which stages have to run for a request, and why: nothing here changes anything.
+
+A stage is up to date when a complete artifact with its planned fingerprint exists. The
+fingerprint of a stage follows from the fingerprints of its inputs, which need not exist yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from spirl_cli.errors import ArtifactError
+from spirl_cli.pipeline.explain import explain
+from spirl_cli.pipeline.graph import STAGES
+from spirl_cli.store.diff import differences
+from spirl_cli.store.fingerprint import fingerprint
+
+if TYPE_CHECKING:
+    from spirl_cli.recipe.schema import Recipe
+    from spirl_cli.stages.context import StageSpec
+    from spirl_cli.store.artifact import Artifact
+    from spirl_cli.store.lineage import Ancestor
+    from spirl_cli.store.manifest import InputRecord
+    from spirl_cli.store.store import Store
+
+Status = Literal["given", "up to date", "resume", "run"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks for.
+
+    Attributes:
+        recipe: the resolved recipe.
+        store: where artifacts are looked for and written.
+        last: the stage whose artifact is wanted.
+        given: input artifacts named by the user; they replace what the recipe plans, and so
+            do the artifacts that they were made from.
+        force: names of stages that run although they are up to date.
+        named: what the user called the recipe, for hints; empty where none was named.
+        options: options of the last stage that are not in the recipe; they are part of its
+            fingerprint.
+    """
+
+    recipe: Recipe
+    store: Store
+    last: StageSpec
+    given: Mapping[str, Artifact] = field(default_factory=dict)
+    force: frozenset[str] = frozenset()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    named: str = ""
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """One stage of a plan.
+
+    Attributes:
+        spec: the stage.
+        status: ``given`` by the user, ``up to date``, ``resume`` (an unfinished run with a
+            checkpoint) or ``run``.
+        fingerprint: of the planned artifact; None while the dataset is still to be downloaded.
+        parameters: the values of the recipe behind the fingerprint.
+        inputs: fingerprint of each input; None where it is not known yet.
+        reasons: why it has to run; empty otherwise.
+        artifact: the finished artifact when there is nothing to do.
+        records: inputs that are no artifacts (the dataset of ``clips``).
+        continue_from: a finished shorter run that this one can carry on from.
+    """
+
+    spec: StageSpec
+    status: Status
+    fingerprint: str | None
+    parameters: Mapping[str, Any]
+    inputs: Mapping[str, str | None]
+    reasons: tuple[str, ...] = ()
+    artifact: Artifact | None = None
+    records: Mapping[str, InputRecord] = field(default_factory=dict)
+    continue_from: Artifact | None = None
+
+
+def plan(request: Request) -> list[PlannedStage]:
+    """Plan every stage that the wanted one depends on, in the order in which they run.
+
+    Raises:
+        ArtifactError: given artifacts were not made from one another.
+    """
+    given = with_ancestors(request.given, request.store)
+    planned: dict[str, PlannedStage] = {}
+    for spec in _needed(request.last, given):
+        if spec.name in given:
+            planned[spec.name] = _given(spec, given[spec.name])
+        else:
+            planned[spec.name] = _plan_stage(spec, request, planned)
+    _check_family(planned)
+    return list(planned.values())
+
+
+def with_ancestors(given: Mapping[str, Artifact], store: Store) -> dict[str, Artifact]:
+    """Add the artifacts that the given ones were made from, as far as they are in the store.
+
+    ``train-rl --prior REF`` must use the skills which that prior was trained for.
+    """
+    complete = dict(given)
+    for artifact in given.values():
+        _add_ancestors(complete, store.lineage(artifact))
+    return complete
+
+
+def _add_ancestors(known: dict[str, Artifact], ancestors: Sequence[Ancestor]) -> None:
+    for ancestor in ancestors:
+        if ancestor.artifact is not None:
+            known.setdefault(ancestor.name, ancestor.artifact)
+        _add_ancestors(known, ancestor.inputs)
+
+
+def _needed(last: StageSpec, given: Mapping[str, Artifact]) -> list[StageSpec]:
+    """Return the stages between the given artifacts and the wanted one."""
+    needed = {last.name: last}
+    for spec in reversed(STAGES):
+        reader = needed.get(spec.name)
+        if reader is None or reader.name in given:
+            continue
+        for name in reader.inputs:
+            needed[name] = next(stage for stage in STAGES if stage.name == name)
+    return [needed[spec.name] for spec in STAGES if spec.name in needed]
+
+
+def _given(spec: StageSpec, artifact: Artifact) -> PlannedStage:
+    manifest = artifact.manifest
+    inputs = {name: record.fingerprint for name, record in manifest.inputs.items()}
+    return PlannedStage(spec, "given", manifest.fingerprint, manifest.parameters, inputs, artifact=artifact)
+
+
+def _plan_stage(spec: StageSpec, request: Request, planned: Mapping[str, PlannedStage]) -> PlannedStage:
+    parameters = spec.parameters(request.recipe)
+    if spec.name == request.last.name and request.options:
+        parameters = {**parameters, "options": dict(request.options)}
+    inputs: dict[str, str | None] = {name: planned[name].fingerprint for name in spec.inputs}
+    records: dict[str, InputRecord] = {}
+    if spec.name == "clips":
+        records = _dataset(request, parameters)
+        inputs["dataset"] = records["dataset"].fingerprint if records else None
+    return _status(spec, request, parameters, inputs, records)
+
+
+def _status(
+    spec: StageSpec,
+    request: Request,
+    parameters: dict[str, Any],
+    inputs: dict[str, str | None],
+    records: dict[str, InputRecord],
+) -> PlannedStage:
+    known = {name: value for name, value in inputs.items() if value is not None}
+    if len(known) < len(inputs):
+        reasons = explain(spec, parameters, inputs, request.store, request.recipe.id)
+        return PlannedStage(spec, "run", None, parameters, inputs, reasons, records=records)
+    print_ = fingerprint(spec.name, spec.version, parameters, known)
+    existing = request.store.find(spec.name, print_, request.recipe.id)
+    if existing is not None and spec.name not in request.force:
+        return PlannedStage(spec, "up to date", print_, parameters, inputs, artifact=existing, records=records)
+    if existing is not None:
+        reasons = ("forced",)
+    else:
+        reasons = explain(spec, parameters, inputs, request.store, request.recipe.id)
+    earlier = _shorter_run(spec, request, parameters, known)
+    status: Status = "resume" if _has_checkpoint(spec, request, print_) else "run"
+    return PlannedStage(spec, status, print_, parameters, inputs, reasons, records=records, continue_from=earlier)
+
+
+def _dataset(request: Request, parameters: Mapping[str, Any]) -> dict[str, InputRecord]:
+    """Identify the dataset; where it is not on this machine, take the word of equal clips."""
+    from spirl_cli.demos.source import identify
+    from spirl_cli.store.manifest import InputRecord
+
+    identity = identify(request.recipe.extract)
+    if identity is not None:
+        return {"dataset": InputRecord(identity.reference, identity.sha256[:12], identity.sha256)}
+    for artifact in reversed(request.store.artifacts(stage="clips")):
+        manifest = artifact.manifest
+        if "dataset" in manifest.inputs and not differences(manifest.parameters, parameters):
+            return {"dataset": manifest.inputs["dataset"]}
+    return {}
+
+
+def _has_checkpoint(spec: StageSpec, request: Request, print_: str) -> bool:
+    run = request.store.run(request.recipe.id, spec.name, print_)
+    return run is not None and run.has_checkpoint
+
+
+def _shorter_run(
+    spec: StageSpec, request: Request, parameters: Mapping[str, Any], inputs: Mapping[str, str]
+) -> Artifact | None:
+    """Find the longest finished agent that differs only in having had fewer steps."""
+    if spec.name != "agent":
+        return None
+    candidates = [
+        artifact
+        for artifact in request.store.artifacts(stage="agent")
+        if artifact.manifest.stage_version == spec.version
+        and {name: record.fingerprint for name, record in artifact.manifest.inputs.items()} == inputs
+        and _is_prefix(artifact.manifest.parameters, parameters)
+    ]
+    return max(candidates, key=lambda artifact: artifact.manifest.parameters["train_rl"]["steps"], default=None)
+
+
+def _is_prefix(done: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Tell whether the run `done` is the beginning of the run `wanted`."""
+
+    def rest(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        training = {key: value for key, value in parameters["train_rl"].items() if key not in ("steps", "snapshots")}
+        return {**parameters, "train_rl": training}
+
+    def passed(parameters: Mapping[str, Any], steps: int) -> set[int]:
+        return {step for step in parameters["train_rl"]["snapshots"] if step <= steps}
+
+    steps: int = done["train_rl"]["steps"]
+    if steps >= wanted["train_rl"]["steps"] or differences(rest(done), rest(wanted)):
+        return False
+    return passed(wanted, steps) <= passed(done, steps)
+
+
+def _check_family(planned: Mapping[str, PlannedStage]) -> None:
+    """Refuse given inputs that were made from other inputs than those of this plan."""
+    for stage in planned.values():
+        if stage.artifact is None or stage.status != "given":
+            continue
+        for name, print_ in stage.inputs.items():
+            other = planned.get(name)
+            if other is not None and other.fingerprint is not None and other.fingerprint != print_:
+                raise ArtifactError(
+                    f"{stage.artifact.reference} was made from {name} {print_}, but this plan uses {name} "
+                    f"{other.fingerprint}{_named(other)}.",
+                    f"give the {name} that belong to it with --{name}, or leave --{stage.spec.name} out",
+                )
+
+
+def _named(stage: PlannedStage) -> str:
+    return f" ({stage.artifact.reference})" if stage.artifact is not None else ""
+
+
+def pending(planned: Sequence[PlannedStage]) -> list[PlannedStage]:
+    """Return the stages of a plan that have something to do."""
+    return [stage for stage in planned if stage.artifact is None]

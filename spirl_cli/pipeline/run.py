@@ -1,0 +1,190 @@
+"""Run planned stages: lock, execute, commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from spirl_cli.errors import ArtifactError
+from spirl_cli.pipeline.plan import PlannedStage, Request, plan
+from spirl_cli.stages.context import StageContext, StageResult
+from spirl_cli.store.writer import open_run
+
+if TYPE_CHECKING:
+    from spirl_cli.monitor.reporter import Reporter
+    from spirl_cli.recipe.schema import Recipe
+    from spirl_cli.stages.context import StageSpec
+    from spirl_cli.store.artifact import Artifact
+    from spirl_cli.store.writer import Run
+
+
+@dataclass(frozen=True)
+class Session:
+    """How stages run in this process; none of it changes a result's identity.
+
+    Attributes:
+        reporter: talks to the user.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        resume: continue unfinished runs from their checkpoints; else start them anew.
+        on_outcome: told after each stage what became of it.
+    """
+
+    reporter: Reporter
+    device: str = "auto"
+    resume: bool = True
+    on_outcome: Callable[[Outcome], None] = lambda outcome: None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one planned stage: its artifact, and whether it was made just now."""
+
+    stage: PlannedStage
+    artifact: Artifact
+    made: bool
+
+
+def prepare(request: Request, reporter: Reporter) -> list[PlannedStage]:
+    """Plan a request that is about to run; downloads the dataset where the plan depends on it.
+
+    Raises:
+        DatasetError: the dataset is not on this machine and cannot be fetched.
+    """
+    planned = plan(request)
+    clips = planned[0]
+    if clips.spec.name != "clips" or clips.fingerprint is not None:
+        return planned
+    from spirl_cli.demos.source import open_demonstrations
+
+    open_demonstrations(request.recipe.extract, reporter.message)
+    return plan(request)
+
+
+def run_pipeline(request: Request, session: Session) -> list[Outcome]:
+    """Make the wanted artifact and everything that it depends on, skipping what is up to date."""
+    outcomes: list[Outcome] = []
+    for stage in prepare(request, session.reporter):
+        inputs = {outcome.stage.spec.name: outcome.artifact for outcome in outcomes}
+        outcomes.append(_ensure(stage, request, session, inputs))
+    return outcomes
+
+
+def run_stage(request: Request, session: Session) -> Outcome:
+    """Make the wanted artifact alone; what it depends on must be there.
+
+    Raises:
+        ArtifactError: an input is missing; names the nearest candidates.
+    """
+    planned = prepare(request, session.reporter) if request.last.name == "clips" else plan(request)
+    last = planned[-1]
+    inputs = inputs_of(last, planned, request) if last.artifact is None else {}
+    return _ensure(last, request, session, inputs)
+
+
+def inputs_of(stage: PlannedStage, planned: Sequence[PlannedStage], request: Request) -> dict[str, Artifact]:
+    """Return the input artifacts of a stage.
+
+    Raises:
+        ArtifactError: one is missing; names the nearest candidates and how they differ.
+    """
+    known = {one.spec.name: one for one in planned}
+    found: dict[str, Artifact] = {}
+    for name in stage.spec.inputs:
+        artifact = known[name].artifact
+        if artifact is None:
+            raise _missing(known[name], stage, request)
+        found[name] = artifact
+    return found
+
+
+def _missing(wanted: PlannedStage, reader: PlannedStage, request: Request) -> ArtifactError:
+    recipe = request.named or request.recipe.id
+    message = f"{reader.spec.command} needs the {wanted.spec.name} that the recipe '{recipe}' plans, and there is none."
+    nearest = request.store.nearest(wanted.spec.name, wanted.parameters)
+    for artifact, differing in nearest:
+        message += f"\n  {artifact.reference}: {'; '.join(differing) or 'same parameters, other inputs'}"
+    hint = f"make it with 'spirl {wanted.spec.command} {recipe}' (or all with 'spirl run {recipe}')"
+    if nearest:
+        hint += f", or give one of these with --{wanted.spec.name} REF"
+    return ArtifactError(message, hint)
+
+
+def _ensure(stage: PlannedStage, request: Request, session: Session, inputs: Mapping[str, Artifact]) -> Outcome:
+    if stage.artifact is not None:
+        outcome = Outcome(stage, stage.artifact, made=False)
+    else:
+        session.reporter.message(f"{stage.spec.command} {request.recipe.id}: {'; '.join(stage.reasons)}")
+        outcome = _run(stage, request, session, inputs)
+    session.on_outcome(outcome)
+    return outcome
+
+
+def _run(stage: PlannedStage, request: Request, session: Session, inputs: Mapping[str, Artifact]) -> Outcome:
+    """Run one stage under its lock. Another process may have finished it while we waited."""
+    if stage.fingerprint is None:
+        raise ArtifactError(f"{stage.spec.command}: the dataset of the recipe cannot be identified.")
+    forced = stage.spec.name in request.force
+    with open_run(
+        request.store, request.recipe.id, stage.spec.name, stage.fingerprint, on_wait=session.reporter.message
+    ) as run:
+        if run.existing is not None and not forced:
+            return Outcome(stage, run.existing, made=False)
+        if not session.resume:
+            run.fresh()
+        context = _context(stage, request, session, inputs, run)
+        result: StageResult = import_module(stage.spec.module).execute(context)
+        _check_dataset(stage, result)
+        return Outcome(stage, _commit(context, result, run), made=True)
+
+
+def _check_dataset(stage: PlannedStage, result: StageResult) -> None:
+    """Refuse clips of another dataset than the one in the fingerprint."""
+    for name, record in result.inputs.items():
+        planned = stage.inputs.get(name)
+        if planned is not None and planned != record.fingerprint:
+            raise ArtifactError(f"{record.reference} changed while it was read.", "run the same command again")
+
+
+def _commit(context: StageContext, result: StageResult, run: Run) -> Artifact:
+    recipe = context.recipe
+    inputs = {name: artifact.as_input() for name, artifact in context.inputs.items()}
+    return run.commit(
+        stage_version=context.spec.version,
+        parameters=context.parameters,
+        inputs={**inputs, **result.inputs},
+        seed=stage_seed(recipe, context.spec),
+        keep=result.keep,
+        profile=recipe.profile,
+        metrics=result.metrics,
+        extra={**result.extra, "device": context.device, "recipe": recipe.model_dump(mode="json")},
+        seconds=result.seconds,
+    )
+
+
+def stage_seed(recipe: Recipe, spec: StageSpec) -> int:
+    """Return the seed of a stage: that of its section, which loading a recipe has filled in."""
+    section = getattr(recipe, spec.section)
+    return recipe.seed if section.seed is None else int(section.seed)
+
+
+def _context(
+    stage: PlannedStage, request: Request, session: Session, inputs: Mapping[str, Artifact], run: Run
+) -> StageContext:
+    options: dict[str, Any] = {}
+    if stage.spec.name == request.last.name:
+        options |= request.options
+    if stage.continue_from is not None:
+        options["continue_from"] = stage.continue_from
+    return StageContext(
+        recipe=request.recipe,
+        spec=stage.spec,
+        parameters=stage.parameters,
+        inputs={name: inputs[name] for name in stage.spec.inputs},
+        folder=run.folder,
+        reporter=session.reporter,
+        device=session.device,
+        resume=session.resume,
+        options=options,
+    )

@@ -1,0 +1,1 @@
+"""One module per stage: inputs in, artifact out."""

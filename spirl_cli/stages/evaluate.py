@@ -1,0 +1,245 @@
+"""Stage `evaluation`: an agent, or a prior alone → numbers, learning curve, videos."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spirl_cli.agent import policy_file, snapshot_steps
+from spirl_cli.envs.make import check_compatible
+from spirl_cli.evaluation.dataset import check_new_dataset, save_dataset
+from spirl_cli.evaluation.episodes import Evaluated, read_episodes, write_episodes
+from spirl_cli.evaluation.figures import draw_learning_curve
+from spirl_cli.evaluation.policies import PolicyKind, load_policy
+from spirl_cli.evaluation.provenance import method_name, nominal_steps, training_data
+from spirl_cli.evaluation.results import Provenance, ResultRow, result_rows, write_results
+from spirl_cli.evaluation.rollouts import RolloutSettings, interrupted, rollout
+from spirl_cli.evaluation.statistics import metric_rates
+from spirl_cli.evaluation.video import VideoRequest, record_videos
+from spirl_cli.monitor.interrupts import Interrupts
+from spirl_cli.recipe.schema import TrainRLSection
+from spirl_cli.skills.inference import load_decoder, read_network
+from spirl_cli.stages.context import StageContext, StageResult
+from spirl_cli.store.artifact import Artifact
+from spirl_cli.store.provenance import checkout_commit, command_line
+
+EPISODES, RESULTS, FIGURE, VIDEOS = "episodes.csv", "results.json", "learning_curve.png", "videos"
+FINISHED = "finished"  # folder of the policies that are done, for resuming; not part of the artifact
+
+Stop = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One policy to evaluate: how it acts, nominal environment steps of training, weights."""
+
+    kind: PolicyKind
+    env_steps: int
+    weights: Path
+
+    @property
+    def label(self) -> str:
+        """Name in progress bars and of files."""
+        return f"{self.kind}-{self.env_steps}"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is evaluated.
+
+    Attributes:
+        artifact: the agent or the prior.
+        decoder: file of its skills.
+        targets: its policies; the first one is filmed, and recorded as a dataset.
+        method: name of the method in rows of results.
+        tanh_actions: decoder outputs are squashed (parity).
+    """
+
+    artifact: Artifact
+    decoder: Path
+    targets: tuple[Target, ...]
+    method: str
+    tanh_actions: bool
+
+
+def execute(context: StageContext) -> StageResult:
+    """Evaluate; every policy that is done is kept, so that an interrupted evaluation goes on.
+
+    Options of the context: ``step`` (evaluate the snapshot at this step only), ``save_dataset``
+    (id of a Minari dataset to write the episodes of the first policy to).
+
+    Raises:
+        ArtifactError: the skills do not fit the environment, or there is no such snapshot.
+        Interrupted: SIGINT or SIGTERM arrived.
+    """
+    subject = _agent(context) if "agent" in context.inputs else _prior(context)
+    _check_environment(context, subject)
+    dataset_id = context.options.get("save_dataset")
+    if dataset_id is not None:
+        check_new_dataset(dataset_id)
+    with Interrupts() as interrupts:
+
+        def stop() -> bool:
+            return interrupts.requested
+
+        evaluated = [_evaluate(context, subject, target, stop) for target in subject.targets]
+        rows = _write(context, subject, evaluated)
+        filmed = _film(context, subject, stop)
+        if dataset_id is not None:
+            _save_dataset(context, subject, dataset_id, stop)
+    keep = (EPISODES, RESULTS, FIGURE, *((VIDEOS,) if filmed else ()))
+    extra = {"evaluated": subject.artifact.reference, "method": subject.method, "data": rows[0].data}
+    return StageResult(metrics=_headline(rows), keep=keep, extra=extra)
+
+
+def _agent(context: StageContext) -> Subject:
+    agent = context.inputs["agent"]
+    section = TrainRLSection.model_validate(agent.manifest.parameters["train_rl"])
+    decoder = agent.file("decoder.safetensors")
+    method = method_name(str(read_network(decoder)[1]["kind"]), section)
+    targets = tuple(_agent_targets(context, agent, section))
+    return Subject(agent, decoder, targets, method, section.parity.tanh_actions)
+
+
+def _agent_targets(context: StageContext, agent: Artifact, section: TrainRLSection) -> Iterator[Target]:
+    """Yield the final weights with every policy kind, then for the learning curve the snapshots.
+
+    The curve is that of the sampled policy, which is what training optimises.
+    """
+    evaluate, step = context.recipe.evaluate, context.options.get("step")
+    final = step is None or step == section.steps
+    shown = section.steps if step is None else int(step)
+    weights = policy_file(agent, None if final else shown)
+    for kind in evaluate.policies:
+        yield Target(kind, nominal_steps(section, shown), weights)
+    if step is not None or not evaluate.snapshots:
+        return
+    kind = "sampled" if "sampled" in evaluate.policies else evaluate.policies[0]
+    for kept in snapshot_steps(agent):
+        if kept != section.steps:
+            yield Target(kind, nominal_steps(section, kept), policy_file(agent, kept))
+
+
+def _prior(context: StageContext) -> Subject:
+    prior, skills = context.inputs["prior"], context.inputs["skills"]
+    weights = prior.file("prior.safetensors")
+    targets = tuple(Target(kind, 0, weights) for kind in context.recipe.evaluate.policies)
+    tanh_actions = context.recipe.train_rl.parity.tanh_actions
+    return Subject(prior, skills.file("decoder.safetensors"), targets, "prior", tanh_actions)
+
+
+def _check_environment(context: StageContext, subject: Subject) -> None:
+    _, header = read_network(subject.decoder)
+    low, high = np.asarray(header["action_low"]), np.asarray(header["action_high"])
+    check_compatible(context.recipe.env, int(header["state_dim"]), len(low), low, high)
+
+
+def _settings(context: StageContext, subject: Subject) -> RolloutSettings:
+    section = context.recipe.evaluate
+    return RolloutSettings(section.episodes, section.seed or 0, section.environments, subject.tanh_actions)
+
+
+def _evaluate(context: StageContext, subject: Subject, target: Target, stop: Stop) -> Evaluated:
+    """Roll one policy out, unless an earlier session has done so."""
+    path = context.folder / FINISHED / f"{target.label}.csv"
+    if context.resume and path.exists():
+        context.reporter.message(f"evaluate: {target.label} was done before the interruption")
+        return read_episodes(path)[0]
+    episodes = rollout(
+        context.recipe.env,
+        load_decoder(subject.decoder),
+        load_policy(target.weights, target.kind),
+        _settings(context, subject),
+        context.reporter,
+        description=f"evaluate {target.label}",
+        stop=stop,
+    )
+    evaluated = Evaluated(target.kind, target.env_steps, tuple(episodes))
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    write_episodes(temporary, [evaluated])
+    temporary.replace(path)
+    return evaluated
+
+
+def _write(context: StageContext, subject: Subject, evaluated: Sequence[Evaluated]) -> list[ResultRow]:
+    """Write the numbers and the figure, and show the numbers."""
+    section, folder, env = context.recipe.evaluate, context.folder, context.recipe.env
+    provenance = Provenance(
+        method=subject.method,
+        data=training_data(subject.artifact),
+        commit=checkout_commit(),
+        command=shlex.join(command_line()),
+    )
+    seed = section.seed or 0
+    rows = result_rows(evaluated, env, provenance, resamples=section.bootstrap, seed=seed)
+    write_episodes(folder / EPISODES, evaluated)
+    write_results(folder / RESULTS, rows, evaluated, resamples=section.bootstrap, seed=seed)
+    draw_learning_curve(folder / FIGURE, [row for row in rows if row.metric == rows[0].metric], env)
+    _show(context, rows, evaluated)
+    return rows
+
+
+def _show(context: StageContext, rows: Sequence[ResultRow], evaluated: Sequence[Evaluated]) -> None:
+    lines = [
+        {
+            "policy": row.policy,
+            "env steps": row.env_steps,
+            "episodes": row.episodes,
+            "metric": row.metric,
+            "mean": row.mean,
+            "95 % interval": f"{row.low:.2f} to {row.high:.2f}",
+        }
+        for row in rows
+    ]
+    context.reporter.table(f"{rows[0].env}, {rows[0].method}", lines)
+    names = list(evaluated[0].episodes[0].metrics)
+    if len(names) > 1:
+        context.reporter.table("share of episodes", [_rates(group) for group in evaluated])
+
+
+def _rates(group: Evaluated) -> dict[str, object]:
+    rates = metric_rates([result.metrics for result in group.episodes], resamples=1)
+    shown = {name: estimate.mean for name, estimate in rates.items() if name != "subtasks"}
+    return {"policy": group.policy, "env steps": group.env_steps, **shown}
+
+
+def _film(context: StageContext, subject: Subject, stop: Stop) -> bool:
+    """Draw the first episodes of the first policy; tell whether there is any video."""
+    section, target = context.recipe.evaluate, subject.targets[0]
+    count = min(section.video_episodes, section.episodes)
+    if count == 0:
+        return False
+    request = VideoRequest(
+        env=context.recipe.env.model_dump(mode="json"),
+        decoder=str(subject.decoder),
+        policy=str(target.weights),
+        kind=target.kind,
+        seed=section.seed or 0,
+        episodes=count,
+        tanh_actions=subject.tanh_actions,
+        folder=str(context.folder / VIDEOS),
+        name=target.label,
+    )
+    files = record_videos(request, context.reporter, stop=stop)
+    if stop():
+        raise interrupted()
+    return bool(files)
+
+
+def _save_dataset(context: StageContext, subject: Subject, dataset_id: str, stop: Stop) -> None:
+    target = subject.targets[0]
+    decoder, policy = load_decoder(subject.decoder), load_policy(target.weights, target.kind)
+    settings = _settings(context, subject)
+    save_dataset(dataset_id, context.recipe.env, decoder, policy, settings, context.reporter, stop=stop)
+    context.reporter.message(f"wrote the Minari dataset {dataset_id}")
+
+
+def _headline(rows: Sequence[ResultRow]) -> dict[str, float]:
+    """Return the numbers of the policies that were trained longest, such as ``subtasks/mean``."""
+    last = max(row.env_steps for row in rows)
+    return {f"{row.metric}/{row.policy}": row.mean for row in rows if row.env_steps == last}

@@ -1,0 +1,99 @@
+"""Stage `clips`: demonstrations in, windows for training out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from spirl_cli.clips import Clips, ClipWriter
+from spirl_cli.demos.episode import Episode, join_short
+from spirl_cli.demos.source import Demonstrations, open_demonstrations
+from spirl_cli.errors import DatasetError, Interrupted
+from spirl_cli.monitor.interrupts import Interrupts
+from spirl_cli.monitor.progress import ProgressBar
+from spirl_cli.monitor.reporter import Reporter
+from spirl_cli.recipe.schema import ExtractSection
+from spirl_cli.stages.context import StageContext, StageResult
+from spirl_cli.store.manifest import InputRecord
+
+CLIPS_FILE = "clips.hdf5"
+
+
+def execute(context: StageContext) -> StageResult:
+    """Write the clips of a recipe's demonstrations.
+
+    Takes seconds to minutes and holds one episode in memory, so it has no checkpoints: an
+    interrupted run starts again.
+
+    Raises:
+        DatasetError: the dataset is missing or refused, or no two of its episodes are as long
+            as a window.
+        Interrupted: SIGINT or SIGTERM arrived.
+    """
+    section = context.recipe.extract
+    demonstrations = open_demonstrations(section, context.reporter.message)
+    path = context.folder / CLIPS_FILE
+    metrics = _write(path, context.recipe.train_skills.horizon, section, demonstrations, context.reporter)
+    metrics |= _windows(path)
+    identity = demonstrations.identity
+    return StageResult(
+        metrics=metrics,
+        keep=(CLIPS_FILE,),
+        inputs={"dataset": InputRecord(identity.reference, identity.sha256[:12], identity.sha256)},
+        extra={"dataset": asdict(identity)},
+    )
+
+
+def _write(
+    path: Path, horizon: int, section: ExtractSection, demonstrations: Demonstrations, reporter: Reporter
+) -> dict[str, float]:
+    """Stream the episodes into the file; count those that were used and those too short."""
+    title = f"extract {demonstrations.identity.reference}"
+    with ClipWriter(path, horizon, demonstrations.bounds, section.unused_final_starts) as writer:
+        with Interrupts() as interrupts, reporter.progress(title, len(demonstrations), "episodes") as bar:
+            skipped = _append_all(writer, _watched(demonstrations, bar, interrupts), section)
+        _explain(skipped, writer, demonstrations, reporter)
+        writer.finish(section.validation_fraction, section.seed or 0, asdict(demonstrations.identity))
+        return {"episodes": writer.episodes, "steps": writer.steps, "skipped": skipped}
+
+
+def _append_all(writer: ClipWriter, episodes: Iterator[Episode], section: ExtractSection) -> int:
+    """Append the episodes that hold a window; return how many were too short."""
+    if section.short_episodes == "join":
+        episodes = join_short(episodes, writer.shortest)
+    skipped = 0
+    for episode in episodes:
+        if episode.steps < writer.shortest:
+            skipped += 1
+        else:
+            writer.append(episode)
+    return skipped
+
+
+def _watched(demonstrations: Demonstrations, bar: ProgressBar, interrupts: Interrupts) -> Iterator[Episode]:
+    """Yield the episodes, with progress, until a signal arrives."""
+    for count, episode in enumerate(demonstrations, start=1):
+        yield episode
+        bar.update(count)
+        if interrupts.requested:
+            raise Interrupted("the extraction was interrupted", "the same command starts it again")
+
+
+def _explain(skipped: int, writer: ClipWriter, demonstrations: Demonstrations, reporter: Reporter) -> None:
+    """Say how many episodes were too short; refuse if hardly any was long enough."""
+    few = f"fewer than {writer.shortest} steps, the length of a window"
+    if writer.episodes < 2 and skipped:
+        raise DatasetError(
+            f"{demonstrations.identity.reference}: {skipped} of {skipped + writer.episodes} episodes have {few}; "
+            "at least two long enough are needed, one to train and one to validate",
+            "shorten the windows with --set train_skills.horizon=N",
+        )
+    if skipped:
+        reporter.warn(f"skipped {skipped} of {skipped + writer.episodes} episodes: {few}")
+
+
+def _windows(path: Path) -> dict[str, float]:
+    """Count the windows by opening what was written, which also proves that it can be read."""
+    clips = Clips.open(path, load=False)
+    return {"windows_train": len(clips.starts("train")), "windows_validation": len(clips.starts("validation"))}

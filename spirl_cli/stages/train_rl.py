@@ -1,0 +1,144 @@
+"""Stage `agent`: skills and prior → an agent, by prior-regularised soft actor-critic."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from spirl_cli.envs.make import check_compatible
+from spirl_cli.envs.vector import SkillVector, make_vector
+from spirl_cli.errors import ArtifactError
+from spirl_cli.monitor.run import TrainingRun
+from spirl_cli.recipe.schema import Recipe
+from spirl_cli.rl.loop import SkillLearning
+from spirl_cli.rl.replay import Replay
+from spirl_cli.rl.sac import SAC
+from spirl_cli.skills.export import export_gaussian
+from spirl_cli.skills.files import load_prior
+from spirl_cli.skills.inference import load_decoder, read_network
+from spirl_cli.stages.context import StageContext, StageResult
+from spirl_cli.stages.training import copy_payload, training_device, use_one_thread
+from spirl_cli.store.artifact import Artifact
+
+POLICY, DECODER, SNAPSHOTS, METRICS, EVENTS = (
+    "policy.safetensors",
+    "decoder.safetensors",
+    "snapshots",
+    "metrics.csv",
+    "tensorboard",
+)
+
+
+def execute(context: StageContext) -> StageResult:
+    """Train the agent; a finished run with fewer steps is continued instead of repeated."""
+    use_one_thread()
+    recipe, section = context.recipe, context.recipe.train_rl
+    decoder_path = context.inputs["skills"].file(DECODER)
+    _check_inputs(recipe, decoder_path)
+    finished = context.options.get("continue_from")
+    if isinstance(finished, Artifact) and context.resume:
+        _adopt(finished, context)
+    decoder = load_decoder(decoder_path)
+    tanh_actions = section.parity.tanh_actions
+    vector = make_vector(
+        recipe.env, decoder, section.environments, seeds(recipe)["environments"], tanh_actions=tanh_actions
+    )
+    try:
+        learning = make_learning(recipe, vector, context.inputs["prior"].file("model.safetensors"), context.device)
+        run_seconds = _learn(context, learning)
+    finally:
+        vector.close()
+    copy_payload(decoder_path, context.folder, DECODER)
+    export_gaussian(context.folder / POLICY, learning.sac.policy.cpu(), section.squash)
+    checkpoint = f"checkpoint-{learning.steps}.safetensors"
+    keep = [POLICY, DECODER, METRICS, EVENTS, checkpoint, *learning.replay.segments]
+    if section.snapshots:
+        keep.append(SNAPSHOTS)
+    metrics = {name: value for name, value in learning.metrics().items() if name.startswith("training/")}
+    return StageResult(
+        metrics={**metrics, "steps": float(learning.steps)}, keep=tuple(keep), seconds=run_seconds
+    )
+
+
+def make_learning(recipe: Recipe, vector: SkillVector, prior_path: Path, device: str) -> SkillLearning:
+    """Learner and replay memory on a vector of skill environments, seeded by the recipe."""
+    section = recipe.train_rl
+    prior, latent_dim = load_prior(prior_path)
+    streams = seeds(recipe)
+    torch.manual_seed(streams["weights"])
+    generator = torch.Generator().manual_seed(streams["samples"])
+    sac = SAC(section, prior, latent_dim, generator, training_device(device))
+    replay = Replay(section.replay_capacity, prior.normalizer.mean.shape[0], latent_dim)
+    return SkillLearning(section, sac, vector, replay, np.random.default_rng(streams["batches"]))
+
+
+def seeds(recipe: Recipe) -> dict[str, int]:
+    """Independent seeds for everything random in this stage, from the one in the recipe."""
+    names = ("weights", "samples", "batches", "environments")
+    values = np.random.SeedSequence([recipe.train_rl.seed or 0, 1]).generate_state(len(names))
+    return {name: int(value) for name, value in zip(names, values, strict=True)}
+
+
+def _learn(context: StageContext, learning: SkillLearning) -> float:
+    """Rounds until the steps are done, with metrics, snapshots and checkpoints; returns the seconds."""
+    section = context.recipe.train_rl
+    with TrainingRun(
+        context.folder,
+        learning,
+        total=section.steps,
+        unit="steps",
+        description=context.spec.command,
+        reporter=context.reporter,
+        checkpoint_seconds=section.checkpoint_seconds,
+        resume=context.resume,
+    ) as run:
+        if not learning.exact:
+            context.reporter.warn(
+                "the environment is not deterministic given its seed: the run goes on, but not exactly as it would have"
+            )
+        while learning.steps < section.steps:
+            before = learning.steps
+            learning.round()
+            for snapshot in section.snapshots:
+                if before < snapshot <= learning.steps:
+                    _save_snapshot(context.folder, learning, snapshot)
+            due = before // section.log_every < learning.steps // section.log_every
+            metrics = learning.metrics() if due else None
+            if metrics is not None:
+                run.note = _note(metrics)
+            run.tick(learning.steps, metrics)
+        return run.seconds
+
+
+def _note(metrics: dict[str, float]) -> str:
+    shown = {"return": "training/return", "divergence": "learner/penalty", "alpha": "learner/alpha"}
+    return "  ".join(f"{name} {metrics[key]:.3g}" for name, key in shown.items() if key in metrics)
+
+
+def _save_snapshot(folder: Path, learning: SkillLearning, step: int) -> None:
+    (folder / SNAPSHOTS).mkdir(exist_ok=True)
+    path = folder / SNAPSHOTS / f"policy-{step}.safetensors"
+    temporary = path.with_suffix(".tmp")
+    export_gaussian(temporary, learning.sac.policy, learning.section.squash)
+    temporary.replace(path)
+
+
+def _adopt(finished: Artifact, context: StageContext) -> None:
+    """Start where a finished run with fewer steps ended, by copying its state into this run's folder."""
+    if any(context.folder.glob("checkpoint-*.safetensors")):
+        return  # this run has begun already
+    context.reporter.message(f"train-rl: continuing {finished.reference}")
+    shutil.copytree(finished.path, context.folder, dirs_exist_ok=True)
+    for name in ("manifest.json", POLICY):
+        (context.folder / name).unlink(missing_ok=True)
+
+
+def _check_inputs(recipe: Recipe, decoder_path: Path) -> None:
+    _, header = read_network(decoder_path)
+    if header["horizon"] != recipe.train_skills.horizon and recipe.train_skills.model != "primitive":
+        raise ArtifactError(f"the skills have horizon {header['horizon']}, the recipe {recipe.train_skills.horizon}")
+    low, high = np.array(header["action_low"]), np.array(header["action_high"])
+    check_compatible(recipe.env, header["state_dim"], len(low), low, high)

@@ -1,0 +1,29 @@
+"""Stage `skills`: clips → skill encoder and decoder."""
+
+from __future__ import annotations
+
+from spirl_cli.clips import Clips
+from spirl_cli.skills.export import export_decoder, export_primitive_decoder
+from spirl_cli.skills.files import save_skills
+from spirl_cli.skills.training import SkillTrainer
+from spirl_cli.stages.context import StageContext, StageResult
+from spirl_cli.stages.extract import CLIPS_FILE
+from spirl_cli.stages.training import train, training_device, use_one_thread
+
+DECODER, MODEL, METRICS, EVENTS = "decoder.safetensors", "model.safetensors", "metrics.csv", "tensorboard"
+
+
+def execute(context: StageContext) -> StageResult:
+    """Train the skill model that the recipe describes; primitive actions need no training."""
+    use_one_thread()
+    section = context.recipe.train_skills
+    clips = Clips.open(context.inputs["clips"].file(CLIPS_FILE))
+    if section.model == "primitive":
+        export_primitive_decoder(context.folder / DECODER, clips)
+        return StageResult(metrics={}, keep=(DECODER,))
+    trainer = SkillTrainer(section, clips, section.seed or 0, training_device(context.device))
+    figures, seconds = train(context, trainer, section)
+    trainer.model.cpu()
+    export_decoder(context.folder / DECODER, trainer.model, clips)
+    save_skills(context.folder / MODEL, trainer.model, clips.action_dim)
+    return StageResult(metrics=figures, keep=(DECODER, MODEL, METRICS, EVENTS), seconds=seconds)
