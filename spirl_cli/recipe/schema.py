@@ -146,6 +146,7 @@ class Augmentation(Section):
     swap_windows: Annotated[float, Field(ge=0, le=1)] = 0.0
     swap_probability: Annotated[float, Field(ge=0, le=1)] = 0.5
     swap_tolerance: PositiveFloat = 0.01
+    encoder: bool = False  # whether the encoder sees augmented clips too, or only the decoder does
 
 
 class TrainSkillsSection(Section):
@@ -224,6 +225,7 @@ class TrainRLSection(Section):
     policy_depth: PositiveInt = 6
     target_divergence: PositiveFloat = 5.0  # delta, nats
     target_entropy: float | None = None  # null: minus the action's dimension
+    centered_penalty: bool = False  # the critics' targets charge alpha * (D - delta) instead of alpha * D
     squash: Literal["none", "tanh", "consistent-tanh"] = "none"  # 5.5
     environments: PositiveInt = 4
     updates_per_step: PositiveFloat = 1.0  # gradient updates per agent (skill) step

@@ -53,7 +53,7 @@ class CriticEnsemble(nn.Module):
     ) -> None:
         super().__init__()
         self.members, self.normalizer = members, normalizer
-        sizes = [normalizer.mean.shape[0] + latent_dim] + [width] * depth
+        sizes = [normalizer.size + latent_dim] + [width] * depth
         layers: list[nn.Module] = []
         for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
             layers.append(EnsembleLinear(members, inputs, outputs))

@@ -171,7 +171,8 @@ def pack_snapshots(snapshots: list[Snapshot]) -> State:
     for index, snapshot in enumerate(snapshots):
         tensors[f"environment{index}/actions"] = torch.from_numpy(snapshot["actions"])
         tensors[f"environment{index}/observation"] = torch.from_numpy(snapshot["observation"])
-        scalars.append({key: int(snapshot[key]) for key in ("resets", "episode", "env_seed")})  # type: ignore[literal-required]
+        numbers = {"resets": snapshot["resets"], "episode": snapshot["episode"], "env_seed": snapshot["env_seed"]}
+        scalars.append(numbers)
     return State(tensors, {"environments": scalars})
 
 
@@ -181,7 +182,9 @@ def unpack_snapshots(state: State) -> list[Snapshot]:
         Snapshot(
             actions=state.tensors[f"environment{index}/actions"].numpy(),
             observation=state.tensors[f"environment{index}/observation"].numpy(),
-            **scalars,
+            resets=numbers["resets"],
+            episode=numbers["episode"],
+            env_seed=numbers["env_seed"],
         )
-        for index, scalars in enumerate(state.scalars.get("environments", []))
+        for index, numbers in enumerate(state.scalars.get("environments", []))
     ]

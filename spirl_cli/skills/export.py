@@ -75,7 +75,7 @@ def folded_layers(network: nn.Sequential, normalizer: Normalizer, prefix: str) -
         elif isinstance(module, nn.BatchNorm1d):
             layers[-1] = _fold_batch_norm(*layers[-1], module)
     weight, bias = layers[0]
-    states = normalizer.mean.shape[0]
+    states = normalizer.size
     weight = weight.clone()
     weight[:, :states] *= normalizer.scale.double()
     layers[0] = (weight, bias - weight[:, :states] @ normalizer.mean.double())

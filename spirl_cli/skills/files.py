@@ -14,7 +14,7 @@ from spirl_cli.skills.prior import GaussianNetwork, make_prior
 
 def save_skills(path: Path, model: SkillModel, action_dim: int) -> None:
     """Write a skill model with what is needed to build it again."""
-    sizes = {"state_dim": model.normalizer.mean.shape[0], "action_dim": action_dim}
+    sizes = {"state_dim": model.normalizer.size, "action_dim": action_dim}
     scalars = {"section": model.section.model_dump(mode="json"), **sizes}
     write_state(path, merge(State(scalars=scalars), pack_module(model, "model")))
 
@@ -35,7 +35,7 @@ def load_skills(path: Path) -> SkillModel:
 
 def save_prior(path: Path, prior: GaussianNetwork, section: TrainPriorSection, latent_dim: int) -> None:
     """Write a prior with what is needed to build it again."""
-    sizes = {"state_dim": prior.normalizer.mean.shape[0], "latent_dim": latent_dim}
+    sizes = {"state_dim": prior.normalizer.size, "latent_dim": latent_dim}
     scalars = {"section": section.model_dump(mode="json"), **sizes}
     write_state(path, merge(State(scalars=scalars), pack_module(prior, "model")))
 

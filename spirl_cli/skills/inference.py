@@ -18,7 +18,7 @@ from safetensors import safe_open
 
 from spirl_cli.errors import ArtifactError
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]  # float32 throughout
 LEAK = np.float32(0.2)
 MAX_LOG_SIGMA = 2.0
 
@@ -39,7 +39,8 @@ class NumpyMLP:
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Array], prefix: str) -> NumpyMLP:
         """Read ``<prefix>/0/weight``, ``<prefix>/0/bias``, … until there is no next layer."""
-        weights, biases = [], []
+        weights: list[Array] = []
+        biases: list[Array] = []
         while f"{prefix}/{len(weights)}/weight" in tensors:
             layer = len(weights)
             weights.append(np.ascontiguousarray(tensors[f"{prefix}/{layer}/weight"]))

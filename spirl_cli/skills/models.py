@@ -47,7 +47,8 @@ class ClosedLoopDecoder(nn.Module):
         """(B, H, D) standardised states and (B, K) skills → (B, H, A) actions."""
         horizon = states.shape[1]
         inputs = torch.cat([states, latent.unsqueeze(1).expand(-1, horizon, -1)], dim=-1)
-        return self.network(inputs.flatten(0, 1)).unflatten(0, (-1, horizon))
+        actions: Tensor = self.network(inputs.flatten(0, 1))
+        return actions.unflatten(0, (-1, horizon))
 
 
 class OpenLoopDecoder(nn.Module):
@@ -106,15 +107,24 @@ class SkillModel(nn.Module):
     def encode(self, states: Tensor, actions: Tensor) -> Gaussian:
         """q(z | clip) of (B, H, D) standardised states and (B, H, A) actions."""
         sequence = torch.cat([actions, states], dim=-1) if self.sees_states else actions
-        return self.encoder(sequence)
+        posterior: Gaussian = self.encoder(sequence)
+        return posterior
 
     def forward(
-        self, states: Tensor, actions: Tensor, generator: torch.Generator | None = None
+        self,
+        states: Tensor,
+        actions: Tensor,
+        generator: torch.Generator | None = None,
+        decoder_states: Tensor | None = None,
     ) -> tuple[Tensor, Gaussian]:
-        """Reconstruct clips: (B, H, D) raw states, (B, H, A) actions → ((B, H, A) actions, posterior)."""
-        states = self.normalizer(states)
-        posterior = self.encode(states, actions)
-        return self.decoder(states, posterior.sample(generator)), posterior
+        """Reconstruct clips: (B, H, D) raw states, (B, H, A) actions → ((B, H, A) actions, posterior).
+
+        The decoder may be shown other states than the encoder (``decoder_states``, augmented ones):
+        then z says what was intended, and not how the states were disturbed.
+        """
+        posterior = self.encode(self.normalizer(states), actions)
+        seen = states if decoder_states is None else decoder_states
+        return self.decoder(self.normalizer(seen), posterior.sample(generator)), posterior
 
 
 def reconstruction_error(actions: Tensor, predicted: Tensor) -> Tensor:

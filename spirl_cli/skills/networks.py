@@ -17,10 +17,18 @@ class Normalizer(nn.Module):
             sensor noise on a still object is not blown up.
     """
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, mean: Tensor, std: Tensor, floor: float = 0.02) -> None:
         super().__init__()
         self.register_buffer("mean", mean.float())
         self.register_buffer("scale", 1.0 / std.float().clamp(min=floor))
+
+    @property
+    def size(self) -> int:
+        """Size D of a state."""
+        return self.mean.shape[0]
 
     def forward(self, states: Tensor) -> Tensor:
         """(..., D) states → (..., D) standardised states."""

@@ -35,7 +35,7 @@ class GaussianNetwork(nn.Module):
         super().__init__()
         self.normalizer = normalizer
         self.min_log_sigma = min_log_sigma
-        self.network = mlp(normalizer.mean.shape[0], 2 * latent_dim, width, depth, batch_norm)
+        self.network = mlp(normalizer.size, 2 * latent_dim, width, depth, batch_norm)
 
     def forward(self, states: Tensor) -> Gaussian:
         """(..., D) raw states → Gaussian of (..., K)."""

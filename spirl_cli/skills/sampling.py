@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spirl_cli.clips import Clips
+from spirl_cli.clips import Clips, Split
 
 
 class WindowSampler:
@@ -20,7 +20,7 @@ class WindowSampler:
         rng: the source of randomness; its state belongs to the checkpoint.
     """
 
-    def __init__(self, clips: Clips, split: str, sampling: str, rng: np.random.Generator) -> None:
+    def __init__(self, clips: Clips, split: Split, sampling: str, rng: np.random.Generator) -> None:
         self.rng = rng
         self.starts = clips.starts(split)
         self.by_episode: list[NDArray[np.int64]] | None = None

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spirl_cli.clips import Clips
+from spirl_cli.clips import Clips, Split
 from spirl_cli.monitor.checkpoint import State, merge
 from spirl_cli.monitor.packing import (
     pack_generator,
@@ -31,6 +31,7 @@ from spirl_cli.skills.optimization import make_optimizer, scheduled_rate, set_le
 from spirl_cli.skills.prior import make_prior, prior_loss
 from spirl_cli.skills.sampling import WindowSampler, windows
 
+SPLITS: tuple[Split, ...] = ("train", "validation")
 BETA_LEARNING_RATE = 1e-2  # of log β, when a target KL tunes it
 VALIDATION_WINDOWS = 2048  # at most so many, evenly spread over the validation episodes
 BEST_OF_WINDOWS = 128
@@ -65,9 +66,11 @@ class SkillTrainer:
     def update(self) -> dict[str, Tensor]:
         """One gradient step on a random batch; returns the losses (not yet synchronised)."""
         section = self.section
-        states, actions = self._to_device(*self.augment(*windows(self.clips, self.sampler.draw(section.batch_size))))
-        predicted, posterior = self.model(states, actions, self.generator)
-        reconstruction, kl = reconstruction_error(actions, predicted), rate(posterior)
+        clip = windows(self.clips, self.sampler.draw(section.batch_size))
+        seen, targets = self._to_device(*self.augment(*clip))  # by the decoder
+        states, actions = (seen, targets) if section.augmentation.encoder else self._to_device(*clip)
+        predicted, posterior = self.model(states, actions, self.generator, seen)
+        reconstruction, kl = reconstruction_error(targets, predicted), rate(posterior)
         loss = reconstruction + self.beta * kl
         set_learning_rate(
             self.optimizer,
@@ -155,7 +158,7 @@ class PriorTrainer:
         self.optimizer = make_optimizer(section.optimizer, self.prior.parameters(), section.learning_rate)
         self.sampler = WindowSampler(clips, "train", section.sampling, self.rng)
         self.augment = make_augmenter(section.augmentation or Augmentation(), clips, self.noise)
-        self.targets = {split: SkillTargets(clips, clips.starts(split), skills) for split in ("train", "validation")}
+        self.targets: dict[Split, SkillTargets] = {split: SkillTargets(clips, clips.starts(split), skills) for split in SPLITS}
         self.iteration = 0
 
     def update(self) -> dict[str, Tensor]:

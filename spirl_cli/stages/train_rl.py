@@ -71,7 +71,7 @@ def make_learning(recipe: Recipe, vector: SkillVector, prior_path: Path, device:
     torch.manual_seed(streams["weights"])
     generator = torch.Generator().manual_seed(streams["samples"])
     sac = SAC(section, prior, latent_dim, generator, training_device(device))
-    replay = Replay(section.replay_capacity, prior.normalizer.mean.shape[0], latent_dim)
+    replay = Replay(section.replay_capacity, prior.normalizer.size, latent_dim)
     return SkillLearning(section, sac, vector, replay, np.random.default_rng(streams["batches"]))
 
 
@@ -105,7 +105,7 @@ def _learn(context: StageContext, learning: SkillLearning) -> float:
             for snapshot in section.snapshots:
                 if before < snapshot <= learning.steps:
                     _save_snapshot(context.folder, learning, snapshot)
-            due = before // section.log_every < learning.steps // section.log_every
+            due = before // section.log_every < learning.steps // section.log_every or learning.steps >= section.steps
             metrics = learning.metrics() if due else None
             if metrics is not None:
                 run.note = _note(metrics)
@@ -131,9 +131,14 @@ def _adopt(finished: Artifact, context: StageContext) -> None:
     if any(context.folder.glob("checkpoint-*.safetensors")):
         return  # this run has begun already
     context.reporter.message(f"train-rl: continuing {finished.reference}")
-    shutil.copytree(finished.path, context.folder, dirs_exist_ok=True)
-    for name in ("manifest.json", POLICY):
-        (context.folder / name).unlink(missing_ok=True)
+    names = [output.file for output in finished.manifest.outputs if output.file != POLICY]
+    # the checkpoint last and whole: what it refers to must be there when it is
+    for name in sorted(names, key=lambda name: name.startswith("checkpoint-")):
+        target = context.folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f"{target.name}.partial")
+        shutil.copyfile(finished.file(name), temporary)
+        temporary.replace(target)
 
 
 def _check_inputs(recipe: Recipe, decoder_path: Path) -> None:
