@@ -7,6 +7,7 @@ Minari datasets of a test; without it a test sees none, whatever the machine has
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -17,6 +18,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from tests.warm import Command, WarmServer
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 KITCHEN_START = (
@@ -217,3 +220,79 @@ def _pendulum_episode(env: Any, seed: int) -> dict[str, Any]:
         observations.append(observation)
         done = terminated or truncated
     return _episode(np.array(observations), np.array(actions))
+
+
+@dataclass
+class Workspace:
+    """A folder in which commands run, each a process of its own (see `tests/warm.py`)."""
+
+    folder: Path
+    server: WarmServer
+    variables: dict[str, str | Path]
+
+    def start(self, *arguments: str | Path, **environment: str | Path) -> Command:
+        """Start ``spirl *arguments``; keyword arguments are environment variables."""
+        return self.server.start(
+            *arguments, cwd=self.folder, environment=cli_environment(**{**self.variables, **environment})
+        )
+
+    def spirl(self, *arguments: str | Path, code: int = 0, **environment: str | Path) -> Command:
+        """Run a command to its end and check its exit code."""
+        done = self.start(*arguments, **environment).wait()
+        assert done.returncode == code, f"{arguments} exited with {done.returncode}: {done.stderr}"
+        return done
+
+    def artifact(self, *arguments: str | Path, **environment: str | Path) -> Path:
+        """Run a command and return the path that it prints."""
+        return self.folder / self.spirl(*arguments, **environment).stdout.strip()
+
+
+SWING = """\
+# Swings a pendulum badly: every stage takes a second.
+env: {kind: gymnasium, id: Pendulum-v1, episode_length: 40}
+extract: {dataset: test/pendulum-v0}
+train_skills:
+  {horizon: 5, latent_dim: 2, iterations: 100, validate_every: 40, batch_size: 16, best_of: 2,
+   encoder_width: 8, decoder_width: 8, decoder_depth: 1, augmentation: {state_noise: [{indices: ["0:3"], sigma: 0.02}]}}
+train_prior: {iterations: 100, validate_every: 40, batch_size: 16, width: 8, depth: 1}
+train_rl:
+  {steps: 600, warmup_steps: 100, environments: 2, batch_size: 16, critic_width: 8, policy_width: 8, log_every: 100,
+   snapshots: [400, 5000]}
+evaluate: {episodes: 20, environments: 2, video_episodes: 0, bootstrap: 20}
+"""
+
+
+@pytest.fixture(scope="session")
+def warm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmServer]:
+    """The process behind all workspaces."""
+    server = WarmServer(tmp_path_factory.mktemp("streams"), cli_environment())
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def swing(
+    warm_server: WarmServer, minari_folder: SyntheticMinari, tmp_path_factory: pytest.TempPathFactory
+) -> Workspace:
+    """A workspace with the recipe ``swing.yaml`` and all artifacts of its pipeline; only read it."""
+    folder = tmp_path_factory.mktemp("swing")
+    (folder / "swing.yaml").write_text(SWING)
+    variables = {"MINARI_DATASETS_PATH": minari_folder.path, "XDG_CACHE_HOME": folder / "cache"}
+    whole = Workspace(folder, warm_server, variables)
+    whole.spirl("run", "swing.yaml")
+    return whole
+
+
+@pytest.fixture
+def workspace(swing: Workspace, tmp_path: Path) -> Callable[..., Workspace]:
+    """Return ``workspace(*stages, name="work")``: a new one with the artifacts of these stages of `swing`."""
+
+    def make(*stages: str, name: str = "work") -> Workspace:
+        folder = tmp_path / name
+        folder.mkdir()
+        shutil.copy(swing.folder / "swing.yaml", folder)
+        for stage in stages:
+            shutil.copytree(swing.folder / "artifacts/swing" / stage, folder / "artifacts/swing" / stage)
+        return Workspace(folder, swing.server, swing.variables)
+
+    return make

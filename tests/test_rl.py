@@ -134,7 +134,9 @@ class TestSquash:
     def test_density_correction_against_finite_differences(self, kind: str) -> None:
         u = torch.linspace(-3, 3, 13, dtype=torch.float64).unsqueeze(1)
         slope = (squash(u + 1e-6, kind) - squash(u - 1e-6, kind)) / 2e-6
-        torch.testing.assert_close(log_det_squash(u, kind), slope.log().squeeze(1), atol=1e-6, rtol=1e-5, check_dtype=False)
+        torch.testing.assert_close(
+            log_det_squash(u, kind), slope.log().squeeze(1), atol=1e-6, rtol=1e-5, check_dtype=False
+        )
 
     @pytest.mark.parametrize("kind", ["none", "tanh", "consistent-tanh"])
     def test_numpy_and_torch_agree(self, kind: str) -> None:
@@ -166,7 +168,13 @@ class TestCritics:
 
 def add(replay: Replay, values: list[float]) -> None:
     column = np.array(values, np.float32)
-    replay.add(np.tile(column[:, None], STATE), np.tile(column[:, None], LATENT), column, np.tile(column[:, None] + 0.5, STATE), column * 0)
+    replay.add(
+        np.tile(column[:, None], STATE),
+        np.tile(column[:, None], LATENT),
+        column,
+        np.tile(column[:, None] + 0.5, STATE),
+        column * 0,
+    )
 
 
 class TestReplay:
@@ -253,7 +261,9 @@ class TestLoop:
         ("parity", "terminal", "reward"),
         [({}, 0.0, 5.0), ({"terminal_timeouts": True}, 1.0, 5.0), ({"drop_timeout_reward": True}, 0.0, 3.0)],
     )
-    def test_time_outs_are_bootstrapped_unless_parity_asks(self, parity: dict[str, bool], terminal: float, reward: float) -> None:
+    def test_time_outs_are_bootstrapped_unless_parity_asks(
+        self, parity: dict[str, bool], terminal: float, reward: float
+    ) -> None:
         learning = make_learning(parity=parity)
         learning.states = np.zeros((2, 3), np.float32)
         learning._store(np.zeros((2, LATENT), np.float32), transition(truncated=True))

@@ -16,7 +16,7 @@ def recipes(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     from spirl_cli.recipe.library import list_recipes
 
     try:
-        return _starting((recipe.name, recipe.summary) for recipe in list_recipes())(incomplete)
+        return _starting(incomplete, ((recipe.name, recipe.summary) for recipe in list_recipes()))
     except Exception:  # a broken recipe file must not break the shell's line
         return []
 
@@ -25,7 +25,7 @@ def recipe_ids(context: typer.Context, incomplete: str) -> list[tuple[str, str]]
     """Offer the ids of recipes that have artifacts."""
     try:
         folders = sorted(path.name for path in _root(context).iterdir() if path.is_dir() and path.name != "reference")
-        return _starting((name, "") for name in folders if not name.startswith("."))(incomplete)
+        return _starting(incomplete, ((name, "") for name in folders if not name.startswith(".")))
     except OSError:
         return []
 
@@ -38,7 +38,7 @@ def references(stage: str | None = None) -> Completer:
 
         try:
             found = reversed(Store(_root(context)).artifacts(stage=stage))
-            return _starting((artifact.reference, artifact.manifest.started[:16]) for artifact in found)(incomplete)
+            return _starting(incomplete, ((one.reference, one.manifest.finished[:16]) for one in found))
         except Exception:  # the same here: a half-broken store still has a command line
             return []
 
@@ -50,5 +50,5 @@ def _root(context: typer.Context) -> Path:
     return Path(given or os.environ.get("SPIRL_ARTIFACTS") or "artifacts")
 
 
-def _starting(pairs: Iterable[tuple[str, str]]) -> Callable[[str], list[tuple[str, str]]]:
-    return lambda incomplete: [(name, text) for name, text in pairs if name.startswith(incomplete)]
+def _starting(incomplete: str, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(name, text) for name, text in pairs if name.startswith(incomplete)]

@@ -31,11 +31,17 @@ def recipe_name(options: StageOptions) -> str | None:
 
 
 def recipe_arguments(options: StageOptions) -> str:
-    """Return the recipe and profile as they were typed, to be repeated in hints; empty without a recipe."""
+    """Return what was typed to say which artifacts are meant, to be repeated in hints."""
+    from spirl_cli.store.store import default_root
+
     name = recipe_name(options)
-    if name is None:
-        return ""
-    return shlex.join([name, *(["--profile", options.profile] if options.profile else [])])
+    given = [
+        *([name] if name is not None else []),
+        *(["--profile", options.profile] if options.profile else []),
+        *(word for override in options.set_ or [] for word in ("--set", override)),
+        *(["--artifacts", str(options.artifacts)] if options.artifacts != default_root() else []),
+    ]
+    return shlex.join(given)
 
 
 def load(options: StageOptions, seed: int | None = None) -> Recipe:

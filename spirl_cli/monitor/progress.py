@@ -55,10 +55,11 @@ class Pace:
 
     def __str__(self) -> str:
         """Return for example ``1,200/40,000 iterations (3%), 250/s, 2:35 left``."""
-        parts = [f"{self.completed:,.0f} {self.unit}"]
+        done = int(self.completed)  # a unit counts once it is whole
+        parts = [f"{done:,} {self.unit}"]
         if self.total is not None:
-            share = 100 * self.completed / self.total if self.total else 100
-            parts = [f"{self.completed:,.0f}/{self.total:,.0f} {self.unit} ({share:.0f}%)"]
+            share = int(100 * self.completed / self.total) if self.total else 100
+            parts = [f"{done:,}/{self.total:,.0f} {self.unit} ({share}%)"]
         if rate := self.rate:
             parts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s")
             if self.total is not None and self.completed < self.total:

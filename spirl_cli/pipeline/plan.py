@@ -38,7 +38,7 @@ class Request:
         given: input artifacts named by the user; they replace what the recipe plans, and so
             do the artifacts that they were made from.
         force: names of stages that run although they are up to date.
-        named: what the user called the recipe, for hints; empty where none was named.
+        named: the words with which the user named recipe, profile and overrides, for hints.
         options: options of the last stage that are not in the recipe; they are part of its
             fingerprint.
     """
@@ -200,25 +200,27 @@ def _shorter_run(
         for artifact in request.store.artifacts(stage="agent")
         if artifact.manifest.stage_version == spec.version
         and {name: record.fingerprint for name, record in artifact.manifest.inputs.items()} == inputs
-        and _is_prefix(artifact.manifest.parameters, parameters)
+        and _is_prefix(artifact, parameters)
     ]
     return max(candidates, key=lambda artifact: artifact.manifest.parameters["train_rl"]["steps"], default=None)
 
 
-def _is_prefix(done: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Tell whether the run `done` is the beginning of the run `wanted`."""
+def _is_prefix(finished: Artifact, wanted: Mapping[str, Any]) -> bool:
+    """Tell whether a finished run is the beginning of the run `wanted`."""
+    done = finished.manifest.parameters
 
     def rest(parameters: Mapping[str, Any]) -> dict[str, Any]:
         training = {key: value for key, value in parameters["train_rl"].items() if key not in ("steps", "snapshots")}
         return {**parameters, "train_rl": training}
 
-    def passed(parameters: Mapping[str, Any], steps: int) -> set[int]:
-        return {step for step in parameters["train_rl"]["snapshots"] if step <= steps}
+    def passed(parameters: Mapping[str, Any]) -> set[int]:
+        return {step for step in parameters["train_rl"]["snapshots"] if step <= reached}
 
-    steps: int = done["train_rl"]["steps"]
-    if steps >= wanted["train_rl"]["steps"] or differences(rest(done), rest(wanted)):
+    if done["train_rl"]["steps"] >= wanted["train_rl"]["steps"] or differences(rest(done), rest(wanted)):
         return False
-    return passed(wanted, steps) <= passed(done, steps)
+    # the last skill may have taken it a little beyond the steps that were asked for
+    reached = finished.manifest.metrics.get("steps", done["train_rl"]["steps"])
+    return passed(wanted) <= passed(done)
 
 
 def _check_family(planned: Mapping[str, PlannedStage]) -> None:

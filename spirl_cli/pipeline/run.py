@@ -100,12 +100,15 @@ def inputs_of(stage: PlannedStage, planned: Sequence[PlannedStage], request: Req
 
 
 def _missing(wanted: PlannedStage, reader: PlannedStage, request: Request) -> ArtifactError:
-    recipe = request.named or request.recipe.id
-    message = f"{reader.spec.command} needs the {wanted.spec.name} that the recipe '{recipe}' plans, and there is none."
+    typed = request.named or request.recipe.id
+    message = (
+        f"{reader.spec.command} needs the {wanted.spec.name} that the recipe '{request.recipe.id}' plans, "
+        "and there is none."
+    )
     nearest = request.store.nearest(wanted.spec.name, wanted.parameters)
     for artifact, differing in nearest:
         message += f"\n  {artifact.reference}: {'; '.join(differing) or 'same parameters, other inputs'}"
-    hint = f"make it with 'spirl {wanted.spec.command} {recipe}' (or all with 'spirl run {recipe}')"
+    hint = f"make it with `spirl {wanted.spec.command} {typed}` (or all with `spirl run {typed}`)"
     if nearest:
         hint += f", or give one of these with --{wanted.spec.name} REF"
     return ArtifactError(message, hint)

@@ -225,7 +225,6 @@ class TrainRLSection(Section):
     policy_depth: PositiveInt = 6
     target_divergence: PositiveFloat = 5.0  # delta, nats
     target_entropy: float | None = None  # null: minus the action's dimension
-    centered_penalty: bool = False  # the critics' targets charge alpha * (D - delta) instead of alpha * D
     squash: Literal["none", "tanh", "consistent-tanh"] = "none"  # 5.5
     environments: PositiveInt = 4
     updates_per_step: PositiveFloat = 1.0  # gradient updates per agent (skill) step

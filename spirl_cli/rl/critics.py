@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +56,7 @@ class CriticEnsemble(nn.Module):
         self.members, self.normalizer = members, normalizer
         sizes = [normalizer.size + latent_dim] + [width] * depth
         layers: list[nn.Module] = []
-        for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+        for inputs, outputs in pairwise(sizes):
             layers.append(EnsembleLinear(members, inputs, outputs))
             if layer_norm:
                 layers.append(EnsembleLayerNorm(members, outputs))

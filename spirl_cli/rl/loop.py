@@ -123,6 +123,8 @@ class SkillLearning:
                 "updates": self.updates,
                 "credit": self.credit,
                 "finished": list(self.finished),
+                # logged until the next update, which may be some rounds away
+                "losses": {name: float(value) for name, value in self.losses.items()},
                 "replay": self.replay.save(folder),
                 "log_alpha": float(sac.log_alpha.detach()),
             },
@@ -157,6 +159,7 @@ class SkillLearning:
         self.replay.restore(folder, scalars["replay"])
         self.simulated, self.updates, self.credit = scalars["simulated"], scalars["updates"], scalars["credit"]
         self.finished = deque(scalars["finished"], maxlen=RECENT_EPISODES)
+        self.losses = {name: torch.tensor(value) for name, value in scalars.get("losses", {}).items()}
         self.returns = state.tensors["returns"].numpy().copy()
         snapshots = unpack_snapshots(state)
         if snapshots:

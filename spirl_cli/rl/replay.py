@@ -15,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spirl_cli.errors import ArtifactError
+
 Array = NDArray[np.float32]
 
 
@@ -97,13 +99,25 @@ class Replay:
         return list(self.segments)
 
     def restore(self, folder: Path, segments: list[str]) -> None:
-        """Read the segments that a checkpoint lists, in order."""
+        """Read the segments that a checkpoint lists, in order.
+
+        Raises:
+            ArtifactError: one is missing or damaged.
+        """
         self.added = self.saved = 0
         for name in segments:
-            with h5py.File(folder / name, "r") as file:
-                self.added = int(file.attrs["first"])
-                self._append(file["transitions"][:])
+            first, rows = _read_segment(folder / name)
+            self.added = first
+            self._append(rows)
         self.saved, self.segments = self.added, list(segments)
+
+
+def _read_segment(path: Path) -> tuple[int, Array]:
+    try:
+        with h5py.File(path, "r") as file:
+            return int(file.attrs["first"]), file["transitions"][:]
+    except (OSError, KeyError) as error:
+        raise ArtifactError(f"{path} is missing or damaged ({error})") from error
 
 
 def _write_segment(path: Path, rows: Array, first: int) -> None:

@@ -59,12 +59,8 @@ class SAC:
         ).to(device)
         self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
         self.log_alpha = nn.Parameter(torch.tensor(math.log(section.initial_alpha), device=device))
-        self.policy_optimizer = torch.optim.Adam(
-            self.policy.parameters(), lr=section.policy_learning_rate, fused=True
-        )
-        self.critic_optimizer = torch.optim.Adam(
-            self.critics.parameters(), lr=section.critic_learning_rate, fused=True
-        )
+        self.policy_optimizer = torch.optim.Adam(self.policy.parameters(), lr=section.policy_learning_rate, fused=True)
+        self.critic_optimizer = torch.optim.Adam(self.critics.parameters(), lr=section.critic_learning_rate, fused=True)
         self.alpha_optimizer = torch.optim.Adam([self.log_alpha], lr=section.alpha_learning_rate)
         self._online: list[Tensor] = list(self.critics.parameters())
         self._target: list[Tensor] = list(self.target_critics.parameters())
@@ -124,8 +120,7 @@ class SAC:
     def _target_value(self, batch: Batch) -> Tensor:
         """y (B,): the summed reward plus the discounted soft value of the next state."""
         latent, penalty = self._penalty(batch.next_states)
-        cost = self._clamped(penalty) - (self.target_penalty if self.section.centered_penalty else 0.0)
-        value = self.target_critics(batch.next_states, latent).amin(0) - self.alpha * cost
+        value = self.target_critics(batch.next_states, latent).amin(0) - self.alpha * self._clamped(penalty)
         return batch.rewards + (1.0 - batch.terminals) * self.section.discount * value
 
     def _update_critics(self, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -158,7 +158,7 @@ def read_network(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     try:
         with safe_open(str(path), framework="numpy") as file:
             header = json.loads(file.metadata()["network"])
-            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118
+            return {name: file.get_tensor(name) for name in file.keys()}, header
     except Exception as error:
         raise ArtifactError(f"{path} cannot be read as a network: {error}") from error
 

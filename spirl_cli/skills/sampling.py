@@ -23,25 +23,26 @@ class WindowSampler:
     def __init__(self, clips: Clips, split: Split, sampling: str, rng: np.random.Generator) -> None:
         self.rng = rng
         self.starts = clips.starts(split)
-        self.by_episode: list[NDArray[np.int64]] | None = None
-        if sampling == "episodes":
-            episodes = clips.episode_of(self.starts)
-            boundaries = np.flatnonzero(np.diff(episodes)) + 1
-            self.by_episode = np.split(self.starts, boundaries)
-
-    def indices(self, batch_size: int) -> NDArray[np.int64]:
-        """(B,) positions within ``starts``, for windows drawn uniformly."""
-        return self.rng.integers(len(self.starts), size=batch_size)
+        self.by_episode = sampling == "episodes"
+        # where the windows of each episode begin among the starts, and how many there are
+        _, self.first, self.count = np.unique(clips.episode_of(self.starts), return_index=True, return_counts=True)
 
     def draw(self, batch_size: int) -> NDArray[np.int64]:
         """(B,) start positions."""
-        if self.by_episode is None:
-            return self.starts[self.indices(batch_size)]
-        chosen = self.rng.integers(len(self.by_episode), size=batch_size)
-        return np.array([self.rng.choice(self.by_episode[episode]) for episode in chosen])
+        if not self.by_episode:
+            return self.starts[self.rng.integers(len(self.starts), size=batch_size)]
+        episodes = self.rng.integers(len(self.first), size=batch_size)
+        return self.starts[self.first[episodes] + self.rng.integers(self.count[episodes])]
 
 
 def windows(clips: Clips, starts: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
     """States (B, H, D) in which the actions (B, H, A) of the windows were taken."""
     observations, actions = clips.windows(starts)
     return torch.from_numpy(observations[:, :-1]), torch.from_numpy(actions)
+
+
+def spread(values: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """At most ``count`` of the values, evenly spread."""
+    if len(values) <= count:
+        return values
+    return values[np.linspace(0, len(values) - 1, count).astype(int)]

@@ -6,7 +6,8 @@ from spirl_cli.clips import Clips
 from spirl_cli.skills.export import export_gaussian
 from spirl_cli.skills.files import load_skills, save_prior
 from spirl_cli.skills.models import SkillModel
-from spirl_cli.skills.training import PriorTrainer, make_normalizer
+from spirl_cli.skills.prior_training import PriorTrainer
+from spirl_cli.skills.training import make_normalizer
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.stages.extract import CLIPS_FILE
 from spirl_cli.stages.training import train, training_device, use_one_thread

@@ -55,12 +55,10 @@ def execute(context: StageContext) -> StageResult:
     export_gaussian(context.folder / POLICY, learning.sac.policy.cpu(), section.squash)
     checkpoint = f"checkpoint-{learning.steps}.safetensors"
     keep = [POLICY, DECODER, METRICS, EVENTS, checkpoint, *learning.replay.segments]
-    if section.snapshots:
+    if (context.folder / SNAPSHOTS).is_dir():
         keep.append(SNAPSHOTS)
     metrics = {name: value for name, value in learning.metrics().items() if name.startswith("training/")}
-    return StageResult(
-        metrics={**metrics, "steps": float(learning.steps)}, keep=tuple(keep), seconds=run_seconds
-    )
+    return StageResult(metrics={**metrics, "steps": float(learning.steps)}, keep=tuple(keep), seconds=run_seconds)
 
 
 def make_learning(recipe: Recipe, vector: SkillVector, prior_path: Path, device: str) -> SkillLearning:
@@ -120,10 +118,14 @@ def _note(metrics: dict[str, float]) -> str:
 
 def _save_snapshot(folder: Path, learning: SkillLearning, step: int) -> None:
     (folder / SNAPSHOTS).mkdir(exist_ok=True)
-    path = folder / SNAPSHOTS / f"policy-{step}.safetensors"
+    path = folder / _snapshot_name(step)
     temporary = path.with_suffix(".tmp")
     export_gaussian(temporary, learning.sac.policy, learning.section.squash)
     temporary.replace(path)
+
+
+def _snapshot_name(step: int) -> str:
+    return f"{SNAPSHOTS}/policy-{step}.safetensors"
 
 
 def _adopt(finished: Artifact, context: StageContext) -> None:
@@ -131,7 +133,9 @@ def _adopt(finished: Artifact, context: StageContext) -> None:
     if any(context.folder.glob("checkpoint-*.safetensors")):
         return  # this run has begun already
     context.reporter.message(f"train-rl: continuing {finished.reference}")
-    names = [output.file for output in finished.manifest.outputs if output.file != POLICY]
+    wanted = {_snapshot_name(step) for step in context.recipe.train_rl.snapshots}
+    outputs = [output.file for output in finished.manifest.outputs if output.file != POLICY]
+    names = [name for name in outputs if not name.startswith(f"{SNAPSHOTS}/") or name in wanted]
     # the checkpoint last and whole: what it refers to must be there when it is
     for name in sorted(names, key=lambda name: name.startswith("checkpoint-")):
         target = context.folder / name

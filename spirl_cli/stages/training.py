@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 
@@ -33,7 +33,9 @@ class Trainer(Protocol):
         """From a checkpoint."""
 
 
-def train(context: StageContext, trainer: Trainer, section: TrainSkillsSection | TrainPriorSection) -> tuple[Any, float]:
+def train(
+    context: StageContext, trainer: Trainer, section: TrainSkillsSection | TrainPriorSection
+) -> tuple[dict[str, float], float]:
     """Run all iterations; returns the last validation figures and the seconds over all sessions."""
     with TrainingRun(
         context.folder,
@@ -45,6 +47,7 @@ def train(context: StageContext, trainer: Trainer, section: TrainSkillsSection |
         checkpoint_seconds=section.checkpoint_seconds,
         resume=context.resume,
     ) as run:
+        figures: dict[str, float] = {}
         for iteration in range(run.step + 1, section.iterations + 1):
             losses = trainer.update()
             metrics: dict[str, float] | None = None
@@ -52,9 +55,10 @@ def train(context: StageContext, trainer: Trainer, section: TrainSkillsSection |
                 metrics = {f"train/{name}": float(value) for name, value in losses.items()}
                 run.note = "  ".join(f"{name} {float(value):.4g}" for name, value in losses.items())
             if iteration % section.validate_every == 0 or iteration == section.iterations:
-                metrics = {**(metrics or {}), **trainer.validate()}
+                figures = trainer.validate()
+                metrics = {**(metrics or {}), **figures}
             run.tick(iteration, metrics)
-        return trainer.validate(), run.seconds
+        return figures or trainer.validate(), run.seconds  # a run killed right before its end has none left to do
 
 
 def use_one_thread() -> None:

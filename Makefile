@@ -1,0 +1,47 @@
+# Development of spirl: `make` lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKERS ?= 2
+PYTEST_ARGS ?=
+
+# two test processes with one thread each suit two cores; more threads would only wait for one another
+export OMP_NUM_THREADS = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install test test-fast check format bench clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## create .venv with the tested versions, the package (editable) and its tools
+
+# made anew when the requirements change, so that nothing outside them is left behind
+$(STAMP): pyproject.toml .ci/constraints.txt
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --constraint .ci/constraints.txt --editable '.[dev]'
+	@touch $@
+
+test: $(STAMP)  ## run all tests (WORKERS=2 processes; PYTEST_ARGS are passed on)
+	$(BIN)/python -m pytest -q -n $(WORKERS) $(PYTEST_ARGS)
+
+test-fast: $(STAMP)  ## run the tests that take a few seconds at most
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m 'not slow' $(PYTEST_ARGS)
+
+check: $(STAMP)  ## lint, check the formatting and the types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP)  ## sort imports and format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)  ## measure training speed and replay memory
+	$(BIN)/python -m spirl_cli.benchmarks
+
+clean:  ## remove the virtual environment, builds and caches (not artifacts)
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	find spirl_cli tests -name __pycache__ -type d -prune -exec rm -rf {} +

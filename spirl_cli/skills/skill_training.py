@@ -1,0 +1,119 @@
+"""Training of the skill VAE (paper §3.2)."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spirl_cli.clips import Clips
+from spirl_cli.monitor.checkpoint import State, merge
+from spirl_cli.recipe.schema import TrainSkillsSection
+from spirl_cli.skills.models import SkillModel, rate, reconstruction_error
+from spirl_cli.skills.optimization import make_optimizer, scheduled_rate, set_learning_rate
+from spirl_cli.skills.sampling import WindowSampler, spread, windows
+from spirl_cli.skills.training import (
+    VALIDATION_WINDOWS,
+    make_augmenter,
+    make_normalizer,
+    pack_training,
+    random_streams,
+    unpack_training,
+)
+
+BETA_LEARNING_RATE = 1e-2  # of log β, when a target KL tunes it
+BEST_OF_WINDOWS = 128
+
+
+class SkillTrainer:
+    """Minimises L_skill = reconstruction + β·KL(q ‖ N(0, I)), with β fixed or tuned to a target KL.
+
+    Args:
+        section: the recipe's `train_skills`.
+        clips: the clip dataset.
+        seed: seeds weights, windows, noise and samples.
+        device: of the networks; random numbers are drawn on the CPU, so that they are the same everywhere.
+    """
+
+    def __init__(self, section: TrainSkillsSection, clips: Clips, seed: int, device: str = "cpu") -> None:
+        self.section, self.clips, self.device = section, clips, device
+        self.rng, self.generator, self.noise = random_streams(seed)
+        self.model = SkillModel(section, clips.observation_dim, clips.action_dim, make_normalizer(section, clips))
+        self.model.to(device)
+        self.optimizer = make_optimizer(section.optimizer, self.model.parameters(), section.learning_rate)
+        self.sampler = WindowSampler(clips, "train", section.sampling, self.rng)
+        self.augment = make_augmenter(section.augmentation, clips, self.noise)
+        self.log_beta = math.log(max(section.beta, 1e-12))
+        self.iteration = 0
+
+    @property
+    def beta(self) -> float:
+        """The current weight of the KL term."""
+        return math.exp(self.log_beta) if self.section.target_kl else self.section.beta
+
+    def update(self) -> dict[str, Tensor]:
+        """One gradient step on a random batch; returns the losses (not yet synchronised)."""
+        section = self.section
+        clip = windows(self.clips, self.sampler.draw(section.batch_size))
+        seen, targets = self._to_device(*self.augment(*clip))  # by the decoder
+        states, actions = (seen, targets) if section.augmentation.encoder else self._to_device(*clip)
+        predicted, posterior = self.model(states, actions, self.generator, seen)
+        reconstruction, kl = reconstruction_error(targets, predicted), rate(posterior)
+        loss = reconstruction + self.beta * kl
+        set_learning_rate(
+            self.optimizer,
+            scheduled_rate(section.schedule, section.learning_rate, self.iteration, section.iterations),
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        if section.target_kl is not None:  # dual descent: β grows while the KL is above its target
+            self.log_beta += BETA_LEARNING_RATE * float(kl.detach() - section.target_kl)
+        self.iteration += 1
+        return {"reconstruction": reconstruction.detach(), "kl": kl.detach()}
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Reconstruction, KL and best-of-N on the validation episodes, unaugmented.
+
+        ``best_of`` is the error of the closest of N skills drawn from N(0, I), the mean over windows:
+        it tells whether the latent space itself covers the behaviour.
+        """
+        generator = torch.Generator().manual_seed(0)
+        self.model.eval()
+        starts = spread(self.clips.starts("validation"), VALIDATION_WINDOWS)
+        states, actions = self._to_device(*windows(self.clips, starts))
+        predicted, posterior = self.model(states, actions, generator)
+        figures = {
+            "validation/reconstruction": float(reconstruction_error(actions, predicted)),
+            "validation/kl": float(rate(posterior)),
+            "validation/best_of": self._best_of(states, actions, generator),
+        }
+        self.model.train()
+        return figures
+
+    def _to_device(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return tuple(tensor.to(self.device) for tensor in tensors)
+
+    def _best_of(self, states: Tensor, actions: Tensor, generator: torch.Generator) -> float:
+        chosen = torch.from_numpy(spread(np.arange(len(states)), BEST_OF_WINDOWS))
+        states, actions = self.model.normalizer(states[chosen]), actions[chosen]
+        best = torch.full((len(chosen),), math.inf, device=self.device)
+        for _ in range(self.section.best_of):
+            latent = torch.randn((len(chosen), self.section.latent_dim), generator=generator).to(self.device)
+            error = 0.5 * (self.model.decoder(states, latent) - actions).square().mean((1, 2))
+            best = torch.minimum(best, error)
+        return float(best.mean())
+
+    def state(self, folder: Path) -> State:
+        """Everything that an identical continuation needs."""
+        own = State(scalars={"log_beta": self.log_beta, "iteration": self.iteration})
+        return merge(own, pack_training(self.model, self.optimizer, self.rng, self.generator, self.noise))
+
+    def restore(self, state: State, folder: Path) -> None:
+        """Continue from a saved state."""
+        unpack_training(state, self.model, self.optimizer, self.rng, self.generator, self.noise)
+        self.log_beta, self.iteration = state.scalars["log_beta"], state.scalars["iteration"]
