@@ -129,7 +129,10 @@ def _prior(context: StageContext) -> Subject:
     weights = prior.file("prior.safetensors")
     targets = tuple(Target(kind, 0, weights) for kind in context.recipe.evaluate.policies)
     tanh_actions = context.recipe.train_rl.parity.tanh_actions
-    return Subject(prior, skills.file("decoder.safetensors"), targets, "prior", tanh_actions)
+    decoder = skills.file("decoder.safetensors")
+    # An agent at step 0 is its prior: so the rows of both skill models can be told apart.
+    method = "spirl-open-loop" if read_network(decoder)[1]["kind"] == "open-loop" else "prior"
+    return Subject(prior, decoder, targets, method, tanh_actions)
 
 
 def _check_environment(context: StageContext, subject: Subject) -> None:
