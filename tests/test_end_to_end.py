@@ -211,6 +211,7 @@ def test_a_prior_is_evaluated_without_an_agent(workspace: MakeWorkspace) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*WARN. (The environment|A Box action space|For Box action)")
 def test_the_recipe_to_bring_your_own_makes_an_agent_that_acts(
     tmp_path: Path, warm_server: WarmServer, synthetic_minari: SyntheticMinari
 ) -> None:

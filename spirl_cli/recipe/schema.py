@@ -193,6 +193,7 @@ class TrainPriorSection(Section):
     iterations: PositiveInt = 20_000
     batch_size: PositiveInt = 128
     learning_rate: PositiveFloat = 1e-3
+    max_gradient_norm: PositiveFloat | None = 10.0  # a density with a tiny sigma has gradients without bounds
     optimizer: Literal["adam", "radam"] = "adam"
     schedule: Literal["constant", "cosine"] = "cosine"
     sampling: Literal["windows", "episodes"] = "windows"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from spirl_cli.clips import Clips, Split
 from spirl_cli.monitor.checkpoint import State, merge
@@ -79,6 +79,8 @@ class PriorTrainer:
         )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        if section.max_gradient_norm is not None:
+            nn.utils.clip_grad_norm_(self.prior.parameters(), section.max_gradient_norm)
         self.optimizer.step()
         self.iteration += 1
         return {"loss": loss.detach()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spirl_cli.clips import Clips
+from spirl_cli.envs.make import check_compatible
 from spirl_cli.skills.export import export_decoder, export_primitive_decoder
 from spirl_cli.skills.files import save_skills
 from spirl_cli.skills.skill_training import SkillTrainer
@@ -14,10 +15,17 @@ DECODER, MODEL, METRICS, EVENTS = "decoder.safetensors", "model.safetensors", "m
 
 
 def execute(context: StageContext) -> StageResult:
-    """Train the skill model that the recipe describes; primitive actions need no training."""
+    """Train the skill model that the recipe describes; primitive actions need no training.
+
+    Raises:
+        ArtifactError: sizes or bounds of the clips are not those of the recipe's environment, so
+            that the skills could never act there.
+    """
     use_one_thread()
     section = context.recipe.train_skills
     clips = Clips.open(context.inputs["clips"].file(CLIPS_FILE))
+    bounds = clips.action_low, clips.action_high
+    check_compatible(context.recipe.env, clips.observation_dim, clips.action_dim, *bounds)
     if section.model == "primitive":
         export_primitive_decoder(context.folder / DECODER, clips)
         return StageResult(metrics={}, keep=(DECODER,))
