@@ -249,6 +249,7 @@ def test_the_recipe_to_bring_your_own_makes_an_agent_that_acts(
     ("stage", "change", "code", "said"),
     [
         ("train-rl", "env.id=MountainCarContinuous-v0", 3, "observations of the clips have 3 numbers"),
+        ("train-skills", "env.id=MountainCarContinuous-v0", 3, "observations of the clips have 3 numbers"),
         ("evaluate", "env.id=MountainCarContinuous-v0", 3, "observations of the clips have 3 numbers"),
         ("train-rl", "env.id=CartPole-v1", 2, "continuous actions"),
         ("train-rl", "env.id=Pendulm-v1", 2, "Did you mean 'Pendulum-v1'?"),
