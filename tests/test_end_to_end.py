@@ -249,7 +249,6 @@ def test_the_recipe_to_bring_your_own_makes_an_agent_that_acts(
     ("stage", "change", "code", "said"),
     [
         ("train-rl", "env.id=MountainCarContinuous-v0", 3, "observations of the clips have 3 numbers"),
-        ("train-skills", "env.id=MountainCarContinuous-v0", 3, "observations of the clips have 3 numbers"),
         ("evaluate", "env.id=MountainCarContinuous-v0", 3, "observations of the clips have 3 numbers"),
         ("train-rl", "env.id=CartPole-v1", 2, "continuous actions"),
         ("train-rl", "env.id=Pendulm-v1", 2, "Did you mean 'Pendulum-v1'?"),
@@ -272,6 +271,12 @@ def test_what_does_not_fit_is_refused_with_a_sentence(
     done = swing.spirl(*arguments, code=code, HF_ENDPOINT="http://127.0.0.1:9")
     assert said in done.stderr and done.stdout == "" and "Traceback" not in done.stderr
     assert len([line for line in done.stderr.splitlines() if line.startswith("error: ")]) == 1
+
+
+def test_clips_that_do_not_fit_are_refused_before_skills_are_trained(swing: Workspace) -> None:
+    other = ["--set", "env.id=MountainCarContinuous-v0", "--seed", "9"]  # the seed: these skills are not there yet
+    done = swing.spirl("train-skills", "swing.yaml", *other, code=3)
+    assert "observations of the clips have 3 numbers" in done.stderr
 
 
 def test_other_action_bounds_are_refused(workspace: MakeWorkspace) -> None:
