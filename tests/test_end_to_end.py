@@ -273,9 +273,9 @@ def test_what_does_not_fit_is_refused_with_a_sentence(
     assert len([line for line in done.stderr.splitlines() if line.startswith("error: ")]) == 1
 
 
-def test_clips_that_do_not_fit_are_refused_before_skills_are_trained(swing: Workspace) -> None:
-    other = ["--set", "env.id=MountainCarContinuous-v0", "--seed", "9"]  # the seed: these skills are not there yet
-    done = swing.spirl("train-skills", "swing.yaml", *other, code=3)
+def test_clips_that_do_not_fit_are_refused_before_skills_are_trained(workspace: MakeWorkspace) -> None:
+    work = workspace("clips")
+    done = work.spirl("train-skills", "swing.yaml", "--set", "env.id=MountainCarContinuous-v0", code=3)
     assert "observations of the clips have 3 numbers" in done.stderr
 
 

@@ -234,8 +234,8 @@ def test_divergence_exits_with_4_and_keeps_the_last_good_checkpoint(
     assert message.startswith(f"error: {stage} diverged at") and re.search(quantity, message), message
     kept = max(checkpoints(work))
     assert "last good checkpoint" in done.stderr
-    folder = next(work.folder.glob("artifacts/swing/*/run-*"))
-    tensors = read_state(folder / f"checkpoint-{kept}.safetensors").tensors
+    path = next(work.folder.glob(f"artifacts/swing/*/run-*/checkpoint-{kept}.safetensors"))
+    tensors = read_state(path).tensors
     assert all(np.isfinite(tensor.numpy()).all() for tensor in tensors.values())
 
 
