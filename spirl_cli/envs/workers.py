@@ -24,6 +24,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # One BLAS thread per worker: their matrices are tiny, and there is a worker per core already.
 WORKER_ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 CLOSE_SECONDS = 5.0
+# Where workers and learner share cores the learner goes first: it is what a round usually waits for.
+WORKER_NICENESS = 10
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -131,6 +133,7 @@ class WorkerEnv(gym.Wrapper[Any, Any, Any, Any]):
 
 def _work(*arguments: Any) -> None:
     """Run gymnasium's worker loop, quietly when the learner is gone."""
+    os.nice(WORKER_NICENESS)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
