@@ -106,7 +106,9 @@ def _server() -> str:
     """Return the address that Minari is going to ask."""
     if os.environ.get("MINARI_REMOTE", "hf://").startswith("gcp://"):
         return "https://storage.googleapis.com"
-    return os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    from huggingface_hub import constants
+
+    return os.environ.get("HF_ENDPOINT") or constants.ENDPOINT
 
 
 def _unreachable(server: str) -> str:
