@@ -430,7 +430,15 @@ def test_a_run_folder_is_kept_for_the_next_session_and_can_be_emptied(store: Sto
     with open_run(store, "kitchen", "skills", "1" * 12) as run:
         (run.folder / "old").write_bytes(b"")
         assert names_in(run.fresh()) == ["run.json"]
+        (run.folder / "new").write_bytes(b"")
     store.remove_run(store.runs()[0])
+    assert store.runs() == []
+
+
+def test_a_run_that_wrote_nothing_leaves_nothing(store: Store) -> None:
+    with pytest.raises(RuntimeError), open_run(store, "kitchen", "skills", "0" * 12) as run:
+        assert run.folder.is_dir()
+        raise RuntimeError("refused before anything was written")
     assert store.runs() == []
 
 
@@ -533,6 +541,7 @@ def test_paths_that_are_no_artifacts_are_explained(store: Store) -> None:
     artifact = make(store)
     with open_run(store, "kitchen", "skills", "0" * 12) as run:
         folder = run.folder
+        (folder / "metrics.csv").write_bytes(b"step")
     with pytest.raises(ArtifactError, match="unfinished run"):
         store.resolve(str(folder))
     with pytest.raises(ArtifactError, match="not an artifact") as caught:

@@ -35,8 +35,8 @@ def open_run(
 ) -> Iterator[Run]:
     """Be the only process that makes the artifact with this fingerprint, until the block ends.
 
-    After it ends without a commit, by an exception or a kill, the run folder stays, so that
-    the next ``open_run`` with the same fingerprint resumes from what is in it.
+    After it ends without a commit, by an exception or a kill, the run folder stays if there is
+    anything in it, so that the next ``open_run`` with the same fingerprint resumes from that.
 
     Args:
         wait: whether to wait for another process that holds the run, or to raise.
@@ -53,7 +53,11 @@ def open_run(
     _make_folder(folder, store.root)
     with hold(run_lock(folder, fingerprint), f"{recipe}/{stage}", wait=wait, on_wait=on_wait):
         sweep(folder)
-        yield Run(store, recipe, stage, fingerprint)
+        run = Run(store, recipe, stage, fingerprint)
+        try:
+            yield run
+        finally:
+            run.forget_if_empty()
 
 
 def _make_folder(folder: Path, root: Path) -> None:
@@ -96,6 +100,11 @@ class Run:
         """Throw away what earlier sessions left; returns the empty run folder."""
         discard(self._path)
         return self.folder
+
+    def forget_if_empty(self) -> None:
+        """Delete a run folder that nothing was written to: there is nothing to resume."""
+        if self._path.is_dir() and all(path.name == RUN_FILE for path in self._path.iterdir()):
+            discard(self._path)
 
     def commit(
         self,
