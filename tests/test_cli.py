@@ -283,6 +283,7 @@ def test_remove_previews_asks_and_protects(root: Path, run_cli: RunCli) -> None:
 def test_remove_takes_unfinished_runs(root: Path, run_cli: RunCli) -> None:
     with open_run(Store(root), "tiny", "agent", "d" * 12) as run:
         folder = run.folder
+        (folder / "metrics.csv").write_text("step\n")
     assert folder.name in run_cli("remove", folder, "--yes").stdout
     assert not folder.exists()
 
