@@ -20,7 +20,7 @@ from spirl_cli.skills.export import export_gaussian
 from spirl_cli.skills.files import load_prior
 from spirl_cli.skills.inference import load_decoder, read_network
 from spirl_cli.stages.context import StageContext, StageResult
-from spirl_cli.stages.training import copy_payload, training_device, use_one_thread
+from spirl_cli.stages.training import training_device, use_one_thread
 from spirl_cli.store.artifact import Artifact
 
 POLICY, DECODER, SNAPSHOTS, METRICS, EVENTS = (
@@ -51,7 +51,7 @@ def execute(context: StageContext) -> StageResult:
         run_seconds = _learn(context, learning)
     finally:
         vector.close()
-    copy_payload(decoder_path, context.folder, DECODER)
+    shutil.copyfile(decoder_path, context.folder / DECODER)  # so that an agent needs no other artifact
     export_gaussian(context.folder / POLICY, learning.sac.policy.cpu(), section.squash)
     checkpoint = f"checkpoint-{learning.steps}.safetensors"
     keep = [POLICY, DECODER, METRICS, EVENTS, checkpoint, *learning.replay.segments]
@@ -148,6 +148,9 @@ def _adopt(finished: Artifact, context: StageContext) -> None:
 def _check_inputs(recipe: Recipe, decoder_path: Path) -> None:
     _, header = read_network(decoder_path)
     if header["horizon"] != recipe.train_skills.horizon and recipe.train_skills.model != "primitive":
-        raise ArtifactError(f"the skills have horizon {header['horizon']}, the recipe {recipe.train_skills.horizon}")
+        raise ArtifactError(
+            f"the skills have horizon {header['horizon']}, the recipe {recipe.train_skills.horizon}",
+            f"give other skills with --skills, or --set train_skills.horizon={header['horizon']}",
+        )
     low, high = np.array(header["action_low"]), np.array(header["action_high"])
     check_compatible(recipe.env, header["state_dim"], len(low), low, high)

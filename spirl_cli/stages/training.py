@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Protocol
 
@@ -75,8 +74,3 @@ def training_device(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: torch finds no CUDA device here.", "Use --device cpu.")
     return "cuda" if name == "cuda" else "cpu"
-
-
-def copy_payload(source: Path, folder: Path, name: str) -> None:
-    """Copy one file of an input artifact, so that this artifact needs no other to be used."""
-    shutil.copyfile(source, folder / name)
