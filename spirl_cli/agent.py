@@ -22,8 +22,9 @@ from pydantic import TypeAdapter
 from spirl_cli.demos.observation import select
 from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.evaluation.policies import PolicyKind, SkillPolicy, load_policy
-from spirl_cli.recipe.schema import EnvSection, ObservationPart
+from spirl_cli.recipe.schema import EnvSection, MazeSection, ObservationPart
 from spirl_cli.skills.inference import Array, Decoder, load_decoder, read_network
+from spirl_cli.skills.numpy_vision import image_pixels
 
 if TYPE_CHECKING:
     from spirl_cli.store.artifact import Artifact
@@ -37,8 +38,9 @@ class Agent:
         policy: chooses skills.
         decoder: acts them out; every environment of a batch gets a copy of its own.
         bounds: lowest and highest action, each (A,).
-        parts: how the policy's state is selected from a raw observation.
-        state_dim: D, the size of that state.
+        parts: how what the agent sees is selected from a raw observation.
+        state_dim: D, how many numbers of it are no image.
+        pixels: P, how many follow that are; 0 where the agent looks at no image.
         tanh_actions: squash the decoder's output before it is clipped (parity).
         seed: of the sampled policy's noise.
 
@@ -54,11 +56,12 @@ class Agent:
         bounds: tuple[Array, Array],
         parts: Sequence[ObservationPart],
         state_dim: int,
+        pixels: int = 0,
         tanh_actions: bool = False,
         seed: int = 0,
     ) -> None:
         self.horizon = decoder.horizon
-        self.policy, self.parts, self.state_dim = policy, tuple(parts), state_dim
+        self.policy, self.parts, self.size = policy, tuple(parts), state_dim + pixels
         self.low, self.high = bounds
         self.tanh_actions = tanh_actions
         self._decoder = decoder
@@ -94,8 +97,8 @@ class Agent:
 
         Args:
             observation: what the environment returned, raw (the selection of the recipe is applied
-                to it) or already selected: (D,), or (B, D) after `reset(batch=B)`. Raw dictionaries
-                of a batch have a leading axis of B in every array.
+                to it) or already selected: (D+P,), or (B, D+P) after `reset(batch=B)`. Raw
+                dictionaries of a batch have a leading axis of B in every array.
 
         Returns:
             the action (A,) or (B, A), within the bounds of the demonstrations' actions.
@@ -119,9 +122,9 @@ class Agent:
         return np.clip(action, self.low, self.high)
 
     def _states(self, observation: Any) -> Array:
-        """(B, D) states, B = 1 without a batch."""
+        """(B, D+P) selected observations, B = 1 without a batch."""
         leading = 0 if self.batch is None else 1
-        expected = (self.batch or 1, self.state_dim)
+        expected = (self.batch or 1, self.size)
         states = np.asarray(observation, np.float32) if self._is_state(observation) else self._select(observation)
         states = states if leading else states[np.newaxis]
         if states.shape != expected:
@@ -132,8 +135,8 @@ class Agent:
         return states
 
     def _is_state(self, observation: Any) -> bool:
-        """Whether the observation is a selected state already: a plain array of the right width."""
-        return not isinstance(observation, Mapping | tuple) and np.shape(observation)[-1:] == (self.state_dim,)
+        """Whether the observation is selected already: a plain array of the right width."""
+        return not isinstance(observation, Mapping | tuple) and np.shape(observation)[-1:] == (self.size,)
 
     def _select(self, observation: Any) -> Array:
         return select(observation, self.parts, leading=0 if self.batch is None else 1)
@@ -164,19 +167,28 @@ def load_agent(
     if policy not in ("sampled", "mean"):
         raise UsageError(f"policy '{policy}' is not known", "use 'mean' or 'sampled'")
     artifact = find_agent(str(reference), store)
-    decoder_file = artifact.file("decoder.safetensors")
+    decoder_file, weights = artifact.file("decoder.safetensors"), policy_file(artifact, snapshot)
     _, header = read_network(decoder_file)
+    pixels = max(image_pixels(header), image_pixels(read_network(weights)[1]))
     parameters = artifact.manifest.parameters
     env: EnvSection = TypeAdapter(EnvSection).validate_python(parameters["env"])
     return Agent(
-        load_policy(policy_file(artifact, snapshot), policy),
+        load_policy(weights, policy),
         load_decoder(decoder_file),
         bounds=(np.asarray(header["action_low"], np.float32), np.asarray(header["action_high"], np.float32)),
-        parts=env.observation,
+        parts=_seen_parts(env, pixels),
         state_dim=int(header["state_dim"]),
+        pixels=pixels,
         tanh_actions=bool(parameters["train_rl"]["parity"]["tanh_actions"]),
         seed=seed,
     )
+
+
+def _seen_parts(env: EnvSection, pixels: int) -> tuple[ObservationPart, ...]:
+    """The selection of the recipe, less an image that neither skills nor policy look at."""
+    if pixels or not isinstance(env, MazeSection):
+        return env.observation
+    return tuple(part for part in env.observation if part.key != "image")
 
 
 def find_agent(reference: str, store: Store | None = None) -> Artifact:

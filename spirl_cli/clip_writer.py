@@ -8,11 +8,14 @@ Layout of the HDF5 file (E episodes of T_e steps, N = sum of T_e + 1 over the ep
     episode_numbers   int64 (E,)       position of the episode in the source dataset
     starts/train      int64            rows at which a window may start, training episodes
     starts/validation int64            the same for the other episodes
+    scenes            uint8 (E, n)     the bits of a bool array per episode, whose shape is the attribute
+                                       ``shape``; only where images are drawn from states
 
-Attributes: ``format``, ``horizon``, ``action_low``, ``action_high`` and ``identity`` (JSON,
-which dataset this was). Observations and actions share their rows thanks to the padding row,
-so that a batch of windows is one gather each. Both are stored contiguously, so that they can
-be mapped into memory: clips larger than the memory are read page by page.
+Attributes: ``format``, ``horizon``, ``action_low``, ``action_high``, ``identity`` (JSON, which
+dataset this was) and, with scenes, ``drawing`` (JSON of a `spirl_cli.clip_drawing.Drawing`).
+Observations and actions share their rows thanks to the padding row, so that a batch of windows is
+one gather each. Both are stored contiguously, so that they can be mapped into memory: clips larger
+than the memory are read page by page.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from typing import Any, BinaryIO
 import h5py
 import numpy as np
 
+from spirl_cli.clip_drawing import Drawing, pack_scene
 from spirl_cli.demos.episode import ActionBounds, Episode
 from spirl_cli.errors import DatasetError
 
@@ -34,7 +38,7 @@ COPY_ROWS = 65_536  # rows handled at once where a whole array might not fit int
 
 
 class ClipWriter:
-    """Writes clips one episode at a time; memory holds one episode.
+    """Writes clips one episode at a time; memory holds one episode, and the packed scenes of all.
 
     Rows are collected in two plain files beside ``path`` and copied once by :meth:`finish`,
     because only a dataset of known length can be stored contiguously. Use it as a context
@@ -55,6 +59,8 @@ class ClipWriter:
         self._unused = unused_final_starts
         self._lengths: list[int] = []  # rows (T+1) of every episode
         self._numbers: list[int] = []
+        self._scenes: list[np.ndarray] = []  # packed
+        self._scene_shape: tuple[int, ...] | None = None
         self._observation_dim: int | None = None
         self._raw = [path.with_name(f"{path.name}.{name}.raw") for name in ("observations", "actions")]
         self._files: list[BinaryIO] = []
@@ -89,7 +95,8 @@ class ClipWriter:
         """Add one episode of at least :attr:`shortest` steps.
 
         Raises:
-            DatasetError: its observations have another dimension than those before.
+            DatasetError: its observations have another dimension, or its scene another shape, than
+                those before.
             ValueError: it is too short for a window.
         """
         if episode.steps < self.shortest:
@@ -101,19 +108,33 @@ class ClipWriter:
                 f"{self._observation_dim}"
             )
         self._observation_dim = size
+        self._append_scene(episode)
         padding = np.zeros((1, len(self._bounds.low)), np.float32)
         self._files[0].write(np.ascontiguousarray(episode.observations, np.float32).tobytes())
         self._files[1].write(np.concatenate([episode.actions, padding]).astype(np.float32).tobytes())
         self._lengths.append(len(episode.observations))
         self._numbers.append(episode.number)
 
-    def finish(self, validation_fraction: float, seed: int, identity: Mapping[str, Any]) -> None:
+    def _append_scene(self, episode: Episode) -> None:
+        shape = None if episode.scene is None else episode.scene.shape
+        if self._lengths and shape != self._scene_shape:
+            raise DatasetError(
+                f"episode {episode.number} has a scene of shape {shape}, those before have {self._scene_shape}"
+            )
+        self._scene_shape = shape
+        if episode.scene is not None:
+            self._scenes.append(pack_scene(episode.scene))
+
+    def finish(
+        self, validation_fraction: float, seed: int, identity: Mapping[str, Any], drawing: Drawing | None = None
+    ) -> None:
         """Split the episodes and write the file.
 
         Args:
             validation_fraction: share of the episodes kept for validation; at least one.
             seed: decides which ones.
             identity: what the dataset was, stored as JSON.
+            drawing: how images are drawn from states and scenes.
 
         Raises:
             DatasetError: fewer than two episodes: nothing could be split.
@@ -132,6 +153,7 @@ class ClipWriter:
             file["episode_numbers"] = np.array(self._numbers, np.int64)
             file["starts/train"] = self._starts(offsets, ~validation)
             file["starts/validation"] = self._starts(offsets, validation)
+            self._write_scenes(file, drawing)
             self._copy_raw(file, int(offsets[-1]))
 
     def _starts(self, offsets: np.ndarray, chosen: np.ndarray) -> np.ndarray:
@@ -140,6 +162,14 @@ class ClipWriter:
         return np.concatenate(
             [np.arange(offsets[e], offsets[e + 1] - self.shortest, dtype=np.int64) for e in np.flatnonzero(chosen)]
         )
+
+    def _write_scenes(self, file: h5py.File, drawing: Drawing | None) -> None:
+        if not self._scenes:
+            return
+        file["scenes"] = np.stack(self._scenes)
+        file["scenes"].attrs["shape"] = self._scene_shape
+        if drawing is not None:
+            file.attrs["drawing"] = drawing.to_json()
 
     def _copy_raw(self, file: h5py.File, rows: int) -> None:
         sizes = (self._observation_dim, len(self._bounds.low))

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import h5py
 import numpy as np
 
+from spirl_cli.clip_drawing import read_scene_images
 from spirl_cli.clip_writer import COPY_ROWS, FORMAT, ClipWriter
 from spirl_cli.errors import ArtifactError
 
@@ -44,6 +45,7 @@ class Clips:
             self.episode_offsets = file["episode_offsets"][()]
             self.episode_numbers = file["episode_numbers"][()]
             self._starts: dict[str, np.ndarray] = {name: file[f"starts/{name}"][()] for name in ("train", "validation")}
+            self._images = read_scene_images(file)
             if load is None:
                 load = file["observations"].nbytes + file["actions"].nbytes <= LOAD_LIMIT
             self._observations = _read(path, file["observations"], load)  # (N, D)
@@ -75,6 +77,11 @@ class Clips:
         return int(self._actions.shape[1])
 
     @property
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """Rows, columns and channels of the image of a row, or None without images."""
+        return None if self._images is None else self._images.image_shape
+
+    @property
     def episodes(self) -> int:
         """Number of episodes E."""
         return len(self.episode_numbers)
@@ -97,6 +104,26 @@ class Clips:
         """Return the observations of the given rows, float32 (..., D)."""
         states: np.ndarray = self._observations[indices]
         return states
+
+    def images(self, rows: np.ndarray) -> np.ndarray:
+        """Draw what the agent sees at the given rows (...,); nothing is kept.
+
+        Returns:
+            uint8 (..., rows, columns, 3 · F): the images of the last F steps, the oldest first. Before
+            an episode's first step the image of that step stands in.
+
+        Raises:
+            ArtifactError: these clips have no images.
+        """
+        if self._images is None:
+            raise ArtifactError("the clips have no images", "images are drawn in the maze only")
+        rows = np.asarray(rows)[..., None]  # (..., 1)
+        back = np.arange(1 - self._images.frames, 1)  # (F,)
+        shown = np.maximum(rows + back, self.episode_offsets[self.episode_of(rows)])  # (..., F)
+        distinct, places = np.unique(shown, return_inverse=True)  # successive rows share their images
+        drawn = self._images.draw(self.episode_of(distinct), self._observations[distinct])
+        places = places.reshape(shown.shape)
+        return np.concatenate([drawn[places[..., frame]] for frame in range(len(back))], axis=-1)
 
     def episode_of(self, starts: np.ndarray) -> np.ndarray:
         """Return the episode (0 to E-1) that each row belongs to."""

@@ -157,7 +157,7 @@ def test_a_policy_that_is_not_finite_is_refused(store: Store) -> None:
 
 def episodes(policy: str, env_steps: int, returns: Sequence[float]) -> Evaluated:
     results = (EpisodeResult(k, value, 22, {"success": float(value > 0)}) for k, value in enumerate(returns))
-    return Evaluated(policy, env_steps, tuple(results))
+    return Evaluated("spirl", policy, env_steps, tuple(results))
 
 
 def test_episodes_survive_the_csv_exactly(tmp_path: Path) -> None:
@@ -179,8 +179,8 @@ def test_the_fields_of_a_row_are_those_of_the_contract() -> None:
 
 
 def test_kitchen_rows_count_subtasks_and_name_their_condition() -> None:
-    group = Evaluated("mean", 0, (EpisodeResult(0, 1.0, 280, {"subtasks": 1.0, "kettle": 1.0}),))
-    provenance = Provenance("prior", "relay/kitchen-human-v0", None, "spirl evaluate kitchen --prior-only")
+    group = Evaluated("prior", "mean", 0, (EpisodeResult(0, 1.0, 280, {"subtasks": 1.0, "kettle": 1.0}),))
+    provenance = Provenance("relay/kitchen-human-v0", None, "spirl evaluate kitchen --prior-only")
     (row,) = result_rows([group], KitchenSection(order="in-order", noise=0.1), provenance, resamples=10, seed=0)
     assert (row.env, row.metric, row.order, row.noise, row.mean) == ("kitchen", "subtasks", "in-order", 0.1, 1.0)
     assert (row.reward, row.layout, row.seeds, row.episodes) == (None, None, 1, 1)

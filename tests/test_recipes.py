@@ -15,7 +15,7 @@ from spirl_cli.recipe import folder
 from spirl_cli.recipe.indices import expand_indices
 from spirl_cli.recipe.library import check_recipe, copy_recipe, find_recipe, list_recipes, packaged_recipes
 from spirl_cli.recipe.load import load_recipe
-from spirl_cli.recipe.schema import GymnasiumSection, KitchenSection
+from spirl_cli.recipe.schema import GymnasiumSection, KitchenSection, MazeSection
 from spirl_cli.recipe.yaml_places import read_scalar
 
 KITCHEN = """\
@@ -190,13 +190,13 @@ def test_null_takes_back_an_inherited_mapping(write: Write, kitchen: Path) -> No
         ("horizon: 10", "horizon: 0", "8:12: train_skills.horizon must be greater than 0, not 0."),
         ("1e-3", ".inf", "9:18: train_skills.learning_rate must be finite, not inf."),
         ("1e-3", "null", "9:18: train_skills.learning_rate must be a number, not null."),
-        ("kind: kitchen", "kind: kitchn", "3:9: env.kind must be one of kitchen, gymnasium, not 'kitchn'. Did you"),
+        ("kind: kitchen", "kind: kitchn", "3:9: env.kind must be one of kitchen, gymnasium, maze, not 'kitchn'. Did you"),
         ("noise: 0.01", "order: in_order", "4:10: env.order must be one of any, in-order, not 'in_order'. Did you"),
         ("noise: 0.01", "tasks: [kettle, kettle]", "4:10: env.tasks names a subtask twice."),
         ("noise: 0.01", "tasks: [kettle, ketle]", "4:19: env.tasks[1] must be one of microwave, kettle,"),
         ("noise: 0.01", "tasks: kettle", "4:10: env.tasks must be a list, not 'kettle'."),
         ("kind: kitchen", "", "2:1: env.kind is missing."),
-        ("kind: kitchen", "kind:", "3:8: env.kind must be one of kitchen, gymnasium, not null."),
+        ("kind: kitchen", "kind:", "3:8: env.kind must be one of kitchen, gymnasium, maze, not null."),
         ("dataset: test", "source: auto #", "5:1: extract.dataset is missing."),
         ("  dataset: test/kitchen-v0", "", "2:1: extract is missing."),
         ("horizon: 10", "model: primitive", "8:10: train_skills.model 'primitive' needs train_skills.horizon: 1."),
@@ -373,3 +373,41 @@ def test_listing_imports_nothing_heavy(packaged: Path) -> None:
     checkout = Path(__file__).resolve().parent.parent
     done = subprocess.run([sys.executable, "-c", code], cwd=checkout, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+MAZE = """\
+# Maze for tests.
+env: {kind: maze, size: 20}
+extract: {source: planner, episodes: 10, planner: {}}
+"""
+
+
+def test_a_layout_file_becomes_part_of_the_recipe(write: Write) -> None:
+    rows = "####\n#..#\n####\n"
+    write("mazes/tiny.txt", rows)
+    recipe = write("mazes/maze.yaml", MAZE)
+    for given in ("tiny.txt", "mazes/tiny.txt"):  # beside the recipe, or from here
+        env = load_recipe(recipe, overrides=[f"env.layout={given}"]).env
+        assert isinstance(env, MazeSection) and env.layout == rows
+    with pytest.raises(UsageError, match=r"env\.layout: there is no file 'other\.txt'"):
+        load_recipe(recipe, overrides=["env.layout=other.txt"])
+
+
+def test_images_that_can_be_drawn_are_not_extracted(write: Write) -> None:
+    recipe = load_recipe(write("maze.yaml", MAZE))
+    assert [part.key for part in recipe.env.observation] == ["state", "image"]
+    assert recipe.extract.observation is not None
+    assert [part.key for part in recipe.extract.observation] == ["state"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("env.start=[1, 1]", "env.start and env.goal are given together"),
+        ("extract.episodes=null", "needs extract.planner and extract.episodes"),
+        ("extract.source=auto", "extract.dataset is missing"),
+    ],
+)
+def test_incomplete_maze_recipes_say_what_is_missing(write: Write, override: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load_recipe(write("maze.yaml", MAZE), overrides=[override])

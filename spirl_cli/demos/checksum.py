@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from spirl_cli.demos.raw import RawSource
-from spirl_cli.store.fingerprint import sha256_file
+from spirl_cli.store.fingerprint import canonical, sha256_file
 
 REMEMBERED = 200  # datasets
 
@@ -24,17 +25,18 @@ class DatasetIdentity:
     """Which dataset this is, and what is in it.
 
     Attributes:
-        source: ``minari`` or ``hdf5``.
+        source: ``minari``, ``hdf5`` or ``planner``.
         name: what the recipe calls it.
-        sha256: checksum over the names and contents of all its files.
-        episodes, steps: size of the whole dataset.
+        sha256: checksum over the names and contents of all its files; of all that decides them where
+            the episodes are generated.
+        episodes, steps: size of the whole dataset; the steps are None where only generating tells.
     """
 
     source: str
     name: str
     sha256: str
     episodes: int
-    steps: int
+    steps: int | None
 
     @property
     def reference(self) -> str:
@@ -52,6 +54,18 @@ def identity_of(source: RawSource) -> DatasetIdentity:
         known = {"sha256": _checksum(files), **asdict(contents)}
         _remember(key, known)
     return DatasetIdentity(source.kind, source.name, **known)
+
+
+def generated_identity(source: str, name: str, episodes: int, decides: Mapping[str, Any]) -> DatasetIdentity:
+    """Return the identity of episodes that are generated; nothing has to exist yet.
+
+    Args:
+        source, name: as in `DatasetIdentity`.
+        episodes: how many there are.
+        decides: JSON-able, everything else that the episodes follow from.
+    """
+    text = json.dumps(canonical({**decides, "episodes": episodes}), sort_keys=True, separators=(",", ":"))
+    return DatasetIdentity(source, name, hashlib.sha256(text.encode()).hexdigest(), episodes, None)
 
 
 def _checksum(files: list[Path]) -> str:

@@ -33,11 +33,14 @@ class Episode:
         number: position in the dataset, counted from 0; what errors name.
         observations: float32 (T+1, D), the selected parts, the last state included.
         actions: float32 (T, A).
+        scene: bool array of any shape, the same for all episodes of a dataset: what images are drawn from
+            together with a state, such as the layout of a maze (True = wall). None without images.
     """
 
     number: int
     observations: np.ndarray
     actions: np.ndarray
+    scene: np.ndarray | None = None
 
     @property
     def steps(self) -> int:

@@ -18,11 +18,13 @@ class RawEpisode:
         number: position in the dataset, counted from 0.
         observations: array, (nested) mapping of arrays or open HDF5 group, T+1 along the first axis.
         actions: array of shape (T, A) if the dataset is right; not yet checked.
+        scene: what images are drawn from together with a state (see `Episode`), or None.
     """
 
     number: int
     observations: Any
     actions: np.ndarray
+    scene: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -33,24 +35,8 @@ class Contents:
     steps: int
 
 
-class RawSource(Protocol):
-    """A dataset on this machine.
-
-    Attributes:
-        kind: ``minari`` or ``hdf5``.
-        name: what the recipe calls it.
-    """
-
-    kind: str
-    name: str
-
-    def files(self) -> list[Path]:
-        """Return all files that make up the dataset, sorted."""
-        ...
-
-    def contents(self) -> Contents:
-        """Count episodes and steps, without reading the data."""
-        ...
+class EpisodeSource(Protocol):
+    """Episodes on this machine."""
 
     def action_bounds(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Return (low, high), (A,) each, or None if the dataset does not say.
@@ -66,4 +52,24 @@ class RawSource(Protocol):
 
     def episodes(self) -> Iterator[RawEpisode]:
         """Yield the episodes in order; each is valid until the next one is asked for."""
+        ...
+
+
+class RawSource(EpisodeSource, Protocol):
+    """A dataset that somebody else made.
+
+    Attributes:
+        kind: ``minari`` or ``hdf5``.
+        name: what the recipe calls it.
+    """
+
+    kind: str
+    name: str
+
+    def files(self) -> list[Path]:
+        """Return all files that make up the dataset, sorted."""
+        ...
+
+    def contents(self) -> Contents:
+        """Count episodes and steps, without reading the data."""
         ...

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from spirl_cli.demos.checksum import DatasetIdentity, identity_of
+from spirl_cli.demos.checksum import DatasetIdentity, generated_identity, identity_of
 from spirl_cli.demos.download import download
 from spirl_cli.demos.episode import ActionBounds, Episode, check_episode
 from spirl_cli.demos.hdf5_source import SUFFIXES, open_hdf5
 from spirl_cli.demos.minari_source import MinariSource, is_local
 from spirl_cli.demos.observation import select
-from spirl_cli.demos.raw import RawEpisode, RawSource
+from spirl_cli.demos.raw import EpisodeSource, RawEpisode, RawSource
 from spirl_cli.errors import DatasetError, SpirlError, UsageError
+from spirl_cli.monitor.reporter import Reporter
 from spirl_cli.recipe.schema import WHOLE_OBSERVATION, ExtractSection
 
-__all__ = ["DatasetIdentity", "Demonstrations", "identify", "open_demonstrations"]
+__all__ = ["DatasetIdentity", "Demonstrations", "generate_demonstrations", "identify", "open_demonstrations"]
+
+PLANNER_VERSION = 1  # raised when the same parameters would give other demonstrations
 
 
 class Demonstrations:
@@ -28,8 +32,8 @@ class Demonstrations:
         bounds: finite bounds of the actions.
     """
 
-    def __init__(self, section: ExtractSection, source: RawSource) -> None:
-        self.identity = identity_of(source)
+    def __init__(self, section: ExtractSection, source: EpisodeSource, identity: DatasetIdentity) -> None:
+        self.identity = identity
         if self.identity.episodes == 0:
             raise DatasetError(f"{self.identity.reference} has no episodes")
         self.bounds = _bounds(section, source, self.identity.reference)
@@ -64,7 +68,7 @@ class Demonstrations:
             observations = select(raw.observations, self._parts, leading=1)  # (T+1, D)
         except UsageError as error:
             raise DatasetError(f"episode {raw.number}: {error.message}", error.hint) from error
-        return check_episode(raw.number, observations, raw.actions, self.bounds)
+        return replace(check_episode(raw.number, observations, raw.actions, self.bounds), scene=raw.scene)
 
 
 def open_demonstrations(section: ExtractSection, announce: Callable[[str], None] = lambda text: None) -> Demonstrations:
@@ -80,20 +84,46 @@ def open_demonstrations(section: ExtractSection, announce: Callable[[str], None]
     """
     source = _local(section)
     if source is None:
-        download(section.dataset, announce)
-        source = MinariSource(section.dataset)
-    return Demonstrations(section, source)
+        download(_name(section), announce)
+        source = MinariSource(_name(section))
+    return Demonstrations(section, source, identity_of(source))
+
+
+def generate_demonstrations(section: ExtractSection, folder: Path, reporter: Reporter) -> Demonstrations:
+    """Generate the demonstrations of a recipe whose source is a planner; see `generation.generate`.
+
+    Args:
+        section: the recipe's `extract`, its observation resolved.
+        folder: keeps what is generated; what is there already is not made again.
+        reporter: shows progress.
+
+    Raises:
+        UsageError: the recipe wants of generated demonstrations what they cannot give.
+        Interrupted: SIGINT or SIGTERM arrived; the folder holds what was done.
+    """
+    from spirl_cli.demos.generation import GeneratedSource, generate
+    from spirl_cli.demos.maze_planner import maze_generator  # imports the simulator
+
+    _check_generated(section)
+    identity = _planner_identity(section)
+    assert section.planner is not None
+    generator = maze_generator(identity.reference, section.planner, identity.episodes, section.seed or 0)
+    generate(generator, folder, reporter)
+    return Demonstrations(section, GeneratedSource(generator, folder), identity)
 
 
 def identify(section: ExtractSection) -> DatasetIdentity | None:
     """Return the identity of a recipe's dataset, or None when it is not on this machine.
 
-    Never uses the network. The files are read once; after that the checksum is remembered.
+    Never uses the network. The files are read once; after that the checksum is remembered. Demonstrations
+    that are generated have an identity before they exist.
 
     Raises:
         DatasetError: the local dataset is damaged.
     """
-    if _is_hdf5(section) and not Path(section.dataset).expanduser().exists():
+    if section.source == "planner":
+        return _planner_identity(section)
+    if _is_hdf5(section) and not Path(_name(section)).expanduser().exists():
         return None
     source = _local(section)
     return None if source is None else identity_of(source)
@@ -101,20 +131,49 @@ def identify(section: ExtractSection) -> DatasetIdentity | None:
 
 def _local(section: ExtractSection) -> RawSource | None:
     """Return the dataset if it is on this machine."""
+    name = _name(section)
     if _is_hdf5(section):
-        return open_hdf5(section.dataset)
-    return MinariSource(section.dataset) if is_local(section.dataset) else None
+        return open_hdf5(name)
+    return MinariSource(name) if is_local(name) else None
 
 
 def _is_hdf5(section: ExtractSection) -> bool:
     """Decide what `source: auto` means: a path if it exists or can be nothing else."""
     if section.source != "auto":
         return section.source == "hdf5"
-    name = section.dataset
+    name = _name(section)
     return Path(name).expanduser().exists() or name.startswith((".", "/", "~")) or name.endswith(SUFFIXES)
 
 
-def _bounds(section: ExtractSection, source: RawSource, reference: str) -> ActionBounds:
+def _name(section: ExtractSection) -> str:
+    assert section.dataset is not None, "a recipe without a dataset has a planner"
+    return section.dataset
+
+
+def _planner_identity(section: ExtractSection) -> DatasetIdentity:
+    assert section.planner is not None and section.episodes is not None, "checked with the recipe"
+    planner = section.planner
+    decides = {"version": PLANNER_VERSION, "planner": planner.model_dump(mode="json"), "seed": section.seed or 0}
+    return generated_identity("planner", f"maze-{planner.size}x{planner.size}", section.episodes, decides)
+
+
+def _check_generated(section: ExtractSection) -> None:
+    """Refuse what does not go together with layouts that differ and images that are drawn."""
+    if section.short_episodes == "join":
+        raise UsageError(
+            "extract.short_episodes: demonstrations from a planner cannot be joined, each has a layout of its own",
+            "use --set extract.short_episodes=skip",
+        )
+    parts = section.observation or WHOLE_OBSERVATION
+    chosen = select({"state": np.arange(4.0)}, parts)
+    if chosen[:2].tolist() != [0.0, 1.0]:
+        raise UsageError(
+            "extract.observation must begin with the position, from which images are drawn",
+            "for example [{key: state}], or [{key: state, indices: ['0:2']}]",
+        )
+
+
+def _bounds(section: ExtractSection, source: EpisodeSource, reference: str) -> ActionBounds:
     """Return the recipe's bounds, else the dataset's.
 
     The dataset is asked in any case: it refuses what is not continuous.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,10 +12,11 @@ import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
 from spirl_cli.demos.observation import select
+from spirl_cli.envs.images import image_shape
 from spirl_cli.envs.kitchen import KitchenEnv, silence_notices
 from spirl_cli.envs.outcome import OutcomeEnv
 from spirl_cli.errors import ArtifactError, UsageError, did_you_mean
-from spirl_cli.recipe.schema import GymnasiumSection, KitchenSection, ObservationPart
+from spirl_cli.recipe.schema import EnvSection, GymnasiumSection, KitchenSection, MazeSection, ObservationPart
 
 BOUND_TOLERANCE = 1e-4  # relative to the range; recorded bounds may have been rounded
 
@@ -46,12 +48,14 @@ class SelectObservation(gym.Wrapper[np.ndarray, Any, Any, Any], RecordConstructo
         return select(observation, self._parts), float(reward), terminated, truncated, info
 
 
-def make_env(section: KitchenSection | GymnasiumSection, render_mode: str | None = None) -> gym.Env[Any, Any]:
+def make_env(section: EnvSection, render_mode: str | None = None) -> gym.Env[Any, Any]:
     """Make the environment of a recipe.
 
-    Observations are float32 vectors (D,), selected by ``section.observation``; actions a finite,
+    Observations are float32 vectors, selected by ``section.observation``; where an image is among
+    them its pixels (0 to 255) are the last of the vector (see `image_shape`). Actions are a finite,
     one-dimensional Box. ``info["metrics"]`` is a dictionary of floats with constant keys: for the
-    kitchen ``subtasks`` and one per subtask, else ``success`` if the recipe has a success key.
+    kitchen ``subtasks`` and one per subtask, for the maze as `MazeEnv` says, else ``success`` if the
+    recipe has a success key.
     Episodes end after ``section.episode_length`` steps (truncated), or before (terminated).
 
     Raises:
@@ -66,18 +70,22 @@ def make_env(section: KitchenSection | GymnasiumSection, render_mode: str | None
         raise
 
 
-def make_raw_env(section: KitchenSection | GymnasiumSection, render_mode: str | None = None) -> gym.Env[Any, Any]:
+def make_raw_env(section: EnvSection, render_mode: str | None = None) -> gym.Env[Any, Any]:
     """Like :func:`make_env` with the environment's own, unselected observations.
 
     For recording datasets; nothing is checked.
     """
     if isinstance(section, KitchenSection):
         return KitchenEnv(section, render_mode)
+    if isinstance(section, MazeSection):
+        from spirl_cli.envs.maze import MazeEnv  # here, since it needs MuJoCo, which others may not
+
+        return MazeEnv(section, render_mode)
     return OutcomeEnv(_make_gymnasium(section, render_mode), section)
 
 
 def check_compatible(
-    section: KitchenSection | GymnasiumSection,
+    section: EnvSection,
     observation_dim: int,
     action_dim: int,
     action_low: np.ndarray,
@@ -87,7 +95,7 @@ def check_compatible(
 
     Args:
         section: the recipe's environment.
-        observation_dim: size D of the dataset's selected observations.
+        observation_dim: size D of the dataset's selected observations, images not counted.
         action_dim: size A of its actions.
         action_low: lower bounds of its actions (A,).
         action_high: upper bounds (A,).
@@ -102,7 +110,8 @@ def check_compatible(
         assert isinstance(observations, gym.spaces.Box) and isinstance(actions, gym.spaces.Box)
     finally:
         env.close()
-    _check_sizes(observations.shape[0], observation_dim, actions.shape[0], action_dim)
+    pixels = math.prod(image_shape(section) or (0,))
+    _check_sizes(observations.shape[0] - pixels, observation_dim, actions.shape[0], action_dim)
     _check_bounds(actions, np.asarray(action_low), np.asarray(action_high))
 
 

@@ -15,7 +15,7 @@ from spirl_cli.envs.make import make_env
 from spirl_cli.envs.replayable import ReplayableEnv, Snapshot
 from spirl_cli.envs.skill_env import SkillDecoder, SkillEnv
 from spirl_cli.envs.workers import WorkerEnv, WorkerVector
-from spirl_cli.recipe.schema import GymnasiumSection, KitchenSection
+from spirl_cli.recipe.schema import EnvSection
 
 INFO_KEYS = ("episode", "metrics", "steps", "last_reward", "late_observation")
 
@@ -24,7 +24,7 @@ INFO_KEYS = ("episode", "metrics", "steps", "last_reward", "late_observation")
 class SkillEnvMaker:
     """Makes one environment of a vector; picklable, so that it can travel to a worker."""
 
-    section: KitchenSection | GymnasiumSection
+    section: EnvSection
     decoder: SkillDecoder
     seed: int
     slot: int
@@ -59,7 +59,7 @@ SkillVector: TypeAlias = WorkerVector | LocalVector
 
 
 def make_vector(
-    section: KitchenSection | GymnasiumSection,
+    section: EnvSection,
     decoder: SkillDecoder,
     count: int,
     seed: int,

@@ -14,7 +14,7 @@ from spirl_cli.evaluation.results import ResultRow, metric_values, read_rows
 from spirl_cli.evaluation.statistics import bootstrap_mean
 from spirl_cli.store.artifact import Artifact
 
-EvaluatedByPolicy = Mapping[tuple[str, int], Evaluated]
+EvaluatedByPolicy = Mapping[tuple[str, str, int], Evaluated]
 
 
 def aggregate(artifacts: Sequence[Artifact], *, command: str, resamples: int = 10_000) -> list[ResultRow]:
@@ -41,13 +41,14 @@ def aggregate(artifacts: Sequence[Artifact], *, command: str, resamples: int = 1
 
 def _join(row: ResultRow, evaluated: Sequence[EvaluatedByPolicy], resamples: int) -> ResultRow:
     """Replace one seed's numbers by those of all."""
-    groups = [metric_values(table[row.policy, row.env_steps], row.metric) for table in evaluated]
+    groups = [metric_values(table[row.method, row.policy, row.env_steps], row.metric) for table in evaluated]
     estimate = bootstrap_mean(groups, resamples=resamples)
     return replace(row, **asdict(estimate), seeds=len(groups), episodes=sum(map(len, groups)))
 
 
 def _by_policy(artifact: Artifact) -> EvaluatedByPolicy:
-    return {(group.policy, group.env_steps): group for group in read_episodes(artifact.file("episodes.csv"))}
+    groups = read_episodes(artifact.file("episodes.csv"))
+    return {(group.method, group.policy, group.env_steps): group for group in groups}
 
 
 def _refuse_same_agent(artifacts: Sequence[Artifact]) -> None:
@@ -83,7 +84,7 @@ def publish(path: Path, rows: Iterable[ResultRow]) -> list[ResultRow]:
     The file is written beside its place and renamed, sorted, so that its history reads well.
     """
     known = {row.condition: row for row in (read_rows(path) if path.exists() else [])}
-    known.update((row.condition, row) for row in rows)
+    known.update((row.condition, row) for row in rows if row.method != "random")  # no method of the field
     merged = [known[condition] for condition in sorted(known, key=lambda key: tuple(map(_sortable, key)))]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from spirl_cli.errors import ArtifactError
 
-FIXED_COLUMNS = ("policy", "env_steps", "episode", "return", "length")
+FIXED_COLUMNS = ("method", "policy", "env_steps", "episode", "return", "length")
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,9 @@ class EpisodeResult:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """All episodes of one policy: its kind and the environment steps it was trained for."""
+    """All episodes of one policy: method, kind of policy, and the environment steps it was trained for."""
 
+    method: str
     policy: str
     env_steps: int
     episodes: tuple[EpisodeResult, ...]
@@ -47,7 +48,14 @@ def write_episodes(path: Path, evaluated: Sequence[Evaluated]) -> None:
         writer.writerow([*FIXED_COLUMNS, *names])
         for group in evaluated:
             for result in group.episodes:
-                fixed = [group.policy, group.env_steps, result.episode, repr(result.return_), result.length]
+                fixed = [
+                    group.method,
+                    group.policy,
+                    group.env_steps,
+                    result.episode,
+                    repr(result.return_),
+                    result.length,
+                ]
                 writer.writerow([*fixed, *(repr(float(result.metrics[name])) for name in names)])
 
 
@@ -66,8 +74,9 @@ def read_episodes(path: Path) -> list[Evaluated]:
 
 
 def _groups(rows: csv.DictReader[str]) -> Iterator[Evaluated]:
-    for (policy, env_steps), group in groupby(rows, key=lambda row: (row["policy"], int(row["env_steps"]))):
-        yield Evaluated(policy, env_steps, tuple(_episode(row) for row in group))
+    groups = groupby(rows, key=lambda row: (row["method"], row["policy"], int(row["env_steps"])))
+    for (method, policy, env_steps), group in groups:
+        yield Evaluated(method, policy, env_steps, tuple(_episode(row) for row in group))
 
 
 def _episode(row: Mapping[str, str]) -> EpisodeResult:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spirl_cli.evaluation.published import PublishedCurve, published_curves
-from spirl_cli.recipe.schema import EnvSection, KitchenSection
+from spirl_cli.evaluation.results import layout_name
+from spirl_cli.recipe.schema import EnvSection, KitchenSection, MazeSection
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,6 +94,8 @@ def _decorate(axes: Axes, rows: Sequence[ResultRow], env: EnvSection) -> None:
 def _own_note(rows: Sequence[ResultRow], env: EnvSection) -> str:
     episodes, seeds = rows[0].episodes, rows[0].seeds
     counted = f"{episodes} episodes of {seeds} seed{'s' if seeds > 1 else ''} per point, 95 % bootstrap interval."
+    if isinstance(env, MazeSection):
+        return f"Ours: {layout_name(env)}, goal radius {env.goal_radius:g}; {counted}"
     if not isinstance(env, KitchenSection):
         return f"Ours: {counted}"
     order = "in order" if env.order == "in-order" else "in any order"

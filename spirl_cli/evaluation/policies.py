@@ -48,6 +48,28 @@ class MeanPolicy:
         return _finite(self.head.latent(observation, 0.0))
 
 
+class NormalPolicy:
+    """z ~ N(0, I): skills without a prior."""
+
+    def __init__(self, latent_dim: int) -> None:
+        self.latent_dim = latent_dim
+
+    def latent(self, observation: Array, rng: np.random.Generator) -> Array:
+        """Return a sample (K,); the state is not looked at."""
+        return rng.standard_normal(self.latent_dim, dtype=np.float32)
+
+
+class UniformPolicy:
+    """Actions uniform within their bounds (A,) each, for skills that are primitive actions."""
+
+    def __init__(self, low: Array, high: Array) -> None:
+        self.low, self.high = low, high
+
+    def latent(self, observation: Array, rng: np.random.Generator) -> Array:
+        """Return an action (A,); the state is not looked at."""
+        return rng.uniform(self.low, self.high).astype(np.float32)
+
+
 def load_policy(path: Path, kind: PolicyKind) -> SkillPolicy:
     """Read the weights of a policy or of a prior.
 

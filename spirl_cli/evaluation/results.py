@@ -6,6 +6,7 @@ The fields of `ResultRow` are a contract: scripts and the README's tables are ma
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 from spirl_cli.errors import ArtifactError
 from spirl_cli.evaluation.episodes import EpisodeResult, Evaluated
 from spirl_cli.evaluation.statistics import Estimate, bootstrap_mean, metric_rates
-from spirl_cli.recipe.schema import EnvSection, KitchenSection
+from spirl_cli.recipe.schema import EnvSection, GymnasiumSection, KitchenSection, MazeSection
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,9 @@ class ResultRow:
     """One published number; fields that mean nothing for an environment are None.
 
     Attributes:
-        env: kitchen, or the id of another environment.
-        method: prior | spirl | spirl-open-loop | flat-prior | no-prior | bc-sac | sac.
+        env: kitchen, maze, or the id of another environment.
+        method: prior | spirl | spirl-open-loop | flat-prior | no-prior | bc-sac | sac; random for the
+            baseline of random actions.
         metric: subtasks | success | stacked | return.
         mean: with `low` and `high`, its 95 % bootstrap interval.
         seeds: pipelines trained anew, skills and prior included.
@@ -61,7 +63,6 @@ class ResultRow:
 class Provenance:
     """What a row says about where its number comes from."""
 
-    method: str
     data: str | None
     commit: str | None
     command: str
@@ -71,6 +72,8 @@ def headline_metrics(env: EnvSection, episode: EpisodeResult) -> tuple[str, ...]
     """Return the metrics that get a row: what the environment is judged by."""
     if isinstance(env, KitchenSection):
         return ("subtasks",)
+    if isinstance(env, MazeSection):
+        return ("success",)
     return ("success", "return") if "success" in episode.metrics else ("return",)
 
 
@@ -95,7 +98,8 @@ def metric_values(evaluated: Evaluated, metric: str) -> list[float]:
 
 def _row(group: Evaluated, metric: str, estimate: Estimate, env: EnvSection, provenance: Provenance) -> ResultRow:
     return ResultRow(
-        env="kitchen" if isinstance(env, KitchenSection) else env.id,
+        env=env.id if isinstance(env, GymnasiumSection) else env.kind,
+        method=group.method,
         metric=metric,
         mean=estimate.mean,
         low=estimate.low,
@@ -106,10 +110,19 @@ def _row(group: Evaluated, metric: str, estimate: Estimate, env: EnvSection, pro
         env_steps=group.env_steps,
         order=env.order,
         noise=env.noise,
-        reward=None,
-        layout=None,
+        reward="sparse" if isinstance(env, MazeSection) else None,
+        layout=layout_name(env) if isinstance(env, MazeSection) else None,
         **asdict(provenance),
     )
+
+
+def layout_name(env: MazeSection) -> str:
+    """Name a layout and the task in it, such as ``40x40 seed 0, (10, 24) to (18, 8)``."""
+    if env.layout is not None:
+        kind = f"own {hashlib.sha256(env.layout.encode()).hexdigest()[:8]}"
+    else:
+        kind = f"{env.size}x{env.size} seed {env.layout_seed}"
+    return kind if env.start is None else f"{kind}, {env.start} to {env.goal}"
 
 
 def write_results(
@@ -117,7 +130,12 @@ def write_results(
 ) -> None:
     """Write ``results.json`` of one evaluation: its rows, and mean and interval of every metric."""
     rates = [
-        {"policy": group.policy, "env_steps": group.env_steps, "rates": _rates(group, resamples, seed)}
+        {
+            "method": group.method,
+            "policy": group.policy,
+            "env_steps": group.env_steps,
+            "rates": _rates(group, resamples, seed),
+        }
         for group in evaluated
     ]
     content = {"rows": [asdict(row) for row in rows], "metrics": rates}

@@ -23,7 +23,10 @@ def _values(section: BaseModel, *without: str) -> dict[str, Any]:
 
 def _clips(recipe: Recipe) -> dict[str, Any]:
     # the horizon decides which episodes are long enough and where windows may start
-    return {"extract": _values(recipe.extract), "train_skills": {"horizon": recipe.train_skills.horizon}}
+    parameters = {"extract": _values(recipe.extract), "train_skills": {"horizon": recipe.train_skills.horizon}}
+    if recipe.env.kind == "maze":
+        parameters["env"] = {"frames": recipe.env.frames}  # of the images that the clips show
+    return parameters
 
 
 def _skills(recipe: Recipe) -> dict[str, Any]:

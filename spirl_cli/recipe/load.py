@@ -15,6 +15,8 @@ from spirl_cli.recipe.problems import describe, reserved_keys
 from spirl_cli.recipe.schema import (
     EvaluateSection,
     ExtractSection,
+    MazeSection,
+    ObservationPart,
     Recipe,
     TrainPriorSection,
     TrainRLSection,
@@ -75,18 +77,26 @@ def _validate(tree: Node, layers: Layers, profile: str | None) -> tuple[Recipe |
         recipe = Recipe.model_validate(data)
     except ValidationError as error:
         return None, problems + describe(error, tree)
-    return (None, problems) if problems else (_complete(recipe), [])
+    if problems:
+        return None, problems
+    try:
+        return _complete(recipe, layers.path.parent), []
+    except UsageError as error:
+        return None, [f"{error.message}. {error.hint}" if error.hint else error.message]
 
 
-def _complete(recipe: Recipe) -> Recipe:
-    """The recipe with every null that means "as elsewhere in the recipe" replaced by that value."""
-    extract = recipe.extract
+def _complete(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with all that it refers to filled in: values from elsewhere in it, and the maze's layout file."""
+    extract, env = recipe.extract, recipe.env
+    if isinstance(env, MazeSection) and env.layout is not None:
+        env = env.model_copy(update={"layout": read_layout(env.layout, folder)})
     if extract.observation is None:
-        extract = extract.model_copy(update={"observation": recipe.env.observation})
+        extract = extract.model_copy(update={"observation": _stored_parts(recipe)})
     train_prior = recipe.train_prior
     if train_prior.augmentation is None:
         train_prior = train_prior.model_copy(update={"augmentation": recipe.train_skills.augmentation})
     sections = {
+        "env": env,
         "extract": _seeded(extract, recipe.seed),
         "train_skills": _seeded(recipe.train_skills, recipe.seed),
         "train_prior": _seeded(train_prior, recipe.seed),
@@ -94,6 +104,29 @@ def _complete(recipe: Recipe) -> Recipe:
         "evaluate": _seeded(recipe.evaluate, recipe.seed),
     }
     return recipe.model_copy(update=sections)
+
+
+def read_layout(layout: str, folder: Path) -> str:
+    """The rows of a layout: as they are, or from a file named relative to here or to the recipe's folder.
+
+    Raises:
+        UsageError: there is no such file, or it is no text.
+    """
+    if "\n" in layout:
+        return layout
+    path = next((path for path in (Path(layout).expanduser(), folder / layout) if path.is_file()), None)
+    if path is None:
+        raise UsageError(f"env.layout: there is no file '{layout}'", "name a text file of rows of '#' (wall) and '.'")
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"env.layout: '{path}' cannot be read: {error}") from error
+
+
+def _stored_parts(recipe: Recipe) -> tuple[ObservationPart, ...]:
+    """What the environment shows; images that can be drawn from states are not stored."""
+    parts = recipe.env.observation
+    return tuple(part for part in parts if part.key != "image") if isinstance(recipe.env, MazeSection) else parts
 
 
 def _seeded(section: StageSection, seed: int) -> StageSection:

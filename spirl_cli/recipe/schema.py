@@ -101,14 +101,62 @@ class GymnasiumSection(Section):
     noise: NonNegativeFloat | None = None
 
 
-EnvSection = Annotated[KitchenSection | GymnasiumSection, Field(discriminator="kind")]
+Cell = tuple[NonNegativeInt, NonNegativeInt]  # row and column, the border counted
+MAZE_OBSERVATION = (ObservationPart(key="state"), ObservationPart(key="image"))
+
+
+class MazeSection(Section):
+    """A point mass in a maze, seen from above; success is coming near the goal.
+
+    Where ``layout`` is null the layout is generated from ``layout_seed``. Where ``start`` and ``goal``
+    are null they are the first pair of cells, in a shuffle seeded with ``layout_seed``, whose shortest
+    path has ``path_length`` cells and whose Manhattan distance is at most ``max_manhattan``.
+    """
+
+    kind: Literal["maze"]
+    size: Annotated[int, Field(ge=8, le=200)] = 40  # cells along a side, without the border
+    layout_seed: NonNegativeInt = 0
+    layout: str | None = None  # rows of '#' and '.'; in a recipe the path of a file that holds them
+    start: Cell | None = None
+    goal: Cell | None = None
+    path_length: PositiveInt = 34
+    max_manhattan: PositiveInt = 26
+    goal_radius: PositiveFloat = 2.0  # cells
+    episode_length: PositiveInt = 2000
+    frames: PositiveInt = 2  # images stacked along the channels of the observation, the oldest first
+    observation: tuple[ObservationPart, ...] = MAZE_OBSERVATION
+    order: None = None
+    noise: None = None
+
+    @model_validator(mode="after")
+    def _both_ends(self) -> MazeSection:
+        if (self.start is None) != (self.goal is None):
+            raise ValueError("env.start and env.goal are given together, or neither")
+        return self
+
+
+EnvSection = Annotated[KitchenSection | GymnasiumSection | MazeSection, Field(discriminator="kind")]
+
+
+class MazePlanner(Section):
+    """Demonstrations in random mazes: shortest path, PD control (`spirl_cli/demos/maze_planner.py`)."""
+
+    size: Annotated[int, Field(ge=8, le=200)] = 20  # cells along a side, without the border
+    max_steps: PositiveInt = 500
+    min_steps: PositiveInt = 20  # shorter trajectories are drawn again
+    jitter: Annotated[float, Field(ge=0, le=0.4)] = 0.2  # largest offset of a way-point from its cell's centre
+    reach: PositiveFloat = 0.1  # distance at which the next way-point is aimed at
+    gain: PositiveFloat = 10.0
+    damping: NonNegativeFloat = 1.0
+    action_noise: NonNegativeFloat = 0.0  # standard deviation, added before clipping
 
 
 class ExtractSection(Section):
     """Where trajectories come from and how they are split (stage `clips`)."""
 
-    source: Literal["auto", "minari", "hdf5"] = "auto"
-    dataset: str
+    source: Literal["auto", "minari", "hdf5", "planner"] = "auto"
+    dataset: str | None = None  # a Minari id or a path; null only where demonstrations are generated
+    planner: MazePlanner | None = None
     episodes: PositiveInt | None = None  # at most so many, from the start of the dataset
     observation: tuple[ObservationPart, ...] | None = None  # null: as in the environment
     action_bounds: tuple[float, float] | None = None  # null: those of the dataset's action space
@@ -118,6 +166,15 @@ class ExtractSection(Section):
     short_episodes: Literal["skip", "join"] = "skip"
     unused_final_starts: NonNegativeInt = 0
     seed: NonNegativeInt | None = None  # null: the recipe's
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> ExtractSection:
+        if self.source == "planner":
+            if self.planner is None or self.episodes is None:
+                raise ValueError("extract.source 'planner' needs extract.planner and extract.episodes")
+        elif self.dataset is None:
+            raise ValueError("extract.dataset is missing. It is a Minari id, or the path of an HDF5 file or folder")
+        return self
 
 
 class StateNoise(Section):
@@ -149,6 +206,14 @@ class Augmentation(Section):
     encoder: bool = False  # whether the encoder sees augmented clips too, or only the decoder does
 
 
+class ImageEncoderSection(Section):
+    """Convolutions that turn the stacked image into features (METHOD §2)."""
+
+    channels: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (8, 16, 32)  # 4×4 kernels, stride 2
+    features: PositiveInt = 32
+    batch_norm: bool = False  # from the second convolution on
+
+
 class TrainSkillsSection(Section):
     """Skill encoder and decoder (stage `skills`)."""
 
@@ -158,6 +223,9 @@ class TrainSkillsSection(Section):
     encoder_width: PositiveInt = 128
     decoder_width: PositiveInt = 128
     decoder_depth: PositiveInt = 5
+    # what a closed-loop decoder sees: numbers of the state (null: all, or none beside an image), and the image
+    state_indices: tuple[Index, ...] | None = None
+    image: ImageEncoderSection | None = None
     batch_norm: bool = False
     normalize: bool = True
     beta: NonNegativeFloat = 5e-4
@@ -185,6 +253,9 @@ class TrainPriorSection(Section):
     """Skill prior p(z | s), or behaviour cloning when the skills are primitive actions."""
 
     family: Literal["gaussian"] = "gaussian"
+    # what the prior, and a policy that starts from it, see: as in train_skills
+    state_indices: tuple[Index, ...] | None = None
+    image: ImageEncoderSection | None = None
     width: PositiveInt = 128
     depth: PositiveInt = 6
     batch_norm: bool = False
@@ -231,6 +302,7 @@ class TrainRLSection(Section):
     updates_per_step: PositiveFloat = 1.0  # gradient updates per agent (skill) step
     batch_size: PositiveInt = 256
     discount: Annotated[float, Field(gt=0, le=1)] = 0.99  # per skill step
+    reward_scale: PositiveFloat | None = None  # what the learner multiplies rewards by; results show the true ones
     target_rate: Annotated[float, Field(gt=0, le=1)] = 5e-3  # tau
     critics: PositiveInt = 2
     critic_width: PositiveInt = 256
@@ -243,6 +315,7 @@ class TrainRLSection(Section):
     max_gradient_norm: PositiveFloat | None = 1.0  # of the policy
     min_log_sigma: float = -2.0
     max_divergence: PositiveFloat = 100.0  # clamp of D in the target and in alpha's loss
+    frozen_image_encoder: Literal[True] | None = None  # keep the convolutions of the prior in the policy
     replay_capacity: PositiveInt = 1_000_000
     log_every: PositiveInt = 1_000  # environment steps between rows of metrics
     checkpoint_seconds: PositiveFloat = 120.0
@@ -256,6 +329,8 @@ class EvaluateSection(Section):
     episodes: PositiveInt = 100
     policies: Annotated[tuple[Literal["sampled", "mean"], ...], Field(min_length=1)] = ("sampled", "mean")
     snapshots: bool = True  # evaluate the kept snapshots too, for the learning curve
+    # to compare with: skills z ~ N(0, I) without any prior, and actions uniform within their bounds
+    baselines: tuple[Literal["no-prior", "random"], ...] | None = None
     environments: PositiveInt = 2
     video_episodes: NonNegativeInt = 2
     bootstrap: PositiveInt = 10_000

@@ -40,7 +40,7 @@ class EnsembleLayerNorm(nn.Module):
 
 
 class CriticEnsemble(nn.Module):
-    """Q_1..Q_E(s, z) on standardised states and skills.
+    """Q_1..Q_E(s, z) on standardised states and skills; images are not looked at.
 
     Args:
         normalizer: standardises raw states (D,).
@@ -65,6 +65,6 @@ class CriticEnsemble(nn.Module):
         self.network = nn.Sequential(*layers)
 
     def forward(self, states: Tensor, latents: Tensor) -> Tensor:
-        """(B, D) raw states, (B, K) skills → (E, B) values."""
-        inputs = torch.cat([self.normalizer(states), latents], dim=-1)
+        """(B, D+P) observations, of which the raw states (B, D) are seen, (B, K) skills → (E, B) values."""
+        inputs = torch.cat([self.normalizer(states[:, : self.normalizer.size]), latents], dim=-1)
         return self.network(inputs.expand(self.members, -1, -1)).squeeze(-1)

@@ -51,7 +51,7 @@ class SkillLearning:
         self, section: TrainRLSection, sac: SAC, vector: SkillVector, replay: Replay, rng: np.random.Generator
     ) -> None:
         self.section, self.sac, self.vector, self.replay, self.rng = section, sac, vector, replay, rng
-        self.states: NDArray[np.float32] | None = None  # (N, D) to act on next; None before the first round
+        self.states: NDArray[np.float32] | None = None  # s to act on next, `SAC.encode`; None before the first round
         self.simulated = 0  # environment steps, warm-up included
         self.updates = 0
         self.credit = 0.0  # updates owed, when the ratio is no whole number
@@ -69,7 +69,7 @@ class SkillLearning:
     def round(self) -> None:
         """One skill in every environment, and the updates that go with it."""
         if self.states is None:
-            self.states = np.array(self.vector.reset()[0])
+            self.states = self.sac.encode(self.vector.reset()[0])
         latents = self.sac.act(self.states)
         if not np.isfinite(latents).all():
             raise DivergedError(
@@ -80,7 +80,7 @@ class SkillLearning:
         self._learn()
         step = split_step(*self.vector.step_wait())
         self._store(latents, step)
-        self.states = np.array(step.observation)
+        self.states = self.sac.encode(step.observation)
         self.simulated += int(step.steps.sum())
 
     def _learn(self) -> None:
@@ -96,10 +96,10 @@ class SkillLearning:
         """Add the round's transitions to the replay memory, with the defects that parity asks for."""
         assert self.states is not None
         parity = self.section.parity
-        states = step.late_observation if parity.late_observation else self.states
+        states = self.sac.encode(step.late_observation) if parity.late_observation else self.states
         rewards = step.reward - step.last_reward * step.truncated if parity.drop_timeout_reward else step.reward
         terminals = step.ended if parity.terminal_timeouts else step.terminated
-        self.replay.add(states, latents, rewards, step.next_observation, terminals)
+        self.replay.add(states, latents, rewards, self.sac.encode(step.next_observation), terminals)
         self.returns += step.reward
         for index, metrics in enumerate(step.metrics):
             if metrics is not None:
@@ -164,7 +164,7 @@ class SkillLearning:
         snapshots = unpack_snapshots(state)
         if snapshots:
             restored = restore_snapshots(self.vector, snapshots)
-            self.states, self.exact = restored.observation, restored.exact
+            self.states, self.exact = self.sac.encode(restored.observation), restored.exact
 
 
 def pack_snapshots(snapshots: list[Snapshot]) -> State:

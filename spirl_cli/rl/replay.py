@@ -1,6 +1,7 @@
 """Replay memory of skill transitions, saved as immutable segments.
 
-A transition of a 30-d state and a 10-d skill takes 288 bytes in memory and on disk.
+A transition of a 30-d state and a 10-d skill takes 288 bytes in memory and on disk. With images the
+successor's image is shared with the next transition: about one image of uint8 per skill step.
 """
 
 from __future__ import annotations
@@ -16,18 +17,29 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spirl_cli.errors import ArtifactError
+from spirl_cli.rl.images import ImageStore, Pixels
 
 Array = NDArray[np.float32]
+Slots = NDArray[np.int64]
 
 
 class Batch(NamedTuple):
-    """Transitions (s, z, R, s', done): states (B, D), latents (B, K), the rest (B,)."""
+    """Transitions (s, z, R, s', done): observations (B, D+P) of states and images, latents (B, K), the rest (B,)."""
 
     states: Tensor
     latents: Tensor
     rewards: Tensor
     next_states: Tensor
     terminals: Tensor
+
+
+class Segment(NamedTuple):
+    """Transitions in a row: rows (n, ...), and where they have images these (m, P) and whose they are (n, 2)."""
+
+    first: int
+    rows: Array
+    images: Pixels
+    shown: Slots
 
 
 class Replay:
@@ -37,15 +49,18 @@ class Replay:
         capacity: transitions kept.
         state_dim: D.
         latent_dim: K.
+        pixels: P, the whole numbers in 0..255 that follow the state in an observation.
 
     Memory grows in blocks as transitions arrive, so a short run of a large capacity stays small.
     """
 
-    BLOCK = 4096
+    BLOCK = 1024
 
-    def __init__(self, capacity: int, state_dim: int, latent_dim: int) -> None:
+    def __init__(self, capacity: int, state_dim: int, latent_dim: int, pixels: int = 0) -> None:
         self.capacity, self.state_dim, self.latent_dim = capacity, state_dim, latent_dim
         self.rows = np.empty((0, 2 * state_dim + latent_dim + 2), np.float32)
+        self.images = ImageStore(pixels)
+        self.shown: Slots = np.empty((0, 2 if pixels else 0), np.int64)  # slots of the images of s and s'
         self.added = 0  # transitions ever added
         self.saved = 0  # of which are in segments on disk
         self.segments: list[str] = []
@@ -55,33 +70,68 @@ class Replay:
 
     @property
     def bytes_per_transition(self) -> int:
-        """Memory of one transition."""
-        return self.rows.shape[1] * self.rows.itemsize
+        """Memory of one transition, without the images."""
+        return self.rows.shape[1] * self.rows.itemsize + self.shown.shape[1] * self.shown.itemsize
 
     def add(self, states: Array, latents: Array, rewards: Array, next_states: Array, terminals: Array) -> None:
-        """Append N transitions: (N, D), (N, K), (N,), (N, D), (N,) of zeros and ones."""
-        columns = [states, latents, rewards[:, None], next_states, terminals[:, None]]
-        self._append(np.concatenate(columns, axis=1, dtype=np.float32))
+        """Append N transitions, one per environment: (N, D+P), (N, K), (N,), (N, D+P), (N,) of zeros and ones."""
+        numbers = slice(None, self.state_dim)
+        columns = [states[:, numbers], latents, rewards[:, None], next_states[:, numbers], terminals[:, None]]
+        shown = self._store_images(states[:, self.state_dim :], next_states[:, self.state_dim :])
+        self._append(np.concatenate(columns, axis=1, dtype=np.float32), shown)
 
-    def _append(self, rows: Array) -> None:
+    def _store_images(self, images: Array, next_images: Array) -> Slots:
+        """Slots (N, 2) of the images (N, P) of both states.
+
+        An environment's last transition lies N rows back; where it ended in the very image that the
+        new one begins with, they share it.
+        """
+        count = len(images)
+        shown = np.empty((count, self.shown.shape[1]), np.int64)
+        for index in range(count if self.images.pixels else 0):
+            image, last = images[index].astype(np.uint8), self.added - count + index
+            known = int(self.shown[last % self.capacity, 1]) if last >= 0 and count <= self.capacity else -1
+            shared = known >= 0 and np.array_equal(self.images[known], image)
+            shown[index, 0] = self.images.use(known) if shared else self.images.add(image)
+            shown[index, 1] = self.images.add(next_images[index].astype(np.uint8))
+        return shown
+
+    def _append(self, rows: Array, shown: Slots) -> None:
         self._grow(min(self.capacity, self.added + len(rows)))
         slots = (self.added + np.arange(len(rows))) % self.capacity
-        self.rows[slots] = rows
+        old = self.shown[slots]
+        self.images.release(old[old >= 0].tolist())
+        self.rows[slots], self.shown[slots] = rows, shown
         self.added += len(rows)
 
     def _grow(self, needed: int) -> None:
         if needed > len(self.rows):
             size = min(self.capacity, max(needed, len(self.rows) + max(self.BLOCK, len(self.rows) // 4)))
-            grown = np.empty((size, self.rows.shape[1]), np.float32)
-            grown[: len(self.rows)] = self.rows
-            self.rows = grown
+            rows = np.empty((size, self.rows.shape[1]), np.float32)
+            rows[: len(self.rows)] = self.rows
+            shown = np.full((size, self.shown.shape[1]), -1, np.int64)  # no image yet
+            shown[: len(self.shown)] = self.shown
+            self.rows, self.shown = rows, shown
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> Batch:
         """A uniform batch, with replacement."""
-        rows = torch.from_numpy(self.rows[rng.integers(len(self), size=batch_size)])
+        drawn = rng.integers(len(self), size=batch_size)
+        rows = torch.from_numpy(self.rows[drawn])
         sizes = [self.state_dim, self.latent_dim, 1, self.state_dim, 1]
         states, latents, rewards, next_states, terminals = rows.split(sizes, dim=1)
+        if self.images.pixels:
+            states, next_states = (
+                self._with_images(part, self.shown[drawn, index]) for index, part in enumerate((states, next_states))
+            )
         return Batch(states, latents, rewards.squeeze(1), next_states, terminals.squeeze(1))
+
+    def _with_images(self, states: Tensor, slots: Slots) -> Tensor:
+        """(B, D) states and the slots (B,) of their images → (B, D+P) observations."""
+        observations = np.empty((len(slots), self.state_dim + self.images.pixels), np.float32)
+        observations[:, : self.state_dim] = states.numpy()
+        for row, slot in zip(observations, slots.tolist(), strict=True):
+            row[self.state_dim :] = self.images[slot]
+        return torch.from_numpy(observations)
 
     def save(self, folder: Path) -> list[str]:
         """Write what was added since the last save as a new segment; returns all segments' names.
@@ -93,7 +143,11 @@ class Replay:
         if self.added > first:
             name = f"replay-{first:09d}-{self.added:09d}.h5"
             slots = np.arange(first, self.added) % self.capacity
-            _write_segment(folder / name, self.rows[slots], first)
+            used, shown = np.unique(self.shown[slots], return_inverse=True)
+            images = np.empty((len(used), self.images.pixels), np.uint8)
+            for image, slot in zip(images, used.tolist(), strict=True):
+                image[:] = self.images[slot]
+            _write_segment(folder / name, Segment(first, self.rows[slots], images, shown.reshape(len(slots), -1)))
             self.segments.append(name)
             self.saved = self.added
         return list(self.segments)
@@ -106,25 +160,35 @@ class Replay:
         """
         self.added = self.saved = 0
         for name in segments:
-            first, rows = _read_segment(folder / name)
-            self.added = first
-            self._append(rows)
+            segment = _read_segment(folder / name)
+            slots = np.array([self.images.add(image) for image in segment.images], np.int64)
+            for slot in segment.shown.ravel().tolist():
+                self.images.use(int(slots[slot]))
+            self.images.release(slots.tolist())  # adding was a use of its own
+            self.added = segment.first
+            self._append(segment.rows, slots[segment.shown])
         self.saved, self.segments = self.added, list(segments)
 
 
-def _read_segment(path: Path) -> tuple[int, Array]:
+def _read_segment(path: Path) -> Segment:
     try:
         with h5py.File(path, "r") as file:
-            return int(file.attrs["first"]), file["transitions"][:]
+            first, rows = int(file.attrs["first"]), file["transitions"][:]
+            if "images" not in file:
+                return Segment(first, rows, np.empty((0, 0), np.uint8), np.empty((len(rows), 0), np.int64))
+            return Segment(first, rows, file["images"][:], file["shown"][:])
     except (OSError, KeyError) as error:
         raise ArtifactError(f"{path} is missing or damaged ({error})") from error
 
 
-def _write_segment(path: Path, rows: Array, first: int) -> None:
+def _write_segment(path: Path, segment: Segment) -> None:
     temporary = path.with_name(path.name + ".tmp")
     with h5py.File(temporary, "w") as file:
-        file.create_dataset("transitions", data=rows)
-        file.attrs["first"] = first
+        file.create_dataset("transitions", data=segment.rows)
+        if len(segment.images):
+            file.create_dataset("images", data=segment.images, compression="lzf")
+            file.create_dataset("shown", data=segment.shown)
+        file.attrs["first"] = segment.first
     with open(temporary, "rb") as handle:
         os.fsync(handle.fileno())
     os.replace(temporary, path)

@@ -8,6 +8,9 @@ With D(s) = KL(π(·|s) ‖ p(·|s)) and the skill's summed reward R:
 * temperature L_α = α·(δ − D)
 
 Plain SAC is the same with log π(z|s) in place of D and minus the target entropy in place of δ.
+
+Where there are images, s holds the state and the image (see `SAC.encode`): policy and prior see of it
+what the prior was trained to see, the critics only the state (the asymmetric actor-critic of the paper).
 """
 
 from __future__ import annotations
@@ -49,6 +52,8 @@ class SAC:
         self.section, self.latent_dim, self.generator, self.device = section, latent_dim, generator, device
         self.prior = prior.to(device).eval().requires_grad_(False)
         self.policy = initial_policy(section, prior, latent_dim).to(device)
+        image = self.policy.perception.image
+        self.learns_to_see = image is not None and any(weight.requires_grad for weight in image.parameters())
         self.critics = CriticEnsemble(
             prior.normalizer,
             latent_dim,
@@ -79,9 +84,31 @@ class SAC:
         return float(self.latent_dim) if entropy is None else -entropy
 
     @torch.no_grad()
+    def encode(self, observations: np.ndarray) -> np.ndarray:
+        """The s that is acted on, stored and learned from, for raw observations (N, D+P).
+
+        The prior's convolutions never change, so they see every image once, here: s is the state and
+        the image's features (N, D+F), F = 0 where the prior looks at no image. The pixels follow only
+        if the policy's own convolutions are trained.
+        """
+        encoded = self.prior.perception.encode(torch.from_numpy(observations).to(self.device)).cpu().numpy()
+        return np.concatenate([encoded, observations[:, observations.shape[1] - self.pixels :]], axis=1)
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers of s are no pixels, D+F."""
+        return self.prior.perception.encoded_size
+
+    @property
+    def pixels(self) -> int:
+        """How many numbers at the end of s are pixels, P or 0."""
+        image = self.policy.perception.image if self.learns_to_see else None
+        return 0 if image is None else image.pixels
+
+    @torch.no_grad()
     def act(self, states: np.ndarray) -> np.ndarray:
-        """Sampled skills z (N, K) for raw states (N, D)."""
-        sample = self.policy(torch.from_numpy(states).to(self.device)).sample(self.generator)
+        """Sampled skills z (N, K) for states s as `encode` returns them."""
+        sample = self._policy(torch.from_numpy(states).to(self.device)).sample(self.generator)
         return squash(sample, self.section.squash).cpu().numpy()
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
@@ -101,16 +128,20 @@ class SAC:
 
     def _penalty(self, states: Tensor) -> tuple[Tensor, Tensor]:
         """Skills z ~ π(·|s) (B, K), and D(s) (B,): the divergence from the prior, or log π(z|s)."""
-        policy = self.policy(states)
+        policy = self._policy(states)
         sample = policy.sample(self.generator)
         latent = squash(sample, self.section.squash)
         if self.section.regularizer == "prior":
             return latent, policy.kl(self._prior(states)).sum(-1)
         return latent, policy.log_prob(sample) - log_det_squash(sample, self.section.squash)
 
+    def _policy(self, states: Tensor) -> Gaussian:
+        gaussian: Gaussian = self.policy(states) if self.learns_to_see else self.policy.head(states)
+        return gaussian
+
     @torch.no_grad()
     def _prior(self, states: Tensor) -> Gaussian:
-        mean, log_sigma = self.prior(states)
+        mean, log_sigma = self.prior.head(states)
         return Gaussian(mean, log_sigma.clamp(min=self.section.min_log_sigma))
 
     def _clamped(self, penalty: Tensor) -> Tensor:
@@ -157,7 +188,7 @@ class SAC:
 
 
 def initial_policy(section: TrainRLSection, prior: GaussianNetwork, latent_dim: int) -> GaussianNetwork:
-    """A copy of the prior (paper §3.3), or a fresh network."""
+    """A copy of the prior (paper §3.3), or a fresh network, which sees the state and no image."""
     if section.initial_policy == "prior":
         policy = copy.deepcopy(prior)
         policy.min_log_sigma = max(section.min_log_sigma, prior.min_log_sigma)
@@ -170,4 +201,6 @@ def initial_policy(section: TrainRLSection, prior: GaussianNetwork, latent_dim: 
             min_log_sigma=section.min_log_sigma,
         )
     # BatchNorm stays in evaluation mode throughout RL, as in the authors' code.
-    return policy.eval().requires_grad_(True)
+    policy.eval().requires_grad_(True)
+    policy.perception.requires_grad_(not section.frozen_image_encoder)
+    return policy

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from spirl_cli.monitor.checkpoint import State, merge, read_state, write_state
 from spirl_cli.monitor.packing import pack_module, unpack_module
@@ -10,11 +12,12 @@ from spirl_cli.recipe.schema import TrainPriorSection, TrainSkillsSection
 from spirl_cli.skills.models import SkillModel
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import GaussianNetwork, make_prior
+from spirl_cli.skills.vision import ImageShape, Perception
 
 
 def save_skills(path: Path, model: SkillModel, action_dim: int) -> None:
     """Write a skill model with what is needed to build it again."""
-    sizes = {"state_dim": model.normalizer.size, "action_dim": action_dim}
+    sizes = {**_seen(model.perception), "action_dim": action_dim}
     scalars = {"section": model.section.model_dump(mode="json"), **sizes}
     write_state(path, merge(State(scalars=scalars), pack_module(model, "model")))
 
@@ -28,14 +31,14 @@ def load_skills(path: Path) -> SkillModel:
     state = read_state(path)
     section = TrainSkillsSection.model_validate(state.scalars["section"])
     state_dim, action_dim = state.scalars["state_dim"], state.scalars["action_dim"]
-    model = SkillModel(section, state_dim, action_dim)
+    model = SkillModel(section, state_dim, action_dim, image_shape=_image_shape(state.scalars))
     unpack_module(model, "model", state)
     return model.eval()
 
 
 def save_prior(path: Path, prior: GaussianNetwork, section: TrainPriorSection, latent_dim: int) -> None:
     """Write a prior with what is needed to build it again."""
-    sizes = {"state_dim": prior.normalizer.size, "latent_dim": latent_dim}
+    sizes = {**_seen(prior.perception), "latent_dim": latent_dim}
     scalars = {"section": section.model_dump(mode="json"), **sizes}
     write_state(path, merge(State(scalars=scalars), pack_module(prior, "model")))
 
@@ -49,6 +52,17 @@ def load_prior(path: Path) -> tuple[GaussianNetwork, int]:
     state = read_state(path)
     section = TrainPriorSection.model_validate(state.scalars["section"])
     state_dim, latent_dim = state.scalars["state_dim"], state.scalars["latent_dim"]
-    prior = make_prior(section, Normalizer.identity(state_dim), latent_dim)
+    prior = make_prior(section, Normalizer.identity(state_dim), latent_dim, _image_shape(state.scalars))
     unpack_module(prior, "model", state)
     return prior.eval(), latent_dim
+
+
+def _seen(perception: Perception) -> dict[str, Any]:
+    shape = perception.image_shape
+    return {"state_dim": perception.state_dim, "image_shape": None if shape is None else list(shape)}
+
+
+def _image_shape(scalars: Mapping[str, Any]) -> ImageShape | None:
+    """Shape of the image, None without; files of models that saw states only do not have the entry."""
+    shape = scalars.get("image_shape")
+    return None if shape is None else (shape[0], shape[1], shape[2])

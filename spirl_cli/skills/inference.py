@@ -1,8 +1,9 @@
 """Frozen decoders, priors and policies in NumPy.
 
 Environment workers and deployed agents need only these: no torch import (1.4 s and 200 MB per
-process), and a forward pass of one state takes some 30 µs. Normalisation and BatchNorm are folded
-into the linear layers when a network is exported (see `export.py`), so raw states go in.
+process), and a forward pass of one state takes some 30 µs, of an image some 100 µs. Normalisation
+and BatchNorm are folded into the layers when a network is exported (see `export.py`), so raw
+observations (D+P,) go in: D numbers of the state, then the P pixels of the image if there is one.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from spirl_cli.errors import ArtifactError
+from spirl_cli.skills.numpy_vision import LEAK, NumpyPerception
 
 Array = NDArray[np.floating[Any]]  # float32 throughout
-LEAK = np.float32(0.2)
 MAX_LOG_SIGMA = 2.0
 
 
@@ -49,18 +50,26 @@ class NumpyMLP:
 
 
 class NumpyGaussian:
-    """A prior or policy: raw states → mean and log σ over the latent before squashing.
+    """A prior or policy: raw observations → mean and log σ over the latent before squashing.
+
+    Args:
+        network: the MLP.
+        perception: what it sees of an observation.
+        min_log_sigma: lower clamp of log σ.
 
     Attributes:
         squash: "none", "tanh" or "consistent-tanh", see :func:`squash`.
     """
 
-    def __init__(self, network: NumpyMLP, min_log_sigma: float, squash: str = "none") -> None:
-        self.network, self.min_log_sigma, self.squash = network, min_log_sigma, squash
+    def __init__(
+        self, network: NumpyMLP, perception: NumpyPerception, min_log_sigma: float, squash: str = "none"
+    ) -> None:
+        self.network, self.perception = network, perception
+        self.min_log_sigma, self.squash = min_log_sigma, squash
 
     def __call__(self, observations: Array) -> tuple[Array, Array]:
-        """(..., D) states → (..., K) mean and (..., K) log σ."""
-        mean, log_sigma = np.split(self.network(np.asarray(observations, np.float32)), 2, axis=-1)
+        """(..., D+P) observations → (..., K) mean and (..., K) log σ."""
+        mean, log_sigma = np.split(self.network(self.perception(observations)), 2, axis=-1)
         return mean, np.clip(log_sigma, self.min_log_sigma, MAX_LOG_SIGMA)
 
     def latent(self, observations: Array, noise: Array | float) -> Array:
@@ -87,6 +96,7 @@ class ClosedLoopDecoder:
 
     def __init__(self, tensors: Mapping[str, Array], header: Mapping[str, Any]) -> None:
         self.latent_dim, self.horizon = int(header["latent_dim"]), int(header["horizon"])
+        self.perception = NumpyPerception.from_tensors(tensors, header)
         self.network = NumpyMLP.from_tensors(tensors, "decoder")
         self._latent: Array = np.zeros(self.latent_dim, np.float32)
 
@@ -95,8 +105,8 @@ class ClosedLoopDecoder:
         self._latent = np.asarray(latent, np.float32)
 
     def act(self, observation: Array) -> Array:
-        """Unclipped action (A,) for a state (D,)."""
-        return self.network(np.concatenate([observation, self._latent], dtype=np.float32))
+        """Unclipped action (A,) for an observation (D+P,)."""
+        return self.network(np.concatenate([self.perception(observation), self._latent], dtype=np.float32))
 
 
 class OpenLoopDecoder:
@@ -173,7 +183,8 @@ def load_gaussian(path: Path) -> NumpyGaussian:
     """The prior or policy of an artifact (`prior.safetensors`, `policy.safetensors`, snapshots)."""
     tensors, header = read_network(path)
     network = NumpyMLP.from_tensors(tensors, "gaussian")
-    return NumpyGaussian(network, float(header["min_log_sigma"]), header["squash"])
+    perception = NumpyPerception.from_tensors(tensors, header)
+    return NumpyGaussian(network, perception, float(header["min_log_sigma"]), header["squash"])
 
 
 def _sigmoid(values: Array) -> Array:

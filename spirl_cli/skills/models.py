@@ -4,7 +4,7 @@ A *clip* is a window of H actions and the states they were taken in. The encoder
 Gaussian over the latent skill z (K,); the decoder turns z back into actions:
 
 * open-loop: an autoregressive LSTM that emits all H actions from z alone (the paper);
-* closed-loop: an MLP that sees the current state at each step (the authors' later version).
+* closed-loop: an MLP that sees the current state, or image, at each step (the authors' later version).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from spirl_cli.recipe.schema import TrainSkillsSection
 from spirl_cli.skills.gaussian import Gaussian
 from spirl_cli.skills.networks import Normalizer, initialize_linear, mlp
+from spirl_cli.skills.vision import ImageShape, Perception
 
 
 class ClipEncoder(nn.Module):
@@ -36,17 +37,17 @@ class ClipEncoder(nn.Module):
 
 
 class ClosedLoopDecoder(nn.Module):
-    """p(a_t | s_t, z): an MLP on the standardised state and the skill."""
+    """p(a_t | s_t, z): an MLP on what is seen at a step (n numbers) and the skill."""
 
-    def __init__(self, state_dim: int, action_dim: int, section: TrainSkillsSection) -> None:
+    def __init__(self, seen: int, action_dim: int, section: TrainSkillsSection) -> None:
         super().__init__()
-        inputs = state_dim + section.latent_dim
+        inputs = seen + section.latent_dim
         self.network = mlp(inputs, action_dim, section.decoder_width, section.decoder_depth, section.batch_norm)
 
-    def forward(self, states: Tensor, latent: Tensor) -> Tensor:
-        """(B, H, D) standardised states and (B, K) skills → (B, H, A) actions."""
-        horizon = states.shape[1]
-        inputs = torch.cat([states, latent.unsqueeze(1).expand(-1, horizon, -1)], dim=-1)
+    def forward(self, seen: Tensor, latent: Tensor) -> Tensor:
+        """(B, H, n) inputs, see `SkillModel.perceive`, and (B, K) skills → (B, H, A) actions."""
+        horizon = seen.shape[1]
+        inputs = torch.cat([seen, latent.unsqueeze(1).expand(-1, horizon, -1)], dim=-1)
         actions: Tensor = self.network(inputs.flatten(0, 1))
         return actions.unflatten(0, (-1, horizon))
 
@@ -66,8 +67,8 @@ class OpenLoopDecoder(nn.Module):
         for layer in (self.embed, self.head):
             initialize_linear(layer)
 
-    def forward(self, states: Tensor, latent: Tensor) -> Tensor:
-        """(B, K) skills → (B, H, A) actions; the states are not looked at."""
+    def forward(self, seen: Tensor, latent: Tensor) -> Tensor:
+        """(B, K) skills → (B, H, A) actions; nothing is looked at."""
         batch = latent.shape[0]
         action = self.first_action.expand(batch, -1)
         hidden, cell = (state.expand(batch, -1) for state in self.first_state)
@@ -87,10 +88,19 @@ class SkillModel(nn.Module):
         state_dim: D, size of a state.
         action_dim: A, size of an action.
         normalizer: standardises states; identity when None.
+        image_shape: (rows, columns, channels) of the image of an observation, None without.
+
+    Raises:
+        UsageError: the decoder is to see an image and there is none.
     """
 
     def __init__(
-        self, section: TrainSkillsSection, state_dim: int, action_dim: int, normalizer: Normalizer | None = None
+        self,
+        section: TrainSkillsSection,
+        state_dim: int,
+        action_dim: int,
+        normalizer: Normalizer | None = None,
+        image_shape: ImageShape | None = None,
     ) -> None:
         super().__init__()
         self.section = section
@@ -98,8 +108,12 @@ class SkillModel(nn.Module):
         self.normalizer = normalizer or Normalizer.identity(state_dim)
         inputs = action_dim + (state_dim if self.sees_states else 0)
         self.encoder = ClipEncoder(inputs, section.latent_dim, section.encoder_width)
+        self.perception = Perception(state_dim)  # of the decoder
+        # of the decoder; an open-loop one looks at nothing
+        seen = (section.state_indices, section.image, image_shape) if self.sees_states else ()
+        self.perception = Perception(state_dim, *seen)
         self.decoder: nn.Module = (
-            ClosedLoopDecoder(state_dim, action_dim, section)
+            ClosedLoopDecoder(self.perception.size, action_dim, section)
             if self.sees_states
             else OpenLoopDecoder(action_dim, section)
         )
@@ -110,21 +124,26 @@ class SkillModel(nn.Module):
         posterior: Gaussian = self.encoder(sequence)
         return posterior
 
+    def perceive(self, observations: Tensor) -> Tensor:
+        """(B, H, D+P) raw observations → (B, H, n) inputs of the decoder."""
+        seen: Tensor = self.perception(observations, self.normalizer)
+        return seen
+
     def forward(
         self,
         states: Tensor,
         actions: Tensor,
         generator: torch.Generator | None = None,
-        decoder_states: Tensor | None = None,
+        observations: Tensor | None = None,
     ) -> tuple[Tensor, Gaussian]:
         """Reconstruct clips: (B, H, D) raw states, (B, H, A) actions → ((B, H, A) actions, posterior).
 
-        The decoder may be shown other states than the encoder (``decoder_states``, augmented ones):
-        then z says what was intended, and not how the states were disturbed.
+        The decoder may be shown other ``observations`` (B, H, D+P) than the encoder: with images, or
+        with augmented states; then z says what was intended, and not how the states were disturbed.
         """
         posterior = self.encode(self.normalizer(states), actions)
-        seen = states if decoder_states is None else decoder_states
-        return self.decoder(self.normalizer(seen), posterior.sample(generator)), posterior
+        seen = self.perceive(states if observations is None else observations)
+        return self.decoder(seen, posterior.sample(generator)), posterior
 
 
 def reconstruction_error(actions: Tensor, predicted: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from spirl_cli.skills.models import SkillModel
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.optimization import make_optimizer, scheduled_rate, set_learning_rate
 from spirl_cli.skills.prior import make_prior, prior_loss
-from spirl_cli.skills.sampling import WindowSampler, spread, windows
+from spirl_cli.skills.sampling import WindowSampler, add_images, spread, windows
 from spirl_cli.skills.training import (
     VALIDATION_WINDOWS,
     make_augmenter,
@@ -32,7 +32,8 @@ SPLITS: tuple[Split, ...] = ("train", "validation")
 class PriorTrainer:
     """Matches p(z | s₁) to the frozen encoder's posterior.
 
-    The encoder never changes here, so the posteriors of all windows are computed once.
+    The encoder never changes here, so where windows are drawn again and again, the posteriors of all
+    of them are computed once.
 
     Args:
         section: the recipe's `train_prior`.
@@ -55,22 +56,24 @@ class PriorTrainer:
     ) -> None:
         self.section, self.clips, self.device = section, clips, device
         self.rng, self.generator, self.noise = random_streams(seed)
-        self.prior = make_prior(section, normalizer, latent_dim).to(device)
+        self.prior = make_prior(section, normalizer, latent_dim, clips.image_shape).to(device)
         self.optimizer = make_optimizer(section.optimizer, self.prior.parameters(), section.learning_rate)
         self.sampler = WindowSampler(clips, "train", section.sampling, self.rng)
         self.augment = make_augmenter(section.augmentation or Augmentation(), clips, self.noise)
+        drawn = {"train": section.iterations * section.batch_size, "validation": VALIDATION_WINDOWS}
         self.targets: dict[Split, SkillTargets] = {
-            split: SkillTargets(clips, clips.starts(split), skills) for split in SPLITS
+            split: SkillTargets(clips, clips.starts(split), skills, drawn[split]) for split in SPLITS
         }
         self.iteration = 0
 
     def update(self) -> dict[str, Tensor]:
         """One gradient step on a random batch; returns the loss (not yet synchronised)."""
         section = self.section
-        states, posterior = self.targets["train"].at(self.sampler.draw(section.batch_size))
+        starts = self.sampler.draw(section.batch_size)
+        states, posterior = self.targets["train"].at(starts)
         latent = posterior.sample(self.generator)
         states = self.augment.states(states.unsqueeze(1)).squeeze(1)
-        predicted = self.prior(states.to(self.device))
+        predicted = self.prior(self._observations(states, starts))
         posterior = Gaussian(posterior.mean.to(self.device), posterior.log_sigma.to(self.device))
         loss = prior_loss(predicted, posterior, latent.to(self.device), section.objective)
         set_learning_rate(
@@ -91,11 +94,16 @@ class PriorTrainer:
         generator = torch.Generator().manual_seed(0)
         self.prior.eval()
         targets = self.targets["validation"]
-        states, posterior = targets.at(spread(targets.starts, VALIDATION_WINDOWS))
+        starts = spread(targets.starts, VALIDATION_WINDOWS)
+        states, posterior = targets.at(starts)
         latent = posterior.sample(generator).to(self.device)
-        likelihood = self.prior(states.to(self.device)).log_prob(latent).mean()
+        likelihood = self.prior(self._observations(states, starts)).log_prob(latent).mean()
         self.prior.train()
         return {"validation/log_likelihood": float(likelihood)}
+
+    def _observations(self, states: Tensor, starts: NDArray[np.int64]) -> Tensor:
+        """(B, D) states with, if the prior looks at them, the images at these rows (B,) → (B, D+P)."""
+        return (states if self.section.image is None else add_images(states, self.clips, starts)).to(self.device)
 
     def state(self, folder: Path) -> State:
         """Everything that an identical continuation needs."""
@@ -113,26 +121,35 @@ class SkillTargets:
 
     Primitive actions have no encoder: their "posterior" is the demonstrated action itself, with
     the smallest σ.
+
+    Args:
+        starts: of the windows that may be asked for.
+        skills: the trained skill model, or None for primitive actions.
+        drawn: how many windows will be asked for; if more than there are, all posteriors are computed now.
     """
 
-    def __init__(self, clips: Clips, starts: NDArray[np.int64], skills: SkillModel | None) -> None:
-        self.clips, self.starts = clips, starts
-        parts = [self._posterior(chunk, skills) for chunk in np.array_split(starts, max(1, len(starts) // 1024))]
-        self.posterior = Gaussian(
-            torch.cat([part.mean for part in parts]), torch.cat([part.log_sigma for part in parts])
-        )
+    def __init__(self, clips: Clips, starts: NDArray[np.int64], skills: SkillModel | None, drawn: int) -> None:
+        self.clips, self.starts, self.skills = clips, starts, skills
+        self.remembered = self._all() if len(starts) <= drawn else None
+
+    def _all(self) -> Gaussian:
+        chunks = np.array_split(self.starts, max(1, len(self.starts) // 1024))
+        parts = [self._posterior(chunk) for chunk in chunks]
+        return Gaussian(torch.cat([part.mean for part in parts]), torch.cat([part.log_sigma for part in parts]))
 
     @torch.no_grad()
-    def _posterior(self, starts: NDArray[np.int64], skills: SkillModel | None) -> Gaussian:
+    def _posterior(self, starts: NDArray[np.int64]) -> Gaussian:
         states, actions = windows(self.clips, starts)
-        if skills is None:
+        if self.skills is None:
             first = actions[:, 0]
             return Gaussian(first, torch.full_like(first, -10.0))
-        skills.eval()
-        return skills.encode(skills.normalizer(states), actions)
+        self.skills.eval()
+        return self.skills.encode(self.skills.normalizer(states), actions)
 
     def at(self, starts: NDArray[np.int64]) -> tuple[Tensor, Gaussian]:
         """(B, D) first states of the windows at these starts, and their posteriors (B, K)."""
-        rows = torch.from_numpy(np.searchsorted(self.starts, starts))
         states = torch.from_numpy(self.clips.states(starts))
-        return states, Gaussian(self.posterior.mean[rows], self.posterior.log_sigma[rows])
+        if self.remembered is None:
+            return states, self._posterior(starts)
+        rows = torch.from_numpy(np.searchsorted(self.starts, starts))
+        return states, Gaussian(self.remembered.mean[rows], self.remembered.log_sigma[rows])

@@ -1,4 +1,4 @@
-"""Random windows of training clips, as tensors."""
+"""Random windows of training clips, and observations in them, as tensors."""
 
 from __future__ import annotations
 
@@ -39,6 +39,12 @@ def windows(clips: Clips, starts: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
     """States (B, H, D) in which the actions (B, H, A) of the windows were taken."""
     observations, actions = clips.windows(starts)
     return torch.from_numpy(observations[:, :-1]), torch.from_numpy(actions)
+
+
+def add_images(states: Tensor, clips: Clips, rows: NDArray[np.int64]) -> Tensor:
+    """Observations (..., D+P): the states (..., D), which may be augmented, and the images at these rows (...)."""
+    images = torch.from_numpy(clips.images(rows)).flatten(rows.ndim)  # (..., P) uint8
+    return torch.cat([states, images.to(states.dtype)], dim=-1)
 
 
 def spread(values: NDArray[np.int64], count: int) -> NDArray[np.int64]:

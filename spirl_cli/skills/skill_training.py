@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from spirl_cli.clips import Clips
@@ -14,7 +15,7 @@ from spirl_cli.monitor.checkpoint import State, merge
 from spirl_cli.recipe.schema import TrainSkillsSection
 from spirl_cli.skills.models import SkillModel, rate, reconstruction_error
 from spirl_cli.skills.optimization import make_optimizer, scheduled_rate, set_learning_rate
-from spirl_cli.skills.sampling import WindowSampler, spread, windows
+from spirl_cli.skills.sampling import WindowSampler, add_images, spread, windows
 from spirl_cli.skills.training import (
     VALIDATION_WINDOWS,
     make_augmenter,
@@ -26,6 +27,7 @@ from spirl_cli.skills.training import (
 
 BETA_LEARNING_RATE = 1e-2  # of log β, when a target KL tunes it
 BEST_OF_WINDOWS = 128
+VALIDATION_BATCH = 256  # windows whose images are drawn at a time
 
 
 class SkillTrainer:
@@ -41,7 +43,8 @@ class SkillTrainer:
     def __init__(self, section: TrainSkillsSection, clips: Clips, seed: int, device: str = "cpu") -> None:
         self.section, self.clips, self.device = section, clips, device
         self.rng, self.generator, self.noise = random_streams(seed)
-        self.model = SkillModel(section, clips.observation_dim, clips.action_dim, make_normalizer(section, clips))
+        normalizer = make_normalizer(section, clips)
+        self.model = SkillModel(section, clips.observation_dim, clips.action_dim, normalizer, clips.image_shape)
         self.model.to(device)
         self.optimizer = make_optimizer(section.optimizer, self.model.parameters(), section.learning_rate)
         self.sampler = WindowSampler(clips, "train", section.sampling, self.rng)
@@ -57,10 +60,12 @@ class SkillTrainer:
     def update(self) -> dict[str, Tensor]:
         """One gradient step on a random batch; returns the losses (not yet synchronised)."""
         section = self.section
-        clip = windows(self.clips, self.sampler.draw(section.batch_size))
-        seen, targets = self._to_device(*self.augment(*clip))  # by the decoder
-        states, actions = (seen, targets) if section.augmentation.encoder else self._to_device(*clip)
-        predicted, posterior = self.model(states, actions, self.generator, seen)
+        starts = self.sampler.draw(section.batch_size)
+        clip = windows(self.clips, starts)
+        augmented, targets = self._to_device(*self.augment(*clip))  # what the decoder sees, and is to do
+        states, actions = (augmented, targets) if section.augmentation.encoder else self._to_device(*clip)
+        observations = self._observations(augmented, starts)
+        predicted, posterior = self.model(states, actions, self.generator, observations)
         reconstruction, kl = reconstruction_error(targets, predicted), rate(posterior)
         loss = reconstruction + self.beta * kl
         set_learning_rate(
@@ -86,11 +91,13 @@ class SkillTrainer:
         self.model.eval()
         starts = spread(self.clips.starts("validation"), VALIDATION_WINDOWS)
         states, actions = self._to_device(*windows(self.clips, starts))
-        predicted, posterior = self.model(states, actions, generator)
+        posterior = self.model.encode(self.model.normalizer(states), actions)
+        seen = self._perceived(states, starts)
+        predicted = self.model.decoder(seen, posterior.sample(generator))
         figures = {
             "validation/reconstruction": float(reconstruction_error(actions, predicted)),
             "validation/kl": float(rate(posterior)),
-            "validation/best_of": self._best_of(states, actions, generator),
+            "validation/best_of": self._best_of(seen, actions, generator),
         }
         self.model.train()
         return figures
@@ -98,13 +105,25 @@ class SkillTrainer:
     def _to_device(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         return tuple(tensor.to(self.device) for tensor in tensors)
 
-    def _best_of(self, states: Tensor, actions: Tensor, generator: torch.Generator) -> float:
-        chosen = torch.from_numpy(spread(np.arange(len(states)), BEST_OF_WINDOWS))
-        states, actions = self.model.normalizer(states[chosen]), actions[chosen]
+    def _observations(self, states: Tensor, starts: NDArray[np.int64]) -> Tensor:
+        """(B, H, D) states with, if the decoder looks at them, the images of the windows (B,) → (B, H, D+P)."""
+        if self.model.perception.image is None:
+            return states
+        rows = starts[:, None] + np.arange(self.clips.horizon)  # (B, H)
+        return add_images(states.cpu(), self.clips, rows).to(self.device)
+
+    def _perceived(self, states: Tensor, starts: NDArray[np.int64]) -> Tensor:
+        """(B, H, n) inputs of the decoder, made in parts: the images of all windows would take too much memory."""
+        parts = zip(states.split(VALIDATION_BATCH), _split(starts, VALIDATION_BATCH), strict=True)
+        return torch.cat([self.model.perceive(self._observations(*part)) for part in parts])
+
+    def _best_of(self, seen: Tensor, actions: Tensor, generator: torch.Generator) -> float:
+        chosen = torch.from_numpy(spread(np.arange(len(seen)), BEST_OF_WINDOWS))
+        seen, actions = seen[chosen], actions[chosen]
         best = torch.full((len(chosen),), math.inf, device=self.device)
         for _ in range(self.section.best_of):
             latent = torch.randn((len(chosen), self.section.latent_dim), generator=generator).to(self.device)
-            error = 0.5 * (self.model.decoder(states, latent) - actions).square().mean((1, 2))
+            error = 0.5 * (self.model.decoder(seen, latent) - actions).square().mean((1, 2))
             best = torch.minimum(best, error)
         return float(best.mean())
 
@@ -117,3 +136,7 @@ class SkillTrainer:
         """Continue from a saved state."""
         unpack_training(state, self.model, self.optimizer, self.rng, self.generator, self.noise)
         self.log_beta, self.iteration = state.scalars["log_beta"], state.scalars["iteration"]
+
+
+def _split(values: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    return [values[first : first + size] for first in range(0, len(values), size)]

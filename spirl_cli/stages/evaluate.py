@@ -14,20 +14,22 @@ from spirl_cli.envs.make import check_compatible
 from spirl_cli.evaluation.dataset import check_new_dataset, save_dataset
 from spirl_cli.evaluation.episodes import Evaluated, read_episodes, write_episodes
 from spirl_cli.evaluation.figures import draw_learning_curve
-from spirl_cli.evaluation.policies import PolicyKind, load_policy
+from spirl_cli.evaluation.paths import PathsPanel, draw_paths, trace_paths
+from spirl_cli.evaluation.policies import NormalPolicy, PolicyKind, SkillPolicy, UniformPolicy, load_policy
 from spirl_cli.evaluation.provenance import method_name, nominal_steps, training_data
 from spirl_cli.evaluation.results import Provenance, ResultRow, result_rows, write_results
 from spirl_cli.evaluation.rollouts import RolloutSettings, interrupted, rollout
 from spirl_cli.evaluation.statistics import metric_rates
 from spirl_cli.evaluation.video import VideoRequest, record_videos
 from spirl_cli.monitor.interrupts import Interrupts
-from spirl_cli.recipe.schema import TrainRLSection
-from spirl_cli.skills.inference import load_decoder, read_network
+from spirl_cli.recipe.schema import KitchenSection, MazeSection, TrainRLSection
+from spirl_cli.skills.inference import Decoder, PrimitiveDecoder, load_decoder, read_network
 from spirl_cli.stages.context import StageContext, StageResult
+from spirl_cli.stages.images import check_images
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.provenance import checkout_commit, command_line
 
-EPISODES, RESULTS, FIGURE, VIDEOS = "episodes.csv", "results.json", "learning_curve.png", "videos"
+EPISODES, RESULTS, FIGURE, PATHS, VIDEOS = "episodes.csv", "results.json", "learning_curve.png", "paths.png", "videos"
 FINISHED = "finished"  # folder of the policies that are done, for resuming; not part of the artifact
 
 Stop = Callable[[], bool]
@@ -35,16 +37,20 @@ Stop = Callable[[], bool]
 
 @dataclass(frozen=True)
 class Target:
-    """One policy to evaluate: how it acts, nominal environment steps of training, weights."""
+    """One policy to evaluate: its method, how it acts, nominal environment steps of training.
 
+    A baseline has no weights, and its name is its method.
+    """
+
+    method: str
     kind: PolicyKind
     env_steps: int
-    weights: Path
+    weights: Path | None
 
     @property
     def label(self) -> str:
         """Name in progress bars and of files."""
-        return f"{self.kind}-{self.env_steps}"
+        return self.method if self.weights is None else f"{self.kind}-{self.env_steps}"
 
 
 @dataclass(frozen=True)
@@ -54,16 +60,19 @@ class Subject:
     Attributes:
         artifact: the agent or the prior.
         decoder: file of its skills.
-        targets: its policies; the first one is filmed, and recorded as a dataset.
-        method: name of the method in rows of results.
+        targets: its policies, then the baselines; the first one is filmed, and recorded as a dataset.
         tanh_actions: decoder outputs are squashed (parity).
     """
 
     artifact: Artifact
     decoder: Path
     targets: tuple[Target, ...]
-    method: str
     tanh_actions: bool
+
+    @property
+    def method(self) -> str:
+        """Name of the evaluated method in rows of results."""
+        return self.targets[0].method
 
 
 def execute(context: StageContext) -> StageResult:
@@ -88,12 +97,13 @@ def execute(context: StageContext) -> StageResult:
 
         evaluated = [_evaluate(context, subject, target, stop) for target in subject.targets]
         rows = _write(context, subject, evaluated)
+        drawn = _draw_paths(context, subject, stop)
         filmed = _film(context, subject, stop)
         if dataset_id is not None:
             _save_dataset(context, subject, dataset_id, stop)
-    keep = (EPISODES, RESULTS, FIGURE, *((VIDEOS,) if filmed else ()))
+    keep = (EPISODES, RESULTS, FIGURE, *((PATHS,) if drawn else ()), *((VIDEOS,) if filmed else ()))
     extra = {"evaluated": subject.artifact.reference, "method": subject.method, "data": rows[0].data}
-    return StageResult(metrics=_headline(rows), keep=keep, extra=extra)
+    return StageResult(metrics=_headline(rows, subject.method), keep=keep, extra=extra)
 
 
 def _agent(context: StageContext) -> Subject:
@@ -101,11 +111,11 @@ def _agent(context: StageContext) -> Subject:
     section = TrainRLSection.model_validate(agent.manifest.parameters["train_rl"])
     decoder = agent.file("decoder.safetensors")
     method = method_name(str(read_network(decoder)[1]["kind"]), section)
-    targets = tuple(_agent_targets(context, agent, section))
-    return Subject(agent, decoder, targets, method, section.parity.tanh_actions)
+    targets = (*_agent_targets(context, agent, section, method), *_baselines(context))
+    return Subject(agent, decoder, targets, section.parity.tanh_actions)
 
 
-def _agent_targets(context: StageContext, agent: Artifact, section: TrainRLSection) -> Iterator[Target]:
+def _agent_targets(context: StageContext, agent: Artifact, section: TrainRLSection, method: str) -> Iterator[Target]:
     """Yield the final weights with every policy kind, then for the learning curve the snapshots.
 
     The curve is that of the sampled policy, which is what training optimises.
@@ -115,30 +125,50 @@ def _agent_targets(context: StageContext, agent: Artifact, section: TrainRLSecti
     shown = section.steps if step is None else int(step)
     weights = policy_file(agent, None if final else shown)
     for kind in evaluate.policies:
-        yield Target(kind, nominal_steps(section, shown), weights)
+        yield Target(method, kind, nominal_steps(section, shown), weights)
     if step is not None or not evaluate.snapshots:
         return
     kind = "sampled" if "sampled" in evaluate.policies else evaluate.policies[0]
     for kept in snapshot_steps(agent):
         if kept != section.steps:
-            yield Target(kind, nominal_steps(section, kept), policy_file(agent, kept))
+            yield Target(method, kind, nominal_steps(section, kept), policy_file(agent, kept))
 
 
 def _prior(context: StageContext) -> Subject:
     prior, skills = context.inputs["prior"], context.inputs["skills"]
     weights = prior.file("prior.safetensors")
-    targets = tuple(Target(kind, 0, weights) for kind in context.recipe.evaluate.policies)
     tanh_actions = context.recipe.train_rl.parity.tanh_actions
     decoder = skills.file("decoder.safetensors")
-    # An agent at step 0 is its prior: so the rows of both skill models can be told apart.
-    method = "spirl-open-loop" if read_network(decoder)[1]["kind"] == "open-loop" else "prior"
-    return Subject(prior, decoder, targets, method, tanh_actions)
+    # An agent at step 0 is its prior: so the rows of both skill models of the kitchen can be told apart.
+    both = isinstance(context.recipe.env, KitchenSection)
+    method = "spirl-open-loop" if both and read_network(decoder)[1]["kind"] == "open-loop" else "prior"
+    targets = tuple(Target(method, kind, 0, weights) for kind in context.recipe.evaluate.policies)
+    return Subject(prior, decoder, (*targets, *_baselines(context)), tanh_actions)
+
+
+def _baselines(context: StageContext) -> Iterator[Target]:
+    for name in context.recipe.evaluate.baselines or ():
+        yield Target(name, "sampled", 0, None)
+
+
+def _behavior(subject: Subject, target: Target) -> tuple[Decoder, SkillPolicy]:
+    """What turns skills into actions, and what chooses skills."""
+    decoder = load_decoder(subject.decoder)
+    if target.weights is not None:
+        return decoder, load_policy(target.weights, target.kind)
+    if target.method == "no-prior":
+        return decoder, NormalPolicy(decoder.latent_dim)
+    _, header = read_network(subject.decoder)
+    low, high = np.asarray(header["action_low"]), np.asarray(header["action_high"])
+    return PrimitiveDecoder({}, {"latent_dim": len(low)}), UniformPolicy(low, high)
 
 
 def _check_environment(context: StageContext, subject: Subject) -> None:
     _, header = read_network(subject.decoder)
     low, high = np.asarray(header["action_low"]), np.asarray(header["action_high"])
     check_compatible(context.recipe.env, int(header["state_dim"]), len(low), low, high)
+    weights = [target.weights for target in subject.targets if target.weights is not None]
+    check_images(context.recipe.env, subject.decoder, *weights)
 
 
 def _settings(context: StageContext, subject: Subject) -> RolloutSettings:
@@ -154,14 +184,13 @@ def _evaluate(context: StageContext, subject: Subject, target: Target, stop: Sto
         return read_episodes(path)[0]
     episodes = rollout(
         context.recipe.env,
-        load_decoder(subject.decoder),
-        load_policy(target.weights, target.kind),
+        *_behavior(subject, target),
         _settings(context, subject),
         context.reporter,
         description=f"evaluate {target.label}",
         stop=stop,
     )
-    evaluated = Evaluated(target.kind, target.env_steps, tuple(episodes))
+    evaluated = Evaluated(target.method, target.kind, target.env_steps, tuple(episodes))
     path.parent.mkdir(exist_ok=True)
     temporary = path.with_suffix(".tmp")
     write_episodes(temporary, [evaluated])
@@ -173,7 +202,6 @@ def _write(context: StageContext, subject: Subject, evaluated: Sequence[Evaluate
     """Write the numbers and the figure, and show the numbers."""
     section, folder, env = context.recipe.evaluate, context.folder, context.recipe.env
     provenance = Provenance(
-        method=subject.method,
         data=training_data(subject.artifact),
         commit=checkout_commit(),
         command=shlex.join(command_line()),
@@ -182,7 +210,8 @@ def _write(context: StageContext, subject: Subject, evaluated: Sequence[Evaluate
     rows = result_rows(evaluated, env, provenance, resamples=section.bootstrap, seed=seed)
     write_episodes(folder / EPISODES, evaluated)
     write_results(folder / RESULTS, rows, evaluated, resamples=section.bootstrap, seed=seed)
-    draw_learning_curve(folder / FIGURE, [row for row in rows if row.metric == rows[0].metric], env)
+    curve = [row for row in rows if row.metric == rows[0].metric and row.method == subject.method]
+    draw_learning_curve(folder / FIGURE, curve, env)
     _show(context, rows, evaluated)
     return rows
 
@@ -190,6 +219,7 @@ def _write(context: StageContext, subject: Subject, evaluated: Sequence[Evaluate
 def _show(context: StageContext, rows: Sequence[ResultRow], evaluated: Sequence[Evaluated]) -> None:
     lines = [
         {
+            "method": row.method,
             "policy": row.policy,
             "env steps": row.env_steps,
             "episodes": row.episodes,
@@ -199,16 +229,30 @@ def _show(context: StageContext, rows: Sequence[ResultRow], evaluated: Sequence[
         }
         for row in rows
     ]
-    context.reporter.table(f"{rows[0].env}, {rows[0].method}", lines)
+    context.reporter.table(rows[0].env, lines)
     names = list(evaluated[0].episodes[0].metrics)
     if len(names) > 1:
-        context.reporter.table("share of episodes", [_rates(group) for group in evaluated])
+        context.reporter.table("mean per episode", [_rates(group) for group in evaluated])
 
 
 def _rates(group: Evaluated) -> dict[str, object]:
     rates = metric_rates([result.metrics for result in group.episodes], resamples=1)
     shown = {name: estimate.mean for name, estimate in rates.items() if name != "subtasks"}
-    return {"policy": group.policy, "env steps": group.env_steps, **shown}
+    return {"method": group.method, "policy": group.policy, "env steps": group.env_steps, **shown}
+
+
+def _draw_paths(context: StageContext, subject: Subject, stop: Stop) -> bool:
+    """Draw where the first policy and the baselines go in a maze; elsewhere there is nothing to draw."""
+    env = context.recipe.env
+    if not isinstance(env, MazeSection):
+        return False
+    shown = [subject.targets[0], *(target for target in subject.targets if target.weights is None)]
+    panels = [
+        PathsPanel(target.label, trace_paths(env, *_behavior(subject, target), _settings(context, subject), stop))
+        for target in shown
+    ]
+    draw_paths(context.folder / PATHS, env, panels)
+    return True
 
 
 def _film(context: StageContext, subject: Subject, stop: Stop) -> bool:
@@ -220,7 +264,7 @@ def _film(context: StageContext, subject: Subject, stop: Stop) -> bool:
     request = VideoRequest(
         env=context.recipe.env.model_dump(mode="json"),
         decoder=str(subject.decoder),
-        policy=str(target.weights),
+        policy=str(target.weights),  # the first target is no baseline
         kind=target.kind,
         seed=section.seed or 0,
         episodes=count,
@@ -236,13 +280,14 @@ def _film(context: StageContext, subject: Subject, stop: Stop) -> bool:
 
 def _save_dataset(context: StageContext, subject: Subject, dataset_id: str, stop: Stop) -> None:
     target = subject.targets[0]
-    decoder, policy = load_decoder(subject.decoder), load_policy(target.weights, target.kind)
+    decoder, policy = _behavior(subject, target)
     settings = _settings(context, subject)
     save_dataset(dataset_id, context.recipe.env, decoder, policy, settings, context.reporter, stop=stop)
     context.reporter.message(f"wrote the Minari dataset {dataset_id}")
 
 
-def _headline(rows: Sequence[ResultRow]) -> dict[str, float]:
+def _headline(rows: Sequence[ResultRow], method: str) -> dict[str, float]:
     """Return the numbers of the policies that were trained longest, such as ``subtasks/mean``."""
-    last = max(row.env_steps for row in rows)
-    return {f"{row.metric}/{row.policy}": row.mean for row in rows if row.env_steps == last}
+    own = [row for row in rows if row.method == method]
+    last = max(row.env_steps for row in own)
+    return {f"{row.metric}/{row.policy}": row.mean for row in own if row.env_steps == last}

@@ -6,36 +6,43 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from spirl_cli.clip_drawing import Drawing, drawing_of
 from spirl_cli.clips import Clips, ClipWriter
 from spirl_cli.demos.episode import Episode, join_short
-from spirl_cli.demos.source import Demonstrations, open_demonstrations
-from spirl_cli.errors import DatasetError, Interrupted
+from spirl_cli.demos.source import Demonstrations, generate_demonstrations, open_demonstrations
+from spirl_cli.errors import DatasetError, Interrupted, UsageError
 from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.monitor.progress import ProgressBar
 from spirl_cli.monitor.reporter import Reporter
-from spirl_cli.recipe.schema import ExtractSection
+from spirl_cli.recipe.schema import ExtractSection, Recipe
 from spirl_cli.stages.context import StageContext, StageResult
+from spirl_cli.store.files import discard
 from spirl_cli.store.manifest import InputRecord
 
 CLIPS_FILE = "clips.hdf5"
+GENERATED = "generated"  # folder of demonstrations that are made, not read
 
 
 def execute(context: StageContext) -> StageResult:
     """Write the clips of a recipe's demonstrations.
 
-    Takes seconds to minutes and holds one episode in memory, so it has no checkpoints: an
-    interrupted run starts again.
+    Demonstrations that have to be generated are kept until the clips are complete, so that an
+    interrupted run goes on. Writing the clips takes seconds to minutes and holds one episode in
+    memory, so it has no checkpoints.
 
     Raises:
         DatasetError: the dataset is missing or refused, or no two of its episodes are as long
             as a window.
+        UsageError: the recipe wants of generated demonstrations what they cannot give.
         Interrupted: SIGINT or SIGTERM arrived.
     """
-    section = context.recipe.extract
-    demonstrations = open_demonstrations(section, context.reporter.message)
+    recipe = context.recipe
+    demonstrations = _open(context)
     path = context.folder / CLIPS_FILE
-    metrics = _write(path, context.recipe.train_skills.horizon, section, demonstrations, context.reporter)
+    horizon, drawing = recipe.train_skills.horizon, drawing_of(recipe.env)
+    metrics = _write(path, horizon, recipe.extract, demonstrations, drawing, context.reporter)
     metrics |= _windows(path)
+    discard(context.folder / GENERATED)
     identity = demonstrations.identity
     return StageResult(
         metrics=metrics,
@@ -45,8 +52,29 @@ def execute(context: StageContext) -> StageResult:
     )
 
 
+def _open(context: StageContext) -> Demonstrations:
+    """Find, download or generate the demonstrations."""
+    if context.recipe.extract.source != "planner":
+        return open_demonstrations(context.recipe.extract, context.reporter.message)
+    _check_environment(context.recipe)
+    return generate_demonstrations(context.recipe.extract, context.folder / GENERATED, context.reporter)
+
+
+def _check_environment(recipe: Recipe) -> None:
+    if recipe.env.kind != "maze":
+        raise UsageError(
+            f"extract.source 'planner' makes demonstrations for env.kind 'maze', not '{recipe.env.kind}'",
+            "name a dataset with --set extract.source=auto --set extract.dataset=ID",
+        )
+
+
 def _write(
-    path: Path, horizon: int, section: ExtractSection, demonstrations: Demonstrations, reporter: Reporter
+    path: Path,
+    horizon: int,
+    section: ExtractSection,
+    demonstrations: Demonstrations,
+    drawing: Drawing | None,
+    reporter: Reporter,
 ) -> dict[str, float]:
     """Stream the episodes into the file; count those that were used and those too short."""
     title = f"extract {demonstrations.identity.reference}"
@@ -54,7 +82,7 @@ def _write(
         with Interrupts() as interrupts, reporter.progress(title, len(demonstrations), "episodes") as bar:
             skipped = _append_all(writer, _watched(demonstrations, bar, interrupts), section)
         _explain(skipped, writer, demonstrations, reporter)
-        writer.finish(section.validation_fraction, section.seed or 0, asdict(demonstrations.identity))
+        writer.finish(section.validation_fraction, section.seed or 0, asdict(demonstrations.identity), drawing)
         return {"episodes": writer.episodes, "steps": writer.steps, "skipped": skipped}
 
 

@@ -20,6 +20,8 @@ from spirl_cli.skills.export import export_gaussian
 from spirl_cli.skills.files import load_prior
 from spirl_cli.skills.inference import load_decoder, read_network
 from spirl_cli.stages.context import StageContext, StageResult
+from spirl_cli.stages.images import check_images
+from spirl_cli.stages.train_prior import PRIOR
 from spirl_cli.stages.training import training_device, use_one_thread
 from spirl_cli.store.artifact import Artifact
 
@@ -38,6 +40,7 @@ def execute(context: StageContext) -> StageResult:
     recipe, section = context.recipe, context.recipe.train_rl
     decoder_path = context.inputs["skills"].file(DECODER)
     _check_inputs(recipe, decoder_path)
+    check_images(recipe.env, decoder_path, context.inputs["prior"].file(PRIOR))
     finished = context.options.get("continue_from")
     if isinstance(finished, Artifact) and context.resume:
         _adopt(finished, context)
@@ -69,7 +72,7 @@ def make_learning(recipe: Recipe, vector: SkillVector, prior_path: Path, device:
     torch.manual_seed(streams["weights"])
     generator = torch.Generator().manual_seed(streams["samples"])
     sac = SAC(section, prior, latent_dim, generator, training_device(device))
-    replay = Replay(section.replay_capacity, prior.normalizer.size, latent_dim)
+    replay = Replay(section.replay_capacity, sac.numbers, latent_dim, sac.pixels)
     return SkillLearning(section, sac, vector, replay, np.random.default_rng(streams["batches"]))
 
 

@@ -1,0 +1,79 @@
+"""Generated episodes on disk, many to a file, until the clips are written.
+
+Layout of an HDF5 file of n episodes of T_e steps::
+
+    lengths       int64 (n,)        steps T_e
+    observations  float32 (…, D)    the T_e + 1 states of every episode, one after the other
+    actions       float32 (…, A)    the T_e actions of every episode
+    scenes        bool (n, …)       what the states belong to, such as the layout of a maze; may be missing
+
+Its name tells which episodes it holds. It is renamed into place when it is whole, so that a file
+that exists never has to be made again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from spirl_cli.demos.raw import RawEpisode
+from spirl_cli.store.files import fsync_file
+
+
+@dataclass(frozen=True)
+class GeneratedEpisode:
+    """One episode of T steps as a generator makes it.
+
+    Attributes:
+        observations: float32 (T+1, D), the states.
+        actions: float32 (T, A).
+        scene: bool array that images are drawn from together with a state, or None.
+    """
+
+    observations: np.ndarray
+    actions: np.ndarray
+    scene: np.ndarray | None = None
+
+
+def chunk_path(folder: Path, numbers: range) -> Path:
+    """Return where the episodes of these numbers are kept."""
+    return folder / f"episodes-{numbers.start:07}-{numbers.stop:07}.hdf5"
+
+
+def write_chunk(path: Path, episodes: Sequence[GeneratedEpisode]) -> None:
+    """Write episodes to a file that appears only when it is whole."""
+    temporary = path.with_suffix(f".{os.getpid()}")
+    with h5py.File(temporary, "w") as file:
+        file["lengths"] = np.array([len(episode.actions) for episode in episodes], np.int64)
+        file["observations"] = np.concatenate([episode.observations for episode in episodes])
+        file["actions"] = np.concatenate([episode.actions for episode in episodes])
+        scenes = [episode.scene for episode in episodes if episode.scene is not None]
+        if scenes:
+            file["scenes"] = np.stack(scenes)
+    fsync_file(temporary)
+    os.replace(temporary, path)
+
+
+def read_chunk(path: Path, first: int) -> Iterator[RawEpisode]:
+    """Yield the episodes of a file, their states under the key ``state``.
+
+    Args:
+        path: the file.
+        first: number of its first episode.
+
+    Raises:
+        OSError, KeyError: the file is damaged.
+    """
+    with h5py.File(path, "r") as file:
+        observations, actions = file["observations"][()], file["actions"][()]
+        scenes = file["scenes"][()] if "scenes" in file else None
+        ends = np.cumsum(file["lengths"][()])  # in rows of the actions
+    for index, (begin, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+        states = observations[begin + index : end + index + 1]  # one row more per episode
+        scene = None if scenes is None else scenes[index]
+        yield RawEpisode(first + index, {"state": states}, actions[begin:end], scene)

@@ -1,0 +1,168 @@
+"""Demonstrations that are computed here, in worker processes, chunk by chunk.
+
+Every episode follows from its number alone, so neither the number of workers nor an interruption
+changes the result. Workers write finished chunks to disk themselves: memory holds one chunk per
+worker, however many episodes are asked for.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import resource_tracker
+from pathlib import Path
+
+import numpy as np
+
+from spirl_cli.demos.chunks import GeneratedEpisode, chunk_path, read_chunk, write_chunk
+from spirl_cli.demos.raw import RawEpisode
+from spirl_cli.errors import Interrupted, SpirlError
+from spirl_cli.monitor.children import WORKER_ENVIRONMENT, become_worker, signals_blocked, usable_cores, variables
+from spirl_cli.monitor.interrupts import Interrupts
+from spirl_cli.monitor.reporter import Reporter
+
+MakeEpisode = Callable[[int], GeneratedEpisode]
+
+CHUNK = 100  # episodes; about a second of work
+LOOK_SECONDS = 0.2  # between looks for a signal
+
+
+@dataclass(frozen=True)
+class Generator:
+    """How to make a set of episodes.
+
+    Attributes:
+        name: what messages call it.
+        make: makes the episode of a number; sent to other processes, so it must be picklable.
+        episodes: how many there are.
+        low, high: float32 (A,), bounds of the actions.
+        chunk: episodes per file; an interruption loses less than that.
+    """
+
+    name: str
+    make: MakeEpisode
+    episodes: int
+    low: np.ndarray
+    high: np.ndarray
+    chunk: int = CHUNK
+
+    def chunks(self, folder: Path) -> dict[Path, range]:
+        """Return every chunk's file and the numbers of its episodes, in order."""
+        firsts = range(0, self.episodes, self.chunk)
+        numbers = (range(first, min(first + self.chunk, self.episodes)) for first in firsts)
+        return {chunk_path(folder, one): one for one in numbers}
+
+
+class GeneratedSource:
+    """Generated episodes, read from the folder that `generate` wrote them to."""
+
+    def __init__(self, generator: Generator, folder: Path) -> None:
+        self._generator = generator
+        self._folder = folder
+
+    def action_bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (low, high), float32 (A,) each."""
+        return self._generator.low, self._generator.high
+
+    def action_dim(self) -> int:
+        """Return the size A of an action."""
+        return len(self._generator.low)
+
+    def episodes(self) -> Iterator[RawEpisode]:
+        """Yield the episodes in the order of their numbers."""
+        for path, numbers in self._generator.chunks(self._folder).items():
+            yield from read_chunk(path, numbers.start)
+
+
+def generate(generator: Generator, folder: Path, reporter: Reporter, processes: int | None = None) -> None:
+    """Make all episodes that are not in the folder yet.
+
+    Args:
+        generator: what to make.
+        folder: where the chunks are kept; must be used for one generator only.
+        reporter: shows progress.
+        processes: number of worker processes, with 1 a thread of this process; None: one per core.
+
+    Raises:
+        Interrupted: SIGINT or SIGTERM arrived; finished chunks stay.
+        SpirlError: a worker died, for instance for want of memory.
+    """
+    folder.mkdir(exist_ok=True)
+    missing = _missing(generator, folder)
+    if not missing:
+        return
+    done = _done(generator, folder)
+    if done:
+        reporter.message(f"{done:,} of {generator.episodes:,} episodes were generated before the interruption")
+    workers = min(processes or usable_cores(), len(missing))
+    title = f"generate {generator.name}"
+    progress = reporter.progress(title, generator.episodes, "episodes", done)
+    with Interrupts() as interrupts, _executor(workers) as executor, progress as bar:
+        for finished in _work(executor, generator.make, missing, workers):
+            done += finished
+            bar.update(done)
+            if interrupts.requested:
+                break
+    if interrupts.requested:  # workers have finished what they were at
+        raise Interrupted(
+            f"interrupted after {_done(generator, folder):,} of {generator.episodes:,} generated episodes",
+            "the same command goes on from there",
+        )
+
+
+def _missing(generator: Generator, folder: Path) -> dict[Path, range]:
+    return {path: numbers for path, numbers in generator.chunks(folder).items() if not path.exists()}
+
+
+def _done(generator: Generator, folder: Path) -> int:
+    """Return the number of episodes that the folder holds."""
+    return generator.episodes - sum(map(len, _missing(generator, folder).values()))
+
+
+def _work(executor: Executor, make: MakeEpisode, missing: dict[Path, range], workers: int) -> Iterator[int]:
+    """Make the missing chunks; yield the number of episodes finished since, a few times per second."""
+    waiting = list(missing.items())[::-1]
+    running: set[Future[int]] = set()
+    try:
+        while waiting or running:
+            while waiting and len(running) < 2 * workers:  # so that none idles while this process is busy
+                running.add(_submit(executor, make, *waiting.pop()))
+            finished, running = wait(running, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
+            yield sum(future.result() for future in finished)
+    except BrokenProcessPool as error:
+        raise SpirlError(
+            "a process that generates demonstrations died", "often the machine ran out of memory"
+        ) from error
+
+
+def _submit(executor: Executor, make: MakeEpisode, path: Path, numbers: range) -> Future[int]:
+    """Hand out a chunk; this may start a worker."""
+    with signals_blocked(), variables(WORKER_ENVIRONMENT):
+        return executor.submit(_make_chunk, make, path, numbers)
+
+
+def _make_chunk(make: MakeEpisode, path: Path, numbers: Sequence[int]) -> int:
+    write_chunk(path, [make(number) for number in numbers])
+    return len(numbers)
+
+
+@contextmanager
+def _executor(workers: int) -> Iterator[Executor]:
+    """Workers that are given up, but for the chunks they are at, when the block is left."""
+    executor = _start(workers)
+    try:
+        yield executor
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _start(workers: int) -> Executor:
+    if workers == 1:
+        return ThreadPoolExecutor(1)
+    # Starting the tracker unblocks signals, so it has to run before they are blocked.
+    resource_tracker.ensure_running()
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=become_worker)

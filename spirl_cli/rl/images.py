@@ -1,0 +1,61 @@
+"""Images of a replay memory, each stored once however many transitions show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+
+
+class ImageStore:
+    """Images in numbered slots, with the count of their uses; a slot without uses is given out again.
+
+    Memory grows in blocks that are never moved.
+
+    Args:
+        pixels: P, the numbers of an image.
+    """
+
+    BLOCK = 64  # images
+
+    def __init__(self, pixels: int) -> None:
+        self.pixels = pixels
+        self._blocks: list[Pixels] = []
+        self._uses: list[int] = []
+        self._free: list[int] = []
+
+    def __len__(self) -> int:
+        """Number of different images held."""
+        return len(self._uses) - len(self._free)
+
+    def add(self, image: Pixels) -> int:
+        """Store a copy of an image (P,), used once; returns its slot."""
+        if self._free:
+            slot = self._free.pop()
+            self._uses[slot] = 1
+        else:
+            slot = len(self._uses)
+            self._uses.append(1)
+            if slot == len(self._blocks) * self.BLOCK:
+                self._blocks.append(np.empty((self.BLOCK, self.pixels), np.uint8))
+        self[slot][:] = image
+        return slot
+
+    def use(self, slot: int) -> int:
+        """Count one more use of a slot; returns it."""
+        self._uses[slot] += 1
+        return slot
+
+    def release(self, slots: Iterable[int]) -> None:
+        """Count one use less of each of these slots."""
+        for slot in slots:
+            self._uses[slot] -= 1
+            if not self._uses[slot]:
+                self._free.append(slot)
+
+    def __getitem__(self, slot: int) -> Pixels:
+        """The image (P,) in a slot, not copied."""
+        return self._blocks[slot // self.BLOCK][slot % self.BLOCK]

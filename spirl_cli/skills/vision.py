@@ -1,0 +1,160 @@
+"""What networks see of an observation: chosen numbers of the state, and features of the image (METHOD §2).
+
+An observation is one vector (D + P,): it begins with the D numbers of the state and ends with the P
+pixels (0..255) of the image, flattened from (rows, columns, channels). That order is torch's
+channels_last, so no pixel moves.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from spirl_cli.errors import UsageError
+from spirl_cli.recipe.indices import expand_indices
+from spirl_cli.recipe.schema import ImageEncoderSection
+from spirl_cli.skills.networks import LEAK, Normalizer, initialize_linear
+
+ImageShape = tuple[int, int, int]  # rows, columns, channels
+KERNEL, STRIDE, PADDING = 4, 2, 1  # of every convolution: each halves the image
+
+
+class ImageEncoder(nn.Module):
+    """Convolutions → features: n × [4×4 convolution, stride 2 → (BatchNorm) → LeakyReLU] → linear → LeakyReLU.
+
+    The linear layer is the valid convolution over all that is left (4×4 of a 32×32 image).
+
+    Args:
+        shape: (rows, columns, channels) of the image.
+        section: widths of the layers.
+
+    Raises:
+        UsageError: the image is too small for so many convolutions.
+    """
+
+    def __init__(self, shape: ImageShape, section: ImageEncoderSection) -> None:
+        super().__init__()
+        rows, columns, channels = shape
+        self.shape = shape
+        layers: list[nn.Module] = []
+        for index, width in enumerate(section.channels):
+            layers.append(nn.Conv2d(channels, width, KERNEL, STRIDE, PADDING))
+            if section.batch_norm and index > 0:
+                layers.append(nn.BatchNorm2d(width))
+            layers.append(nn.LeakyReLU(LEAK))
+            rows, columns, channels = rows // STRIDE, columns // STRIDE, width
+        if not rows or not columns:
+            raise UsageError(
+                f"an image of {shape[0]}×{shape[1]} pixels is too small for {len(section.channels)} convolutions",
+                "name fewer in image.channels",
+            )
+        self.convolutions = nn.Sequential(*layers)
+        self.features = nn.Linear(rows * columns * channels, section.features)
+        self.activation = nn.LeakyReLU(LEAK)
+        self.apply(_initialize)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def pixels(self) -> int:
+        """Numbers of an image, P."""
+        return math.prod(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of features F."""
+        return self.features.out_features
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(..., P) pixels in 0..255 → (..., F) features."""
+        scaled = (pixels / 255).sub_(0.5)  # contiguous, also where the pixels are part of an observation
+        images = scaled.reshape(-1, *self.shape)  # (B, rows, columns, channels)
+        maps: Tensor = self.convolutions(images.permute(0, 3, 1, 2))
+        features: Tensor = self.activation(self.features(maps.permute(0, 2, 3, 1).flatten(1)))
+        return features.reshape(*pixels.shape[:-1], self.size)
+
+
+class Perception(nn.Module):
+    """Observation (..., D+P) → inputs of an MLP (..., n): chosen standardised numbers, then image features.
+
+    It works in two halves, since features of convolutions that are not trained can be kept instead
+    of the image: `encode` replaces the pixels by their features, and `select` does the rest.
+    The normaliser belongs to the network around it.
+
+    Args:
+        state_dim: D.
+        indices: numbers of the state that are seen; None: all, or none beside an image.
+        section: the image encoder; None: the image, if there is one, is not seen.
+        image_shape: (rows, columns, channels) of the observation's image.
+
+    Raises:
+        UsageError: nothing would be seen, an index is out of range, or there is no image.
+    """
+
+    indices: Tensor
+
+    def __init__(
+        self,
+        state_dim: int,
+        indices: Sequence[int | str] | None = None,
+        section: ImageEncoderSection | None = None,
+        image_shape: ImageShape | None = None,
+    ) -> None:
+        super().__init__()
+        if section is not None and image_shape is None:
+            raise UsageError("the networks are to see an image, but the clips have none", "leave `image` out")
+        chosen = () if indices is None and section is not None else indices
+        seen = expand_indices(chosen, state_dim)
+        self.state_dim = state_dim
+        self.sees_all = seen == list(range(state_dim))
+        self.register_buffer("indices", torch.tensor(seen, dtype=torch.long), persistent=False)
+        self.image = None if section is None or image_shape is None else ImageEncoder(image_shape, section)
+        if not self.size:
+            raise UsageError("the networks would see nothing", "name some of the state in state_indices")
+
+    @property
+    def image_shape(self) -> ImageShape | None:
+        """(rows, columns, channels) of the image that is seen."""
+        return None if self.image is None else self.image.shape
+
+    @property
+    def size(self) -> int:
+        """Number of inputs n."""
+        return len(self.indices) + self.encoded_size - self.state_dim
+
+    @property
+    def encoded_size(self) -> int:
+        """D + F, the size of an encoded observation; D where no image is seen."""
+        return self.state_dim + (0 if self.image is None else self.image.size)
+
+    def encode(self, observations: Tensor) -> Tensor:
+        """(..., D+P) → (..., D+F): the raw state, and features in place of the pixels.
+
+        Whatever stands between the first D and the last P numbers is not looked at.
+        """
+        states = observations[..., : self.state_dim]
+        if self.image is None:
+            return states
+        return torch.cat([states, self.image(observations[..., -self.image.pixels :])], dim=-1)
+
+    def select(self, encoded: Tensor, normalizer: Normalizer) -> Tensor:
+        """(..., D+F) → (..., n) inputs; whatever follows the first D+F numbers is not looked at."""
+        states = normalizer(encoded[..., : self.state_dim])
+        states = states if self.sees_all else states[..., self.indices]
+        if self.image is None:
+            return states
+        return torch.cat([states, encoded[..., self.state_dim : self.encoded_size]], dim=-1)
+
+    def forward(self, observations: Tensor, normalizer: Normalizer) -> Tensor:
+        """(..., D+P) raw observations → (..., n) inputs."""
+        return self.select(self.encode(observations), normalizer)
+
+
+def _initialize(module: nn.Module) -> None:
+    """Xavier-normal convolutions and linear layers with zero bias."""
+    initialize_linear(module)
+    if isinstance(module, nn.Conv2d) and module.bias is not None:
+        nn.init.xavier_normal_(module.weight)
+        nn.init.zeros_(module.bias)
