@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-fast check format bench clean
+.PHONY: help install demo test test-fast check format bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,10 @@ $(STAMP): pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --constraint .ci/constraints.txt --editable '.[dev]'
 	@touch $@
+
+demo: $(STAMP)  ## learn to find the goal of a small maze, from nothing: numbers, a plot, paths and a video
+	@evaluation=$$($(BIN)/spirl run maze --profile demo) && $(BIN)/spirl show "$$evaluation" \
+		&& echo && echo "figures and video:" && find "$$evaluation" -name '*.png' -o -name '*.mp4'
 
 test: $(STAMP)  ## run all tests (WORKERS=2 processes; PYTEST_ARGS are passed on)
 	$(BIN)/python -m pytest -q -n $(WORKERS) $(PYTEST_ARGS)

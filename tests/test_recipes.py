@@ -190,7 +190,11 @@ def test_null_takes_back_an_inherited_mapping(write: Write, kitchen: Path) -> No
         ("horizon: 10", "horizon: 0", "8:12: train_skills.horizon must be greater than 0, not 0."),
         ("1e-3", ".inf", "9:18: train_skills.learning_rate must be finite, not inf."),
         ("1e-3", "null", "9:18: train_skills.learning_rate must be a number, not null."),
-        ("kind: kitchen", "kind: kitchn", "3:9: env.kind must be one of kitchen, gymnasium, maze, not 'kitchn'. Did you"),
+        (
+            "kind: kitchen",
+            "kind: kitchn",
+            "3:9: env.kind must be one of kitchen, gymnasium, maze, not 'kitchn'. Did you",
+        ),
         ("noise: 0.01", "order: in_order", "4:10: env.order must be one of any, in-order, not 'in_order'. Did you"),
         ("noise: 0.01", "tasks: [kettle, kettle]", "4:10: env.tasks names a subtask twice."),
         ("noise: 0.01", "tasks: [kettle, ketle]", "4:19: env.tasks[1] must be one of microwave, kettle,"),

@@ -14,7 +14,7 @@ import torch
 from spirl_cli.envs.vector import LocalVector, VectorStep, make_vector
 from spirl_cli.errors import DivergedError
 from spirl_cli.recipe.schema import GymnasiumSection, TrainRLSection
-from spirl_cli.rl.critics import CriticEnsemble
+from spirl_cli.rl.critics import CriticEnsemble, FourierFeatures
 from spirl_cli.rl.loop import SkillLearning
 from spirl_cli.rl.replay import Batch, Replay
 from spirl_cli.rl.sac import SAC
@@ -164,6 +164,51 @@ class TestCritics:
             }
             alone.load_state_dict(own)
             torch.testing.assert_close(alone(batch.states, batch.latents)[0], values[member])
+
+    def test_fourier_features_are_sines_and_cosines_of_the_chosen_numbers(self) -> None:
+        torch.manual_seed(0)
+        waves = FourierFeatures([0, 2], wavelength=4.0, features=2000)
+        states = make_batch().states
+        expected = [
+            function(2 * math.pi * (states[:, 0] * x + states[:, 2] * y) / 4.0)
+            for function in (torch.sin, torch.cos)
+            for x, y in (waves.waves * 4.0 / (2 * math.pi)).T
+        ]
+        torch.testing.assert_close(waves(states), torch.stack(expected, 1), atol=1e-4, rtol=0)
+        # so many waves make a Gaussian kernel: cos-similarity exp(-½ (2π d / wavelength)²)
+        a, b = waves(torch.tensor([[0.3, 9.0, 1.0], [0.3, 5.0, 1.5]])) / math.sqrt(2000)
+        assert float(a @ b) == pytest.approx(math.exp(-0.5 * (2 * math.pi * 0.5 / 4.0) ** 2), abs=0.05)
+
+    def test_waves_enter_the_critics_and_their_checkpoint(self) -> None:
+        fourier = {"indices": [0], "wavelength": 2.0, "features": 8}
+        sac, other = make_sac(critic_fourier=fourier), make_sac(seed=1, critic_fourier=fourier)
+        batch = make_batch()
+        assert not torch.equal(sac.critics(batch.states, batch.latents), other.critics(batch.states, batch.latents))
+        other.critics.load_state_dict(sac.critics.state_dict())
+        torch.testing.assert_close(sac.critics(batch.states, batch.latents), other.critics(batch.states, batch.latents))
+        assert sac.critics.network[0].weight.shape[1] == STATE + 16 + LATENT
+
+
+def test_values_never_exceed_what_can_be_earned() -> None:
+    free = make_sac(discount=0.9)
+    bounded = make_sac(discount=0.9, max_reward=3.0, reward_scale=0.5)
+    assert free.largest_value == math.inf
+    assert bounded.largest_value == pytest.approx(3.0 * 0.5 / 0.1)
+    huge = make_batch(reward=1e3)
+    assert float(free._target_value(huge).min()) > 900
+    torch.testing.assert_close(bounded._target_value(huge), torch.full((BATCH,), bounded.largest_value))
+
+
+def test_scaled_rewards_are_learned_from_and_true_ones_are_shown() -> None:
+    plain, scaled = make_learning(), make_learning(reward_scale=0.5)
+    for learning in (plain, scaled):
+        for _ in range(3):
+            learning.round()
+        learning.vector.close()
+    reward = plain.replay.state_dim + plain.replay.latent_dim
+    kept = slice(None, len(plain.replay))
+    np.testing.assert_allclose(scaled.replay.rows[kept, reward], 0.5 * plain.replay.rows[kept, reward], rtol=1e-6)
+    assert np.any(plain.returns) and np.array_equal(plain.returns, scaled.returns)
 
 
 def add(replay: Replay, values: list[float]) -> None:
@@ -333,3 +378,10 @@ def transition(truncated: bool) -> VectorStep:
         next_episode=np.array([2, 3]),
         metrics=({}, {}),
     )
+
+
+def test_alpha_never_falls_below_its_bound() -> None:
+    sac = make_sac(initial_alpha=0.02, min_alpha=0.0199, alpha_learning_rate=0.1)
+    for _ in range(5):  # the policy is the prior: a divergence of 0 makes alpha fall
+        sac._update_alpha(torch.zeros(()))
+    assert float(sac.alpha) == pytest.approx(0.0199)

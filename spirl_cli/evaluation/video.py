@@ -56,7 +56,8 @@ def record_videos(request: VideoRequest, reporter: Reporter, *, stop: Callable[[
     Returns:
         the files written, fewer than asked for if drawing failed or was stopped.
     """
-    backend = probe_rendering()
+    draws_itself = request.env["kind"] == "maze"
+    backend = None if draws_itself else probe_rendering()
     Path(request.folder).mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "spirl_cli.evaluation.record"]
     with tempfile.TemporaryFile("w+", errors="replace") as complaints:
@@ -74,7 +75,7 @@ def record_videos(request: VideoRequest, reporter: Reporter, *, stop: Callable[[
                 request.path(episode).unlink(missing_ok=True)  # half a file
         complaints.seek(0)
         if process.returncode != 0 and not stop():
-            reporter.warn(_explanation(backend, complaints.read().strip()))
+            reporter.warn(_explanation(draws_itself or backend is not None, complaints.read().strip()))
     return drawn
 
 
@@ -98,6 +99,6 @@ def _converse(
     return drawn
 
 
-def _explanation(backend: str | None, complaint: str) -> str:
+def _explanation(could_draw: bool, complaint: str) -> str:
     last = complaint.splitlines()[-1] if complaint else "the drawing process ended without a word"
-    return f"no video: {last}" if backend is not None else f"no video: {INSTALL_HINT} ({last})"
+    return f"no video: {last}" if could_draw else f"no video: {INSTALL_HINT} ({last})"

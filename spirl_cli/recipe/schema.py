@@ -285,6 +285,14 @@ class Parity(Section):
     clamp_policy_divergence: bool = False  # the ±100 clamp also inside the policy's loss
 
 
+class FourierSection(Section):
+    """Sines and cosines of some state numbers, for values that change abruptly (see `spirl_cli/rl/critics.py`)."""
+
+    indices: tuple[Index, ...]
+    wavelength: PositiveFloat  # typical length of a wave, in units of these numbers
+    features: PositiveInt = 64  # waves; each gives a sine and a cosine
+
+
 class TrainRLSection(Section):
     """Soft actor-critic in skill space, regularised by the prior (stage `agent`)."""
 
@@ -308,10 +316,14 @@ class TrainRLSection(Section):
     critic_width: PositiveInt = 256
     critic_depth: PositiveInt = 2
     critic_layer_norm: bool = True
+    critic_fourier: FourierSection | None = None
+    max_reward: PositiveFloat | None = None  # largest sum of rewards of a skill, where known: bounds the values
     policy_learning_rate: PositiveFloat = 3e-4
     critic_learning_rate: PositiveFloat = 3e-4
     initial_alpha: PositiveFloat = 0.02
     alpha_learning_rate: NonNegativeFloat = 1e-3  # 0 keeps alpha fixed
+    # smallest alpha; without one the policy strays from the prior up to delta even while no reward was found
+    min_alpha: PositiveFloat | None = None
     max_gradient_norm: PositiveFloat | None = 1.0  # of the policy
     min_log_sigma: float = -2.0
     max_divergence: PositiveFloat = 100.0  # clamp of D in the target and in alpha's loss

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -39,6 +40,36 @@ class EnsembleLayerNorm(nn.Module):
         return torch.addcmul(self.offset, normalized, self.gain)
 
 
+class FourierFeatures(nn.Module):
+    """Random Fourier features (Rahimi & Recht 2007): sines and cosines of waves across some state numbers.
+
+    An MLP alone is slow to learn a function that jumps, such as a value on either side of a wall.
+
+    Args:
+        indices: which numbers of the state.
+        wavelength: wave vectors are Gaussian with standard deviation 2π / wavelength.
+        features: number of waves F.
+    """
+
+    indices: Tensor
+    waves: Tensor
+
+    def __init__(self, indices: Sequence[int], wavelength: float, features: int) -> None:
+        super().__init__()
+        self.register_buffer("indices", torch.tensor(indices, dtype=torch.long), persistent=False)
+        self.register_buffer("waves", torch.randn(len(indices), features) * (2.0 * math.pi / wavelength))
+
+    @property
+    def size(self) -> int:
+        """Number of features, 2·F."""
+        return 2 * self.waves.shape[1]
+
+    def forward(self, states: Tensor) -> Tensor:
+        """(B, D) raw states → (B, 2·F)."""
+        phases = states[:, self.indices] @ self.waves
+        return torch.cat([phases.sin(), phases.cos()], dim=-1)
+
+
 class CriticEnsemble(nn.Module):
     """Q_1..Q_E(s, z) on standardised states and skills; images are not looked at.
 
@@ -47,14 +78,22 @@ class CriticEnsemble(nn.Module):
         latent_dim: K.
         members: E; the minimum over members is the pessimistic estimate of SAC.
         width, depth: hidden layers; layer_norm normalises each of them.
+        fourier: further inputs made from the state.
     """
 
     def __init__(
-        self, normalizer: Normalizer, latent_dim: int, members: int, width: int, depth: int, layer_norm: bool
+        self,
+        normalizer: Normalizer,
+        latent_dim: int,
+        members: int,
+        width: int,
+        depth: int,
+        layer_norm: bool,
+        fourier: FourierFeatures | None = None,
     ) -> None:
         super().__init__()
-        self.members, self.normalizer = members, normalizer
-        sizes = [normalizer.size + latent_dim] + [width] * depth
+        self.members, self.normalizer, self.fourier = members, normalizer, fourier
+        sizes = [normalizer.size + (fourier.size if fourier else 0) + latent_dim] + [width] * depth
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(sizes):
             layers.append(EnsembleLinear(members, inputs, outputs))
@@ -66,5 +105,7 @@ class CriticEnsemble(nn.Module):
 
     def forward(self, states: Tensor, latents: Tensor) -> Tensor:
         """(B, D+P) observations, of which the raw states (B, D) are seen, (B, K) skills → (E, B) values."""
-        inputs = torch.cat([self.normalizer(states[:, : self.normalizer.size]), latents], dim=-1)
+        states = states[:, : self.normalizer.size]
+        waves = () if self.fourier is None else (self.fourier(states),)
+        inputs = torch.cat([self.normalizer(states), *waves, latents], dim=-1)
         return self.network(inputs.expand(self.members, -1, -1)).squeeze(-1)

@@ -99,6 +99,7 @@ class SkillLearning:
         states = self.sac.encode(step.late_observation) if parity.late_observation else self.states
         rewards = step.reward - step.last_reward * step.truncated if parity.drop_timeout_reward else step.reward
         terminals = step.ended if parity.terminal_timeouts else step.terminated
+        rewards = rewards * (self.section.reward_scale or 1.0)
         self.replay.add(states, latents, rewards, self.sac.encode(step.next_observation), terminals)
         self.returns += step.reward
         for index, metrics in enumerate(step.metrics):

@@ -22,8 +22,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spirl_cli.recipe.indices import expand_indices
 from spirl_cli.recipe.schema import TrainRLSection
-from spirl_cli.rl.critics import CriticEnsemble
+from spirl_cli.rl.critics import CriticEnsemble, FourierFeatures
 from spirl_cli.rl.replay import Batch
 from spirl_cli.rl.squash import log_det_squash, squash
 from spirl_cli.skills.gaussian import Gaussian
@@ -61,6 +62,7 @@ class SAC:
             section.critic_width,
             section.critic_depth,
             section.critic_layer_norm,
+            fourier_features(section, prior.normalizer.size),
         ).to(device)
         self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
         self.log_alpha = nn.Parameter(torch.tensor(math.log(section.initial_alpha), device=device))
@@ -82,6 +84,14 @@ class SAC:
             return self.section.target_divergence
         entropy = self.section.target_entropy
         return float(self.latent_dim) if entropy is None else -entropy
+
+    @property
+    def largest_value(self) -> float:
+        """No return can be larger; infinite where the recipe does not say what a skill can earn."""
+        section = self.section
+        if section.max_reward is None or section.discount == 1.0 or section.regularizer == "entropy":
+            return math.inf
+        return section.max_reward * (section.reward_scale or 1.0) / (1.0 - section.discount)
 
     @torch.no_grad()
     def encode(self, observations: np.ndarray) -> np.ndarray:
@@ -152,7 +162,8 @@ class SAC:
         """y (B,): the summed reward plus the discounted soft value of the next state."""
         latent, penalty = self._penalty(batch.next_states)
         value = self.target_critics(batch.next_states, latent).amin(0) - self.alpha * self._clamped(penalty)
-        return batch.rewards + (1.0 - batch.terminals) * self.section.discount * value
+        target = batch.rewards + (1.0 - batch.terminals) * self.section.discount * value
+        return target.clamp(max=self.largest_value)
 
     def _update_critics(self, batch: Batch) -> tuple[Tensor, Tensor]:
         target = self._target_value(batch)
@@ -185,6 +196,17 @@ class SAC:
         self.alpha_optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.alpha_optimizer.step()
+        if self.section.min_alpha is not None:
+            with torch.no_grad():
+                self.log_alpha.clamp_(min=math.log(self.section.min_alpha))
+
+
+def fourier_features(section: TrainRLSection, state_dim: int) -> FourierFeatures | None:
+    """What the recipe adds to the inputs of the critics."""
+    fourier = section.critic_fourier
+    if fourier is None:
+        return None
+    return FourierFeatures(expand_indices(fourier.indices, state_dim), fourier.wavelength, fourier.features)
 
 
 def initial_policy(section: TrainRLSection, prior: GaussianNetwork, latent_dim: int) -> GaussianNetwork:

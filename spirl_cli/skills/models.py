@@ -108,7 +108,6 @@ class SkillModel(nn.Module):
         self.normalizer = normalizer or Normalizer.identity(state_dim)
         inputs = action_dim + (state_dim if self.sees_states else 0)
         self.encoder = ClipEncoder(inputs, section.latent_dim, section.encoder_width)
-        self.perception = Perception(state_dim)  # of the decoder
         # of the decoder; an open-loop one looks at nothing
         seen = (section.state_indices, section.image, image_shape) if self.sees_states else ()
         self.perception = Perception(state_dim, *seen)
