@@ -15,6 +15,7 @@ from spirl_cli.envs.vector import LocalVector, VectorStep, make_vector
 from spirl_cli.errors import DivergedError
 from spirl_cli.recipe.schema import GymnasiumSection, TrainRLSection
 from spirl_cli.rl.critics import CriticEnsemble, FourierFeatures
+from spirl_cli.rl.episodes import returns_to_go
 from spirl_cli.rl.loop import SkillLearning
 from spirl_cli.rl.replay import Batch, Replay
 from spirl_cli.rl.sac import SAC
@@ -199,6 +200,19 @@ def test_values_never_exceed_what_can_be_earned() -> None:
     torch.testing.assert_close(bounded._target_value(huge), torch.full((BATCH,), bounded.largest_value))
 
 
+def test_values_are_no_lower_than_what_was_earned() -> None:
+    sac, batch = make_sac(), make_batch(reward=1.0, terminal=1.0)
+    earned = torch.linspace(-1.0, 4.0, BATCH)
+    target = sac._target_value(batch._replace(returns=earned))
+    torch.testing.assert_close(target, earned.clamp(min=1.0))  # at an end the value is the reward itself
+
+
+def test_returns_to_go_are_discounted_sums() -> None:
+    rewards = np.array([1.0, 0.0, 2.0, 0.0], np.float32)
+    np.testing.assert_allclose(returns_to_go(rewards, 0.5), [1.0 + 0.25 * 2.0, 1.0, 2.0, 0.0])
+    assert returns_to_go(rewards[:0], 0.5).shape == (0,)
+
+
 def test_scaled_rewards_are_learned_from_and_true_ones_are_shown() -> None:
     plain, scaled = make_learning(), make_learning(reward_scale=0.5)
     for learning in (plain, scaled):
@@ -231,6 +245,20 @@ class TestReplay:
         torch.testing.assert_close(batch.states, batch.rewards.unsqueeze(1).expand(-1, STATE))
         torch.testing.assert_close(batch.next_states, batch.states + 0.5)
         assert batch.latents.shape == (50, LATENT) and batch.terminals.sum() == 0
+
+    def test_a_share_of_a_batch_was_followed_by_reward(self) -> None:
+        replay = Replay(100, STATE, LATENT, rewarded_share=0.25)
+        none = np.zeros((9, 1), np.float32)
+        for index in range(9):
+            state = np.full((1, STATE), index, np.float32)
+            replay.add(state, np.zeros((1, LATENT)), none[index], state, none[index], none[index])
+        assert replay.sample(40, np.random.default_rng(0)).returns.sum() == 0  # as long as there is none
+        state = np.full((1, STATE), 9.0, np.float32)
+        replay.add(state, np.zeros((1, LATENT)), none[0], state, none[0], np.array([2.5], np.float32))
+        batch = replay.sample(4000, np.random.default_rng(0))
+        assert batch.returns is not None
+        assert float((batch.returns == 2.5).float().mean()) == pytest.approx(0.25 + 0.75 * 0.1, abs=0.02)
+        assert bool(((batch.states[:, 0] == 9.0) == (batch.returns == 2.5)).all())
 
     def test_the_oldest_are_overwritten(self) -> None:
         replay = Replay(5, STATE, LATENT)
@@ -384,4 +412,4 @@ def test_alpha_never_falls_below_its_bound() -> None:
     sac = make_sac(initial_alpha=0.02, min_alpha=0.0199, alpha_learning_rate=0.1)
     for _ in range(5):  # the policy is the prior: a divergence of 0 makes alpha fall
         sac._update_alpha(torch.zeros(()))
-    assert float(sac.alpha) == pytest.approx(0.0199)
+    assert sac.alpha.item() == pytest.approx(0.0199)

@@ -317,6 +317,9 @@ class TrainRLSection(Section):
     critic_depth: PositiveInt = 2
     critic_layer_norm: bool = True
     critic_fourier: FourierSection | None = None
+    # for sparse rewards that are never negative: values are no lower than the return that followed in the very
+    # episode, and this share of a batch is drawn from transitions that were followed by any reward
+    rewarded_share: Annotated[float, Field(gt=0, lt=1)] | None = None
     max_reward: PositiveFloat | None = None  # largest sum of rewards of a skill, where known: bounds the values
     policy_learning_rate: PositiveFloat = 3e-4
     critic_learning_rate: PositiveFloat = 3e-4

@@ -30,6 +30,7 @@ from spirl_cli.monitor.packing import (
     unpack_optimizer,
 )
 from spirl_cli.recipe.schema import TrainRLSection
+from spirl_cli.rl.episodes import RunningEpisodes, Transitions, returns_to_go
 from spirl_cli.rl.replay import Replay
 from spirl_cli.rl.sac import SAC
 
@@ -56,6 +57,7 @@ class SkillLearning:
         self.updates = 0
         self.credit = 0.0  # updates owed, when the ratio is no whole number
         self.returns = np.zeros(vector.num_envs)  # of the running episodes
+        self.running = RunningEpisodes(vector.num_envs)  # where the replay memory takes whole episodes
         self.finished: deque[dict[str, float]] = deque(maxlen=RECENT_EPISODES)
         self.losses: dict[str, torch.Tensor] = {}
         self.exact = True  # False once a resumed environment did not come back to where it was
@@ -99,13 +101,25 @@ class SkillLearning:
         states = self.sac.encode(step.late_observation) if parity.late_observation else self.states
         rewards = step.reward - step.last_reward * step.truncated if parity.drop_timeout_reward else step.reward
         terminals = step.ended if parity.terminal_timeouts else step.terminated
-        rewards = rewards * (self.section.reward_scale or 1.0)
-        self.replay.add(states, latents, rewards, self.sac.encode(step.next_observation), terminals)
+        rewards = np.asarray(rewards * (self.section.reward_scale or 1.0), np.float32)
+        transitions = Transitions(states, latents, rewards, self.sac.encode(step.next_observation), terminals)
+        if self.replay.rewarded_share is None:
+            self.replay.add(*transitions)
+        else:
+            self.running.add(transitions)
+            for ended in np.flatnonzero(step.ended).tolist():
+                self._add_episode(self.running.finish(ended))
         self.returns += step.reward
         for index, metrics in enumerate(step.metrics):
             if metrics is not None:
                 self.finished.append({"return": float(self.returns[index]), **metrics})
                 self.returns[index] = 0.0
+
+    def _add_episode(self, episode: Transitions) -> None:
+        """Add a whole episode with its returns, one transition after the other, so that they share images."""
+        returns = returns_to_go(episode.rewards, self.section.discount)
+        for step in range(len(returns)):
+            self.replay.add(*(field[step : step + 1] for field in (*episode, returns)))
 
     def metrics(self) -> dict[str, float]:
         """Diagnostics of the last update, and means over recent training episodes."""
@@ -134,6 +148,7 @@ class SkillLearning:
             own = merge(own, pack_snapshots(take_snapshots(self.vector)))
         return merge(
             own,
+            self.running.state(),
             pack_module(sac.policy, "policy"),
             pack_module(sac.critics, "critics"),
             pack_module(sac.target_critics, "target_critics"),
@@ -158,6 +173,7 @@ class SkillLearning:
         with torch.no_grad():
             sac.log_alpha.fill_(scalars["log_alpha"])
         self.replay.restore(folder, scalars["replay"])
+        self.running.restore(state)
         self.simulated, self.updates, self.credit = scalars["simulated"], scalars["updates"], scalars["credit"]
         self.finished = deque(scalars["finished"], maxlen=RECENT_EPISODES)
         self.losses = {name: torch.tensor(value) for name, value in scalars.get("losses", {}).items()}

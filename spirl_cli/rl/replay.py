@@ -24,13 +24,21 @@ Slots = NDArray[np.int64]
 
 
 class Batch(NamedTuple):
-    """Transitions (s, z, R, s', done): observations (B, D+P) of states and images, latents (B, K), the rest (B,)."""
+    """Transitions (s, z, R, s', done): observations (B, D+P) of states and images, latents (B, K), the rest (B,).
+
+    `returns` (B,) is what the rest of the episode earned, discounted, where the memory keeps it.
+    """
 
     states: Tensor
     latents: Tensor
     rewards: Tensor
     next_states: Tensor
     terminals: Tensor
+    returns: Tensor | None = None
+
+    def to(self, device: str) -> Batch:
+        """The same batch on another device."""
+        return self._replace(**{name: part.to(device) for name, part in self._asdict().items() if part is not None})
 
 
 class Segment(NamedTuple):
@@ -50,15 +58,26 @@ class Replay:
         state_dim: D.
         latent_dim: K.
         pixels: P, the whole numbers in 0..255 that follow the state in an observation.
+        rewarded_share: None, or the share of a batch that is drawn from transitions whose return is
+            positive, as far as there are any; transitions then come with their returns.
 
     Memory grows in blocks as transitions arrive, so a short run of a large capacity stays small.
     """
 
     BLOCK = 1024
 
-    def __init__(self, capacity: int, state_dim: int, latent_dim: int, pixels: int = 0) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        state_dim: int,
+        latent_dim: int,
+        pixels: int = 0,
+        rewarded_share: float | None = None,
+    ) -> None:
         self.capacity, self.state_dim, self.latent_dim = capacity, state_dim, latent_dim
-        self.rows = np.empty((0, 2 * state_dim + latent_dim + 2), np.float32)
+        self.rewarded_share = rewarded_share
+        self._sizes = [state_dim, latent_dim, 1, state_dim, 1, *((1,) if rewarded_share else ())]  # of a row's parts
+        self.rows = np.empty((0, sum(self._sizes)), np.float32)
         self.images = ImageStore(pixels)
         self.shown: Slots = np.empty((0, 2 if pixels else 0), np.int64)  # slots of the images of s and s'
         self.added = 0  # transitions ever added
@@ -73,10 +92,19 @@ class Replay:
         """Memory of one transition, without the images."""
         return self.rows.shape[1] * self.rows.itemsize + self.shown.shape[1] * self.shown.itemsize
 
-    def add(self, states: Array, latents: Array, rewards: Array, next_states: Array, terminals: Array) -> None:
-        """Append N transitions, one per environment: (N, D+P), (N, K), (N,), (N, D+P), (N,) of zeros and ones."""
+    def add(
+        self,
+        states: Array,
+        latents: Array,
+        rewards: Array,
+        next_states: Array,
+        terminals: Array,
+        returns: Array | None = None,
+    ) -> None:
+        """Append N transitions, one per environment: (N, D+P), (N, K), (N,), (N, D+P), (N,) of zeros and ones, (N,)."""
         numbers = slice(None, self.state_dim)
         columns = [states[:, numbers], latents, rewards[:, None], next_states[:, numbers], terminals[:, None]]
+        columns += [] if returns is None else [returns[:, None]]
         shown = self._store_images(states[:, self.state_dim :], next_states[:, self.state_dim :])
         self._append(np.concatenate(columns, axis=1, dtype=np.float32), shown)
 
@@ -114,16 +142,24 @@ class Replay:
             self.rows, self.shown = rows, shown
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> Batch:
-        """A uniform batch, with replacement."""
-        drawn = rng.integers(len(self), size=batch_size)
+        """A batch drawn with replacement: uniform but for the share of rewarded transitions."""
+        drawn = self._draw(batch_size, rng)
         rows = torch.from_numpy(self.rows[drawn])
-        sizes = [self.state_dim, self.latent_dim, 1, self.state_dim, 1]
-        states, latents, rewards, next_states, terminals = rows.split(sizes, dim=1)
+        states, latents, rewards, next_states, terminals, *returns = rows.split(self._sizes, dim=1)
         if self.images.pixels:
             states, next_states = (
                 self._with_images(part, self.shown[drawn, index]) for index, part in enumerate((states, next_states))
             )
-        return Batch(states, latents, rewards.squeeze(1), next_states, terminals.squeeze(1))
+        numbers = (column.squeeze(1) for column in returns)
+        return Batch(states, latents, rewards.squeeze(1), next_states, terminals.squeeze(1), *numbers)
+
+    def _draw(self, batch_size: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        drawn = rng.integers(len(self), size=batch_size)
+        rewarded = np.flatnonzero(self.rows[: len(self), -1] > 0) if self.rewarded_share else ()
+        if self.rewarded_share and len(rewarded):
+            share = round(self.rewarded_share * batch_size)
+            drawn[:share] = rng.choice(rewarded, size=share)
+        return drawn
 
     def _with_images(self, states: Tensor, slots: Slots) -> Tensor:
         """(B, D) states and the slots (B,) of their images → (B, D+P) observations."""

@@ -123,7 +123,7 @@ class SAC:
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """One step of critics, policy, temperature and target networks; returns diagnostics."""
-        batch = Batch(*(tensor.to(self.device) for tensor in batch))
+        batch = batch.to(self.device)
         critic_loss, value = self._update_critics(batch)
         policy_loss, penalty = self._update_policy(batch)
         self._update_alpha(penalty)
@@ -159,10 +159,12 @@ class SAC:
 
     @torch.no_grad()
     def _target_value(self, batch: Batch) -> Tensor:
-        """y (B,): the summed reward plus the discounted soft value of the next state."""
+        """y (B,): the summed reward plus the discounted soft value of the next state, within its bounds."""
         latent, penalty = self._penalty(batch.next_states)
         value = self.target_critics(batch.next_states, latent).amin(0) - self.alpha * self._clamped(penalty)
         target = batch.rewards + (1.0 - batch.terminals) * self.section.discount * value
+        if batch.returns is not None:  # an optimal policy earns no less than was earned (He et al. 2017)
+            target = torch.maximum(target, batch.returns)
         return target.clamp(max=self.largest_value)
 
     def _update_critics(self, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -72,7 +72,7 @@ def make_learning(recipe: Recipe, vector: SkillVector, prior_path: Path, device:
     torch.manual_seed(streams["weights"])
     generator = torch.Generator().manual_seed(streams["samples"])
     sac = SAC(section, prior, latent_dim, generator, training_device(device))
-    replay = Replay(section.replay_capacity, sac.numbers, latent_dim, sac.pixels)
+    replay = Replay(section.replay_capacity, sac.numbers, latent_dim, sac.pixels, section.rewarded_share)
     return SkillLearning(section, sac, vector, replay, np.random.default_rng(streams["batches"]))
 
 
