@@ -27,7 +27,7 @@ from spirl_cli.evaluation.results import Provenance, ResultRow, read_rows, resul
 from spirl_cli.evaluation.rollouts import RolloutSettings, rollout
 from spirl_cli.evaluation.statistics import bootstrap_mean, metric_rates
 from spirl_cli.monitor.reporter import SilentReporter
-from spirl_cli.recipe.schema import EnvSection, KitchenSection, Parity, TrainRLSection
+from spirl_cli.recipe.schema import EnvSection, KitchenSection, MazeSection, Parity, TrainRLSection
 from spirl_cli.skills.inference import load_decoder
 from spirl_cli.stages.evaluate import execute
 from spirl_cli.store.artifact import Artifact
@@ -200,7 +200,9 @@ def test_kitchen_rows_count_subtasks_and_name_their_condition() -> None:
     ],
 )
 def test_methods_have_the_names_of_the_contract(model: str, regularizer: Any, start: Any, method: str) -> None:
-    assert method_name(model, TrainRLSection(regularizer=regularizer, initial_policy=start)) == method
+    section = TrainRLSection(regularizer=regularizer, initial_policy=start)
+    assert method_name(model, section, KitchenSection()) == method
+    assert method_name(model, section, MazeSection(kind="maze")) == {"spirl-open-loop": "spirl"}.get(method, method)
 
 
 def test_nominal_steps_count_the_warmup() -> None:

@@ -6,7 +6,6 @@ import atexit
 import contextlib
 import functools
 import multiprocessing
-import os
 import signal
 import time
 import weakref
@@ -19,13 +18,9 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import _async_worker
 
 from spirl_cli.errors import SpirlError
+from spirl_cli.monitor.children import WORKER_ENVIRONMENT, become_worker, signals_blocked, variables
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# One BLAS thread per worker: their matrices are tiny, and there is a worker per core already.
-WORKER_ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 CLOSE_SECONDS = 5.0
-# Where workers and learner share cores the learner goes first: it is what a round usually waits for.
-WORKER_NICENESS = 10
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -59,7 +54,7 @@ class WorkerVector(AsyncVectorEnv):
         # Starting the tracker unblocks signals, so it has to run before they are blocked.
         resource_tracker.ensure_running()
         _running.add(self)
-        with _signals_blocked(), _variables(WORKER_ENVIRONMENT):
+        with signals_blocked(), variables(WORKER_ENVIRONMENT):
             super().__init__(makers, context="spawn", worker=_work, autoreset_mode=AutoresetMode.SAME_STEP)
 
     reset_async = _explains_death(AsyncVectorEnv.reset_async)
@@ -133,10 +128,7 @@ class WorkerEnv(gym.Wrapper[Any, Any, Any, Any]):
 
 def _work(*arguments: Any) -> None:
     """Run gymnasium's worker loop, quietly when the learner is gone."""
-    os.nice(WORKER_NICENESS)
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    become_worker()
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         _async_worker(*arguments)
 
@@ -149,31 +141,6 @@ def _errors_as_text() -> Iterator[None]:
         raise
     except Exception as error:
         raise SpirlError(f"the environment failed: {type(error).__name__}: {error}") from error
-
-
-@contextlib.contextmanager
-def _signals_blocked() -> Iterator[None]:
-    """Hold back signals until the workers, which inherit this, have chosen to ignore them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextlib.contextmanager
-def _variables(values: dict[str, str]) -> Iterator[None]:
-    """Set environment variables for processes that are started meanwhile."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _death(processes: Sequence[multiprocessing.Process]) -> SpirlError:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from spirl_cli.recipe.schema import TrainRLSection
+from spirl_cli.recipe.schema import EnvSection, MazeSection, TrainRLSection
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.lineage import Ancestor
 from spirl_cli.store.store import Store
 
 
-def method_name(model: str, section: TrainRLSection) -> str:
+def method_name(model: str, section: TrainRLSection, env: EnvSection) -> str:
     """Name the method that a combination of skills and training amounts to (METHOD §2).
 
     Combinations that are nobody's method (the paper's ablations: the prior as initialisation
@@ -19,10 +19,13 @@ def method_name(model: str, section: TrainRLSection) -> str:
 
     Args:
         model: kind of the decoder: closed-loop, open-loop or primitive.
+        section: how the agent was trained.
+        env: where; in the maze there is but one SPiRL, which is open-loop.
     """
     start, pull = section.initial_policy == "prior", section.regularizer == "prior"
     if start and pull:
-        return {"primitive": "flat-prior", "open-loop": "spirl-open-loop"}.get(model, "spirl")
+        open_loop = "spirl" if isinstance(env, MazeSection) else "spirl-open-loop"
+        return {"primitive": "flat-prior", "open-loop": open_loop}.get(model, "spirl")
     if model == "primitive" and not pull:
         return "bc-sac" if start else "sac"
     if not start and not pull:

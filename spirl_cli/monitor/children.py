@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # One BLAS thread per worker: their matrices are tiny, and there is a worker per core already.
 WORKER_ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+# Where workers and learner share cores the learner goes first: it is what a round usually waits for.
 WORKER_NICENESS = 10
 
 

@@ -110,7 +110,7 @@ def _agent(context: StageContext) -> Subject:
     agent = context.inputs["agent"]
     section = TrainRLSection.model_validate(agent.manifest.parameters["train_rl"])
     decoder = agent.file("decoder.safetensors")
-    method = method_name(str(read_network(decoder)[1]["kind"]), section)
+    method = method_name(str(read_network(decoder)[1]["kind"]), section, context.recipe.env)
     targets = (*_agent_targets(context, agent, section, method), *_baselines(context))
     return Subject(agent, decoder, targets, section.parity.tanh_actions)
 
