@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from spirl_cli.benchmarks import __main__ as benchmarks
-from spirl_cli.benchmarks import memory, rl, skills
+from spirl_cli.benchmarks import maze, memory, rl, skills
 from spirl_cli.benchmarks.bare import BareLoop, count_parameters
 from spirl_cli.benchmarks.figure import Figure
 from spirl_cli.monitor.reporter import SilentReporter
@@ -45,6 +45,15 @@ class TestMemory:
         for figure in figures:
             assert figure.passed
             assert figure.parts["row_bytes"] <= figure.value <= figure.parts["peak_bytes"]
+
+
+class TestMaze:
+    def test_demonstrations_and_windows_are_counted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(maze, "EPISODES", (6, 6))
+        generated, drawn = maze.measure(0.01, SilentReporter())
+        assert generated.parts["episodes"] == 6 and generated.parts["steps"] > 6 * 20
+        assert generated.value == pytest.approx(generated.parts["steps"] / generated.parts["seconds"])
+        assert drawn.value == pytest.approx(drawn.parts["batches"] * 128 / drawn.parts["seconds"])
 
 
 class TestSkills:

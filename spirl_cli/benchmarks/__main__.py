@@ -1,4 +1,4 @@
-"""``python -m spirl_cli.benchmarks [skills|rl|memory] [--seconds S] [--json]``.
+"""``python -m spirl_cli.benchmarks [skills|rl|maze|memory] [--seconds S] [--json]``.
 
 Exit codes: 0 all limits are kept, 1 one is not or could not be judged on a busy machine, 2 wrong usage.
 """
@@ -19,7 +19,7 @@ from spirl_cli.errors import SpirlError
 from spirl_cli.monitor.reporter import Reporter, RichReporter
 from spirl_cli.store.provenance import machine
 
-NAMES = ("skills", "rl", "memory")
+NAMES = ("skills", "rl", "maze", "memory")
 SECONDS = 60.0
 PLAIN_WIDTH = 160
 
@@ -44,12 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def benchmark(name: str) -> Callable[[float, Reporter], list[Figure]]:
     """The measurement of this name; torch and the simulator are imported only now."""
-    from spirl_cli.benchmarks import memory, rl, skills
+    from spirl_cli.benchmarks import maze, memory, rl, skills
 
     if name == "skills":
         return skills.measure
     if name == "rl":
         return rl.measure
+    if name == "maze":
+        return maze.measure
     return lambda seconds, reporter: memory.measure()  # counts, so that it needs no time
 
 
