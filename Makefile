@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 # two test processes with one thread each suit two cores; more threads would only wait for one another
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast check format bench clean
+.PHONY: help install demo test test-fast check format bench bench-sac clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +46,10 @@ format: $(STAMP)  ## sort imports and format the code
 
 bench: $(STAMP)  ## measure training speed and replay memory
 	$(BIN)/python -m spirl_cli.benchmarks
+
+bench-sac: $(STAMP)  ## compare with stable-baselines3's SAC (hours; BENCH_ARGS="--env Pendulum-v1 --steps 2000" shortens it)
+	$(BIN)/pip install --quiet --constraint .ci/constraints.txt --editable '.[bench]'
+	$(BIN)/python -m spirl_cli.benchmarks.sac $(BENCH_ARGS)
 
 clean:  ## remove the virtual environment, builds and caches (not artifacts)
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -20,9 +20,10 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from spirl_cli.demos.observation import select
+from spirl_cli.envs.images import block_numbers, state_parts
 from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.evaluation.policies import PolicyKind, SkillPolicy, load_policy
-from spirl_cli.recipe.schema import EnvSection, MazeSection, ObservationPart
+from spirl_cli.recipe.schema import BlocksSection, EnvSection, ObservationPart
 from spirl_cli.skills.inference import Array, Decoder, load_decoder, read_network
 from spirl_cli.skills.numpy_vision import image_pixels
 
@@ -177,7 +178,8 @@ def load_agent(
         load_decoder(decoder_file),
         bounds=(np.asarray(header["action_low"], np.float32), np.asarray(header["action_high"], np.float32)),
         parts=_seen_parts(env, pixels),
-        state_dim=int(header["state_dim"]),
+        # there may be more blocks than in the demonstrations
+        state_dim=len(block_numbers(env)) if isinstance(env, BlocksSection) else int(header["state_dim"]),
         pixels=pixels,
         tanh_actions=bool(parameters["train_rl"]["parity"]["tanh_actions"]),
         seed=seed,
@@ -186,9 +188,7 @@ def load_agent(
 
 def _seen_parts(env: EnvSection, pixels: int) -> tuple[ObservationPart, ...]:
     """The selection of the recipe, less an image that neither skills nor policy look at."""
-    if pixels or not isinstance(env, MazeSection):
-        return env.observation
-    return tuple(part for part in env.observation if part.key != "image")
+    return env.observation if pixels else state_parts(env)
 
 
 def find_agent(reference: str, store: Store | None = None) -> Artifact:

@@ -9,10 +9,10 @@ Layout of the HDF5 file (E episodes of T_e steps, N = sum of T_e + 1 over the ep
     starts/train      int64            rows at which a window may start, training episodes
     starts/validation int64            the same for the other episodes
     scenes            uint8 (E, n)     the bits of a bool array per episode, whose shape is the attribute
-                                       ``shape``; only where images are drawn from states
+                                       ``shape``; only where images are drawn from states and these
 
 Attributes: ``format``, ``horizon``, ``action_low``, ``action_high``, ``identity`` (JSON, which
-dataset this was) and, with scenes, ``drawing`` (JSON of a `spirl_cli.clip_drawing.Drawing`).
+dataset this was) and, where images are drawn, ``drawing`` (JSON of a `spirl_cli.clip_drawing.Drawing`).
 Observations and actions share their rows thanks to the padding row, so that a batch of windows is
 one gather each. Both are stored contiguously, so that they can be mapped into memory: clips larger
 than the memory are read page by page.
@@ -164,11 +164,10 @@ class ClipWriter:
         )
 
     def _write_scenes(self, file: h5py.File, drawing: Drawing | None) -> None:
-        if not self._scenes:
-            return
-        file["scenes"] = np.stack(self._scenes)
-        file["scenes"].attrs["shape"] = self._scene_shape
-        if drawing is not None:
+        if self._scenes:
+            file["scenes"] = np.stack(self._scenes)
+            file["scenes"].attrs["shape"] = self._scene_shape
+        if drawing is not None and (self._scenes or not drawing.needs_scenes):
             file.attrs["drawing"] = drawing.to_json()
 
     def _copy_raw(self, file: h5py.File, rows: int) -> None:

@@ -137,7 +137,7 @@ def test_a_missing_artifact_exits_with_3_and_suggests(root: Path, run_cli: RunCl
 
 
 def test_a_missing_dataset_exits_with_3_and_says_how_to_get_it(recipe: Path, run_cli: RunCli) -> None:
-    done = run_cli("extract", recipe, HF_ENDPOINT="http://127.0.0.1:9")
+    done = run_cli("extract", recipe, "--set", "extract.source=minari", HF_ENDPOINT="http://127.0.0.1:9")
     assert done.returncode == 3 and "minari download test/kitchen-v0" in done.stderr
 
 

@@ -17,19 +17,20 @@ from spirl_cli.evaluation.policies import MeanPolicy
 from spirl_cli.monitor.checkpoint import State, merge, write_state
 from spirl_cli.monitor.packing import pack_module
 from spirl_cli.recipe.schema import (
-    MAZE_OBSERVATION,
+    STATE_AND_IMAGE,
     ImageEncoderSection,
     MazeSection,
     TrainPriorSection,
     TrainSkillsSection,
 )
 from spirl_cli.skills.export import export_decoder, export_gaussian
+from spirl_cli.skills.families import make_prior
 from spirl_cli.skills.files import load_prior, load_skills, save_prior, save_skills
 from spirl_cli.skills.inference import load_decoder, load_gaussian
 from spirl_cli.skills.models import SkillModel
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.numpy_vision import convolve
-from spirl_cli.skills.prior import GaussianNetwork, make_prior
+from spirl_cli.skills.prior import GaussianNetwork
 from spirl_cli.skills.prior_training import PriorTrainer
 from spirl_cli.skills.sampling import add_images
 from spirl_cli.skills.skill_training import SkillTrainer
@@ -248,7 +249,7 @@ class TestNumpy:
             MeanPolicy(load_gaussian(tmp_path / "policy.safetensors")),
             load_decoder(tmp_path / "decoder.safetensors"),
             bounds=(np.full(ACTION, -1.0), np.full(ACTION, 1.0)),
-            parts=MAZE_OBSERVATION,
+            parts=STATE_AND_IMAGE,
             state_dim=STATE,
             pixels=PIXELS,
         )

@@ -13,10 +13,10 @@ from spirl_cli.clips import Clips
 from spirl_cli.demos.episode import ActionBounds, Episode
 from spirl_cli.recipe.schema import Recipe
 from spirl_cli.skills.export import export_decoder
+from spirl_cli.skills.families import make_prior
 from spirl_cli.skills.files import save_prior
 from spirl_cli.skills.inference import Decoder, load_decoder
 from spirl_cli.skills.models import SkillModel
-from spirl_cli.skills.prior import make_prior
 from spirl_cli.skills.training import make_normalizer
 
 STATE_DIM, ACTION_DIM = 30, 9

@@ -22,6 +22,7 @@ from spirl_cli.monitor.run import TrainingRun
 from spirl_cli.recipe.load import load_recipe
 from spirl_cli.recipe.schema import Recipe
 from spirl_cli.rl.loop import SkillLearning
+from spirl_cli.skills.files import load_prior
 from spirl_cli.stages.train_rl import make_learning
 from spirl_cli.stages.training import use_one_thread
 
@@ -143,7 +144,7 @@ class Bench:
         return closing(vector)
 
     def _learning(self, untrained: Untrained, vector: SkillVector) -> SkillLearning:
-        return make_learning(self.recipe, vector, untrained.prior_path, "cpu")
+        return make_learning(self.recipe, vector, *load_prior(untrained.prior_path), "cpu")
 
     def warm_up(self) -> None:
         """Fill the replay memory, and do everything once."""

@@ -46,7 +46,7 @@ def list_(
         return
     rows = [*map(_row, found), *map(_run_row, runs)]
     if rows:
-        emit(columns(("ARTIFACT", "FINGERPRINT", "FINISHED", "TOOK", "SIZE", "PROFILE", "METRICS"), rows))
+        emit(columns(("ARTIFACT", "FINGERPRINT", "FINISHED", "TOOK", "SIZE", "METHOD", "PROFILE", "METRICS"), rows))
     else:
         note(f"no artifacts in {store.root}" + (f" of the recipe '{recipe}'" if recipe else ""))
     for entry in broken:
@@ -143,6 +143,7 @@ def summary(artifact: Artifact) -> dict[str, Any]:
         "version": manifest.version,
         "fingerprint": manifest.fingerprint,
         "profile": manifest.profile,
+        "method": _method(artifact),
         "seed": manifest.seed,
         "started": manifest.started,
         "finished": manifest.finished,
@@ -160,13 +161,20 @@ def _row(artifact: Artifact) -> list[str]:
         _time(manifest.finished),
         duration(manifest.seconds),
         size(artifact.bytes),
+        _method(artifact) or "-",
         manifest.profile or "-",
         metrics_line(manifest.metrics, limit=3),
     ]
 
 
+def _method(artifact: Artifact) -> str | None:
+    """What was given as ``--method`` when the artifact was made."""
+    recipe = artifact.manifest.extra.get("recipe")
+    return recipe.get("method") if isinstance(recipe, dict) else None
+
+
 def _run_row(run: RunInfo) -> list[str]:
-    return [f"{run.recipe}/{run.stage}", run.fingerprint, "unfinished", "-", "-", "-", _run_state(run)]
+    return [f"{run.recipe}/{run.stage}", run.fingerprint, "unfinished", "-", "-", "-", "-", _run_state(run)]
 
 
 def _run_state(run: RunInfo) -> str:

@@ -21,6 +21,13 @@ def recipes(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
         return []
 
 
+def methods(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Offer the methods that every recipe knows."""
+    from spirl_cli.recipe.layers import packaged_methods
+
+    return _starting(incomplete, ((name, "") for name in packaged_methods()))
+
+
 def recipe_ids(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Offer the ids of recipes that have artifacts."""
     try:

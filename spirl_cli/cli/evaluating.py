@@ -94,8 +94,9 @@ def _recorded(artifact: Artifact, options: StageOptions) -> Recipe:
     from spirl_cli.recipe.load import load_recipe
     from spirl_cli.recipe.recorded import recorded_recipe
 
-    if options.profile is not None:
-        raise UsageError("--profile needs a recipe.", "name the recipe as well")
+    if options.profile is not None or options.method is not None:
+        option = "--profile" if options.profile is not None else "--method"
+        raise UsageError(f"{option} needs a recipe.", "name the recipe as well")
     data = artifact.manifest.extra.get("recipe")
     if isinstance(data, Mapping):
         return recorded_recipe(data, f"the recipe of {artifact.reference}", options.set_ or [])

@@ -47,6 +47,15 @@ SetOption = Annotated[
 ProfileOption = Annotated[
     str | None, typer.Option("--profile", metavar="NAME", help="Profile of the recipe, such as quick.")
 ]
+MethodOption = Annotated[
+    str | None,
+    typer.Option(
+        "--method",
+        metavar="NAME",
+        help="spirl, flat-prior, no-prior, ... on top of the recipe.",
+        autocompletion=complete.methods,
+    ),
+]
 ReferenceArgument = Annotated[
     str,
     typer.Argument(
@@ -84,6 +93,7 @@ class StageOptions:
         typer.Option("--recipe", metavar="RECIPE", help="The same, as an option.", autocompletion=complete.recipes),
     ] = None
     profile: ProfileOption = None
+    method: MethodOption = None
     set_: SetOption = None
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of this stage (with run: of all).")] = None
     device: Annotated[Device, typer.Option("--device", help="Where networks are trained.")] = Device.auto

@@ -9,7 +9,7 @@ import typer
 
 from spirl_cli.cli import complete
 from spirl_cli.cli.console import columns, emit, emit_json, note
-from spirl_cli.cli.options import JsonOption, ProfileOption, SetOption
+from spirl_cli.cli.options import JsonOption, MethodOption, ProfileOption, SetOption
 from spirl_cli.errors import UsageError
 
 NameArgument = Annotated[
@@ -37,14 +37,18 @@ def list_(as_json: JsonOption = False) -> None:
 
 
 def show(
-    recipe: NameArgument, profile: ProfileOption = None, set_: SetOption = None, as_json: JsonOption = False
+    recipe: NameArgument,
+    profile: ProfileOption = None,
+    method: MethodOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Print a recipe, fully resolved: inheritance, profile, overrides, defaults."""
+    """Print a recipe, fully resolved: inheritance, method, profile, overrides, defaults."""
     import yaml
 
     from spirl_cli.recipe.load import load_recipe
 
-    loaded = load_recipe(recipe, profile=profile, overrides=set_ or []).model_dump(mode="json")
+    loaded = load_recipe(recipe, profile=profile, overrides=set_ or [], method=method).model_dump(mode="json")
     if as_json:
         emit_json(loaded)
         return
@@ -57,7 +61,7 @@ def check(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Check recipes and all their profiles.
+    """Check recipes with all their profiles and methods.
 
     Exits with 2 when something is wrong.
     """

@@ -38,6 +38,7 @@ def recipe_arguments(options: StageOptions) -> str:
     given = [
         *([name] if name is not None else []),
         *(["--profile", options.profile] if options.profile else []),
+        *(["--method", options.method] if options.method else []),
         *(word for override in options.set_ or [] for word in ("--set", override)),
         *(["--artifacts", str(options.artifacts)] if options.artifacts != default_root() else []),
     ]
@@ -58,7 +59,7 @@ def load(options: StageOptions, seed: int | None = None) -> Recipe:
         raise UsageError("Which recipe? None was named.", f"name one of {known}, or the path of a YAML file")
     from spirl_cli.recipe.load import load_recipe
 
-    return load_recipe(name, profile=options.profile, overrides=options.set_ or [], seed=seed)
+    return load_recipe(name, profile=options.profile, overrides=options.set_ or [], seed=seed, method=options.method)
 
 
 def open_store(root: Path) -> Store:

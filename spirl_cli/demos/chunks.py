@@ -6,6 +6,7 @@ Layout of an HDF5 file of n episodes of T_e steps::
     observations  float32 (…, D)    the T_e + 1 states of every episode, one after the other
     actions       float32 (…, A)    the T_e actions of every episode
     scenes        bool (n, …)       what the states belong to, such as the layout of a maze; may be missing
+    attempts      int64 (n,)        how many were made until one was good enough to be kept
 
 Its name tells which episodes it holds. It is renamed into place when it is whole, so that a file
 that exists never has to be made again.
@@ -33,11 +34,13 @@ class GeneratedEpisode:
         observations: float32 (T+1, D), the states.
         actions: float32 (T, A).
         scene: bool array that images are drawn from together with a state, or None.
+        attempts: how many were made until this one was good enough to be kept.
     """
 
     observations: np.ndarray
     actions: np.ndarray
     scene: np.ndarray | None = None
+    attempts: int = 1
 
 
 def chunk_path(folder: Path, numbers: range) -> Path:
@@ -52,6 +55,7 @@ def write_chunk(path: Path, episodes: Sequence[GeneratedEpisode]) -> None:
         file["lengths"] = np.array([len(episode.actions) for episode in episodes], np.int64)
         file["observations"] = np.concatenate([episode.observations for episode in episodes])
         file["actions"] = np.concatenate([episode.actions for episode in episodes])
+        file["attempts"] = np.array([episode.attempts for episode in episodes], np.int64)
         scenes = [episode.scene for episode in episodes if episode.scene is not None]
         if scenes:
             file["scenes"] = np.stack(scenes)
@@ -77,3 +81,13 @@ def read_chunk(path: Path, first: int) -> Iterator[RawEpisode]:
         states = observations[begin + index : end + index + 1]  # one row more per episode
         scene = None if scenes is None else scenes[index]
         yield RawEpisode(first + index, {"state": states}, actions[begin:end], scene)
+
+
+def count_attempts(path: Path) -> int:
+    """Return how many episodes were made for those in a file.
+
+    Raises:
+        OSError, KeyError: the file is damaged.
+    """
+    with h5py.File(path, "r") as file:
+        return int(file["attempts"][()].sum())

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spirl_cli.demos.chunks import GeneratedEpisode, chunk_path, read_chunk, write_chunk
+from spirl_cli.demos.chunks import GeneratedEpisode, chunk_path, count_attempts, read_chunk, write_chunk
 from spirl_cli.demos.raw import RawEpisode
 from spirl_cli.errors import Interrupted, SpirlError
 from spirl_cli.monitor.children import WORKER_ENVIRONMENT, become_worker, signals_blocked, usable_cores, variables
@@ -71,6 +71,11 @@ class GeneratedSource:
     def action_dim(self) -> int:
         """Return the size A of an action."""
         return len(self._generator.low)
+
+    @property
+    def success_rate(self) -> float:
+        """Share of what was made that was good enough to be kept."""
+        return self._generator.episodes / sum(map(count_attempts, self._generator.chunks(self._folder)))
 
     def episodes(self) -> Iterator[RawEpisode]:
         """Yield the episodes in the order of their numbers."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spirl_cli.blocks.scene import state_size
 from spirl_cli.demos.checksum import DatasetIdentity, generated_identity, identity_of
 from spirl_cli.demos.download import download
 from spirl_cli.demos.episode import ActionBounds, Episode, check_episode
@@ -17,11 +19,26 @@ from spirl_cli.demos.observation import select
 from spirl_cli.demos.raw import EpisodeSource, RawEpisode, RawSource
 from spirl_cli.errors import DatasetError, SpirlError, UsageError
 from spirl_cli.monitor.reporter import Reporter
-from spirl_cli.recipe.schema import WHOLE_OBSERVATION, ExtractSection
+from spirl_cli.recipe.schema import WHOLE_OBSERVATION, BlocksPlanner, ExtractSection, KitchenExpert, ObservationPart
 
-__all__ = ["DatasetIdentity", "Demonstrations", "generate_demonstrations", "identify", "open_demonstrations"]
+if TYPE_CHECKING:
+    from spirl_cli.demos.generation import Generator
+
+__all__ = [
+    "DatasetIdentity",
+    "Demonstrations",
+    "generate_demonstrations",
+    "identify",
+    "may_be_scripted",
+    "open_demonstrations",
+    "script_demonstrations",
+    "scripted_identity",
+]
 
 PLANNER_VERSION = 1  # raised when the same parameters would give other demonstrations
+SCRIPTED_VERSION = 1  # likewise
+SCRIPTED_EPISODES = 600
+SCRIPTED_DATASET = "spirl/kitchen-scripted"
 
 
 class Demonstrations:
@@ -30,10 +47,17 @@ class Demonstrations:
     Attributes:
         identity: which dataset, and how large all of it is.
         bounds: finite bounds of the actions.
+        success_rate: share of the demonstrations made that were good enough to be kept; None where all are kept.
     """
 
-    def __init__(self, section: ExtractSection, source: EpisodeSource, identity: DatasetIdentity) -> None:
-        self.identity = identity
+    def __init__(
+        self,
+        section: ExtractSection,
+        source: EpisodeSource,
+        identity: DatasetIdentity,
+        success_rate: float | None = None,
+    ) -> None:
+        self.identity, self.success_rate = identity, success_rate
         if self.identity.episodes == 0:
             raise DatasetError(f"{self.identity.reference} has no episodes")
         self.bounds = _bounds(section, source, self.identity.reference)
@@ -102,14 +126,62 @@ def generate_demonstrations(section: ExtractSection, folder: Path, reporter: Rep
         Interrupted: SIGINT or SIGTERM arrived; the folder holds what was done.
     """
     from spirl_cli.demos.generation import GeneratedSource, generate
-    from spirl_cli.demos.maze_planner import maze_generator  # imports the simulator
 
     _check_generated(section)
     identity = _planner_identity(section)
-    assert section.planner is not None
-    generator = maze_generator(identity.reference, section.planner, identity.episodes, section.seed or 0)
+    generator = _generator(section, identity)
     generate(generator, folder, reporter)
-    return Demonstrations(section, GeneratedSource(generator, folder), identity)
+    source = GeneratedSource(generator, folder)
+    rate = None if section.blocks_planner is None else source.success_rate  # in the maze every one arrives
+    return Demonstrations(section, source, identity, rate)
+
+
+def _generator(section: ExtractSection, identity: DatasetIdentity) -> Generator:
+    name, episodes, seed = identity.reference, identity.episodes, section.seed or 0
+    if section.blocks_planner is not None:
+        from spirl_cli.demos.blocks_planner import blocks_generator  # imports the simulator
+
+        return blocks_generator(name, section.blocks_planner, episodes, seed)
+    from spirl_cli.demos.maze_planner import maze_generator  # imports the simulator
+
+    assert section.planner is not None, "checked with the recipe"
+    return maze_generator(name, section.planner, episodes, seed)
+
+
+def script_demonstrations(section: ExtractSection, folder: Path, reporter: Reporter) -> Demonstrations:
+    """Make demonstrations of the kitchen with the scripted expert, or find those made earlier.
+
+    Args:
+        section: the recipe's `extract`, its observation resolved.
+        folder: keeps what is made until all is.
+        reporter: shows progress.
+
+    Raises:
+        Interrupted: SIGINT or SIGTERM arrived; the folder holds what was done.
+    """
+    from spirl_cli.demos.kitchen_expert.dataset import scripted_dataset  # imports the simulator
+
+    identity = scripted_identity(section)
+    source, rate = scripted_dataset(section.scripted or KitchenExpert(), identity, folder, reporter)
+    return Demonstrations(section, source, identity, rate)
+
+
+def scripted_identity(section: ExtractSection) -> DatasetIdentity:
+    """Return the identity of the scripted demonstrations that a recipe asks for; they need not exist yet.
+
+    Its name is their Minari id: ``spirl/kitchen-scripted-v0``, with part of the checksum where they are not the usual.
+    """
+    settings, episodes = section.scripted or KitchenExpert(), section.episodes or SCRIPTED_EPISODES
+    decides = {"version": SCRIPTED_VERSION, "settings": settings.model_dump(mode="json")}
+    identity = generated_identity("scripted", f"{SCRIPTED_DATASET}-v0", episodes, decides)
+    if (settings, episodes) == (KitchenExpert(), SCRIPTED_EPISODES):
+        return identity
+    return replace(identity, name=f"{SCRIPTED_DATASET}-{identity.sha256[:8]}-v0")
+
+
+def may_be_scripted(section: ExtractSection) -> bool:
+    """Say whether scripted demonstrations may stand in for a dataset that cannot be had."""
+    return section.source == "auto" and not _is_hdf5(section)
 
 
 def identify(section: ExtractSection) -> DatasetIdentity | None:
@@ -123,6 +195,8 @@ def identify(section: ExtractSection) -> DatasetIdentity | None:
     """
     if section.source == "planner":
         return _planner_identity(section)
+    if section.source == "scripted":
+        return scripted_identity(section)
     if _is_hdf5(section) and not Path(_name(section)).expanduser().exists():
         return None
     source = _local(section)
@@ -151,25 +225,38 @@ def _name(section: ExtractSection) -> str:
 
 
 def _planner_identity(section: ExtractSection) -> DatasetIdentity:
-    assert section.planner is not None and section.episodes is not None, "checked with the recipe"
-    planner = section.planner
+    planner = section.planner or section.blocks_planner
+    assert planner is not None and section.episodes is not None, "checked with the recipe"
     decides = {"version": PLANNER_VERSION, "planner": planner.model_dump(mode="json"), "seed": section.seed or 0}
+    if isinstance(planner, BlocksPlanner):
+        return generated_identity("planner", f"blocks-{planner.blocks}", section.episodes, decides)
     return generated_identity("planner", f"maze-{planner.size}x{planner.size}", section.episodes, decides)
 
 
 def _check_generated(section: ExtractSection) -> None:
-    """Refuse what does not go together with layouts that differ and images that are drawn."""
+    """Refuse what does not go together with scenes that differ and images that are drawn."""
     if section.short_episodes == "join":
         raise UsageError(
-            "extract.short_episodes: demonstrations from a planner cannot be joined, each has a layout of its own",
+            "extract.short_episodes: demonstrations from a planner cannot be joined, each has a scene of its own",
             "use --set extract.short_episodes=skip",
         )
     parts = section.observation or WHOLE_OBSERVATION
+    if section.blocks_planner is not None:
+        return _check_whole_state(parts, state_size(section.blocks_planner.blocks))
     chosen = select({"state": np.arange(4.0)}, parts)
     if chosen[:2].tolist() != [0.0, 1.0]:
         raise UsageError(
             "extract.observation must begin with the position, from which images are drawn",
             "for example [{key: state}], or [{key: state, indices: ['0:2']}]",
+        )
+
+
+def _check_whole_state(parts: tuple[ObservationPart, ...], size: int) -> None:
+    everything = np.arange(size, dtype=np.float32)
+    if not np.array_equal(select({"state": everything}, parts), everything):
+        raise UsageError(
+            "extract.observation must be the whole state, from which images of blocks are drawn",
+            "write [{key: state}], and choose what networks see of it with state_indices",
         )
 
 

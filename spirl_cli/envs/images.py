@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from spirl_cli.blocks.scene import state_size
+from spirl_cli.demos.observation import select
 from spirl_cli.errors import UsageError
 from spirl_cli.maze.image import CHANNELS, PIXELS
-from spirl_cli.recipe.schema import EnvSection, MazeSection
+from spirl_cli.recipe.schema import BlocksSection, DrawnSection, EnvSection, ObservationPart
 
 
 def image_shape(section: EnvSection) -> tuple[int, int, int] | None:
     """Return the shape of the image that ends the selected observation, None where there is none.
 
     An observation vector (D + P,) consists of D numbers of the state and the P pixels of the image,
-    flattened row by row. Images of environments other than the maze are numbers like all others.
+    flattened row by row. Images of other environments than maze and blocks are numbers like all others.
 
     Returns:
         Rows, columns and channels; stacked frames are channels.
@@ -19,7 +23,7 @@ def image_shape(section: EnvSection) -> tuple[int, int, int] | None:
     Raises:
         UsageError: the image is not selected as a whole, once, and last.
     """
-    if not isinstance(section, MazeSection):
+    if not isinstance(section, DrawnSection):
         return None
     selected = [index for index, part in enumerate(section.observation) if part.key == "image"]
     if not selected:
@@ -31,3 +35,14 @@ def image_shape(section: EnvSection) -> tuple[int, int, int] | None:
     if section.observation[-1].indices is not None:
         raise UsageError("env.observation: only the whole image can be selected", "leave out its `indices`")
     return PIXELS, PIXELS, CHANNELS * section.frames
+
+
+def state_parts(section: EnvSection) -> tuple[ObservationPart, ...]:
+    """Return the selection of the observation without an image that is drawn."""
+    parts = section.observation
+    return tuple(part for part in parts if part.key != "image") if isinstance(section, DrawnSection) else parts
+
+
+def block_numbers(section: BlocksSection) -> np.ndarray:
+    """Return which numbers of the state of blocks are selected, (D,)."""
+    return select({"state": np.arange(state_size(section.blocks))}, state_parts(section)).astype(np.intp)

@@ -122,6 +122,18 @@ class KitchenEnv(gym.Wrapper[Any, Any, Any, Any]):
         truncated = not terminated and self._elapsed >= self._episode_length
         return observation, reward, terminated, truncated, {"metrics": self.subtasks.metrics()}
 
+    @property
+    def simulation(self) -> tuple[Any, Any]:
+        """MuJoCo's model and data, for those who are shown the true state."""
+        return self._franka.model, self._franka.data
+
+    @property
+    def goals(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Of every subtask, the indices of its joint positions and where they should be."""
+        from gymnasium_robotics.envs.franka_kitchen.kitchen_env import OBS_ELEMENT_INDICES
+
+        return {task: (OBS_ELEMENT_INDICES[task], goal) for task, goal in self._goals.items()}
+
     def _at_goal(self, task: str, positions: np.ndarray) -> bool:
         offset = positions - self._goals[task]
         return math.sqrt(offset.dot(offset)) < GOAL_RADIUS

@@ -11,12 +11,20 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
+from spirl_cli.blocks.scene import state_size
 from spirl_cli.demos.observation import select
 from spirl_cli.envs.images import image_shape
 from spirl_cli.envs.kitchen import KitchenEnv, silence_notices
 from spirl_cli.envs.outcome import OutcomeEnv
 from spirl_cli.errors import ArtifactError, UsageError, did_you_mean
-from spirl_cli.recipe.schema import EnvSection, GymnasiumSection, KitchenSection, MazeSection, ObservationPart
+from spirl_cli.recipe.schema import (
+    BlocksSection,
+    EnvSection,
+    GymnasiumSection,
+    KitchenSection,
+    MazeSection,
+    ObservationPart,
+)
 
 BOUND_TOLERANCE = 1e-4  # relative to the range; recorded bounds may have been rounded
 
@@ -54,8 +62,8 @@ def make_env(section: EnvSection, render_mode: str | None = None) -> gym.Env[Any
     Observations are float32 vectors, selected by ``section.observation``; where an image is among
     them its pixels (0 to 255) are the last of the vector (see `image_shape`). Actions are a finite,
     one-dimensional Box. ``info["metrics"]`` is a dictionary of floats with constant keys: for the
-    kitchen ``subtasks`` and one per subtask, for the maze as `MazeEnv` says, else ``success`` if the
-    recipe has a success key.
+    kitchen ``subtasks`` and one per subtask, for maze and blocks as `MazeEnv` and `BlocksEnv` say, else
+    ``success`` if the recipe has a success key.
     Episodes end after ``section.episode_length`` steps (truncated), or before (terminated).
 
     Raises:
@@ -81,6 +89,10 @@ def make_raw_env(section: EnvSection, render_mode: str | None = None) -> gym.Env
         from spirl_cli.envs.maze import MazeEnv  # here, since it needs MuJoCo, which others may not
 
         return MazeEnv(section, render_mode)
+    if isinstance(section, BlocksSection):
+        from spirl_cli.envs.blocks import BlocksEnv
+
+        return BlocksEnv(section, render_mode)
     return OutcomeEnv(_make_gymnasium(section, render_mode), section)
 
 
@@ -111,7 +123,10 @@ def check_compatible(
     finally:
         env.close()
     pixels = math.prod(image_shape(section) or (0,))
-    _check_sizes(observations.shape[0] - pixels, observation_dim, actions.shape[0], action_dim)
+    numbers = observations.shape[0] - pixels
+    if isinstance(section, BlocksSection) and numbers > observation_dim >= state_size(0):
+        numbers = observation_dim  # of more blocks: `check_images` sees to it that networks do not look at them
+    _check_sizes(numbers, observation_dim, actions.shape[0], action_dim)
     _check_bounds(actions, np.asarray(action_low), np.asarray(action_high))
 
 

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 OURS = {"sampled": "#d1495b", "mean": "#00798c"}
 PUBLISHED = ("#444444", "#777777", "#3b6ea5", "#8fb0d0")
 BASELINE_MARKERS = "sDv^"
-AXIS_LABELS = {"subtasks": "subtasks finished per episode", "success": "success rate", "return": "return"}
+AXIS_LABELS = {
+    "subtasks": "subtasks finished per episode",
+    "success": "success rate",
+    "stacked": "blocks stacked at the end",
+    "return": "return",
+}
 
 
 def draw_learning_curve(path: Path, rows: Sequence[ResultRow], env: EnvSection) -> None:
@@ -82,9 +87,9 @@ def _decorate(axes: Axes, rows: Sequence[ResultRow], env: EnvSection) -> None:
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_xlim(left=-0.015 * axes.get_xlim()[1])  # a point at 0 is seen whole
     if metric == "subtasks" and isinstance(env, KitchenSection):
-        axes.set_ylim(0, len(env.tasks))
+        axes.set_ylim(0, 1.03 * len(env.tasks))
     if metric == "success":
-        axes.set_ylim(0, 1)
+        axes.set_ylim(0, 1.03)
     axes.grid(color="#dddddd", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(f"{rows[0].env}: {rows[0].method}", loc="left", fontsize=11)

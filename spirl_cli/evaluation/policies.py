@@ -12,7 +12,8 @@ from typing import Literal, Protocol
 import numpy as np
 
 from spirl_cli.errors import ArtifactError
-from spirl_cli.skills.inference import Array, NumpyGaussian, load_gaussian
+from spirl_cli.skills.inference import Array
+from spirl_cli.skills.numpy_priors import SkillDensity, load_density
 
 PolicyKind = Literal["sampled", "mean"]
 
@@ -27,25 +28,23 @@ class SkillPolicy(Protocol):
 class SampledPolicy:
     """z ~ π(z | s): what is trained."""
 
-    def __init__(self, head: NumpyGaussian) -> None:
+    def __init__(self, head: SkillDensity) -> None:
         self.head = head
-        self.latent_dim = head.network.biases[-1].size // 2
 
     def latent(self, observation: Array, rng: np.random.Generator) -> Array:
         """Return a sample (K,) for a state (D,)."""
-        noise = rng.standard_normal(self.latent_dim, dtype=np.float32)
-        return _finite(self.head.latent(observation, noise))
+        return _finite(self.head.sample(observation, rng))
 
 
 class MeanPolicy:
-    """z = the mean of π(z | s), squashed like a sample."""
+    """z = the mean of π(z | s), squashed like a sample; for other priors than Gaussians see `numpy_priors.py`."""
 
-    def __init__(self, head: NumpyGaussian) -> None:
+    def __init__(self, head: SkillDensity) -> None:
         self.head = head
 
     def latent(self, observation: Array, rng: np.random.Generator) -> Array:
         """Return the mean (K,) for a state (D,); nothing is drawn."""
-        return _finite(self.head.latent(observation, 0.0))
+        return _finite(self.head.mean(observation))
 
 
 class NormalPolicy:
@@ -76,7 +75,7 @@ def load_policy(path: Path, kind: PolicyKind) -> SkillPolicy:
     Raises:
         ArtifactError: the file is not a network that spirl exported.
     """
-    head = load_gaussian(path)
+    head = load_density(path)
     return SampledPolicy(head) if kind == "sampled" else MeanPolicy(head)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from spirl_cli.recipe.schema import EnvSection, MazeSection, TrainRLSection
+from spirl_cli.recipe.schema import BlocksSection, EnvSection, KitchenSection, MazeSection, TrainRLSection
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.lineage import Ancestor
 from spirl_cli.store.store import Store
@@ -31,6 +31,19 @@ def method_name(model: str, section: TrainRLSection, env: EnvSection) -> str:
     if not start and not pull:
         return "no-prior"
     return "prior-as-start-only" if start else "prior-as-regularizer-only"
+
+
+def prior_name(model: str, env: EnvSection) -> str:
+    """Name a prior rollout: an agent at step 0 is its prior, so rows of different skills can be told apart.
+
+    Args:
+        model: kind of the decoder: closed-loop, open-loop or primitive.
+        env: where; kitchen and blocks have priors of both skill models.
+    """
+    if model == "primitive":
+        return "flat-prior"
+    both = isinstance(env, KitchenSection | BlocksSection)
+    return "spirl-open-loop" if both and model == "open-loop" else "prior"
 
 
 def nominal_steps(section: TrainRLSection, step: int) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spirl_cli.recipe.schema import EnvSection, KitchenSection, MazeSection
+from spirl_cli.recipe.schema import BlocksSection, EnvSection, KitchenSection, MazeSection
 
 # The authors of SPiRL leave their warm-up of 5,000 skills of 10 steps off the x-axis; ours counts it.
 SPIRL_WARMUP_STEPS = 50_000
@@ -65,6 +65,22 @@ MAZE_NOTE = (
     "The 50,000 warm-up steps that they leave off the axis are added."
 )
 
+BLOCKS_CURVES = {
+    "dense": (
+        PublishedCurve("SPiRL", ((50e3, 2.5), (100e3, 3.3), (140e3, 3.65), (600e3, 3.4)), SPIRL_WARMUP_STEPS),
+        PublishedCurve("flat prior", ((600e3, 1.0),), SPIRL_WARMUP_STEPS),
+        PublishedCurve("other baselines, at most", ((600e3, 0.5),), SPIRL_WARMUP_STEPS),
+    ),
+    "sparse": (
+        PublishedCurve("SPiRL, closed-loop", ((750e3, 3.1), (2.4e6, 3.5)), SPIRL_WARMUP_STEPS),
+        PublishedCurve("SPiRL, open-loop", ((3.0e6, 1.9),), SPIRL_WARMUP_STEPS),
+    ),
+}
+BLOCKS_NOTE = (
+    "Dashed line and grey marks: published, read off ± 0.05 from curves of training episodes; a looser metric, the\n"
+    "largest height of any block that is supported. The 50,000 warm-up steps that they leave off the axis are added."
+)
+
 
 def published_curves(env: EnvSection) -> tuple[tuple[PublishedCurve, ...], str]:
     """Return the published curves for this environment's task, and the note that goes with them.
@@ -75,4 +91,6 @@ def published_curves(env: EnvSection) -> tuple[tuple[PublishedCurve, ...], str]:
         return KITCHEN_CURVES, KITCHEN_NOTE
     if isinstance(env, MazeSection) and env.layout is None and (env.size, env.path_length) == (40, 34):
         return MAZE_CURVES, MAZE_NOTE
+    if isinstance(env, BlocksSection) and env.blocks == 11:
+        return BLOCKS_CURVES[env.reward], BLOCKS_NOTE
     return (), ""

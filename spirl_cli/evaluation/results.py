@@ -15,7 +15,7 @@ from pathlib import Path
 from spirl_cli.errors import ArtifactError
 from spirl_cli.evaluation.episodes import EpisodeResult, Evaluated
 from spirl_cli.evaluation.statistics import Estimate, bootstrap_mean, metric_rates
-from spirl_cli.recipe.schema import EnvSection, GymnasiumSection, KitchenSection, MazeSection
+from spirl_cli.recipe.schema import BlocksSection, EnvSection, GymnasiumSection, KitchenSection, MazeSection
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class ResultRow:
     """One published number; fields that mean nothing for an environment are None.
 
     Attributes:
-        env: kitchen, maze, or the id of another environment.
+        env: kitchen, maze, blocks, or the id of another environment.
         method: prior | spirl | spirl-open-loop | flat-prior | no-prior | bc-sac | sac; random for the
             baseline of random actions.
         metric: subtasks | success | stacked | return.
@@ -74,6 +74,8 @@ def headline_metrics(env: EnvSection, episode: EpisodeResult) -> tuple[str, ...]
         return ("subtasks",)
     if isinstance(env, MazeSection):
         return ("success",)
+    if isinstance(env, BlocksSection):
+        return ("stacked",)
     return ("success", "return") if "success" in episode.metrics else ("return",)
 
 
@@ -110,10 +112,16 @@ def _row(group: Evaluated, metric: str, estimate: Estimate, env: EnvSection, pro
         env_steps=group.env_steps,
         order=env.order,
         noise=env.noise,
-        reward="sparse" if isinstance(env, MazeSection) else None,
+        reward=_reward(env),
         layout=layout_name(env) if isinstance(env, MazeSection) else None,
         **asdict(provenance),
     )
+
+
+def _reward(env: EnvSection) -> str | None:
+    if isinstance(env, BlocksSection):
+        return env.reward
+    return "sparse" if isinstance(env, MazeSection) else None
 
 
 def layout_name(env: MazeSection) -> str:

@@ -56,7 +56,7 @@ def record_videos(request: VideoRequest, reporter: Reporter, *, stop: Callable[[
     Returns:
         the files written, fewer than asked for if drawing failed or was stopped.
     """
-    draws_itself = request.env["kind"] == "maze"
+    draws_itself = request.env["kind"] in ("maze", "blocks")
     backend = None if draws_itself else probe_rendering()
     Path(request.folder).mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "spirl_cli.evaluation.record"]

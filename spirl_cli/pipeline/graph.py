@@ -24,7 +24,7 @@ def _values(section: BaseModel, *without: str) -> dict[str, Any]:
 def _clips(recipe: Recipe) -> dict[str, Any]:
     # the horizon decides which episodes are long enough and where windows may start
     parameters = {"extract": _values(recipe.extract), "train_skills": {"horizon": recipe.train_skills.horizon}}
-    if recipe.env.kind == "maze":
+    if recipe.env.kind in ("maze", "blocks"):
         parameters["env"] = {"frames": recipe.env.frames}  # of the images that the clips show
     return parameters
 
@@ -72,3 +72,14 @@ def stage(name: str) -> StageSpec:
         KeyError: no stage is called so.
     """
     return {spec.name: spec for spec in STAGES}[name]
+
+
+def for_recipe(spec: StageSpec, recipe: Recipe) -> StageSpec:
+    """Return the stage as a recipe uses it: an agent reads a prior only if it starts from one or stays near it.
+
+    Without one it needs the standardisation of states, which the skills hold; of primitive actions the clips do.
+    """
+    section = recipe.train_rl
+    if spec.name != "agent" or "prior" in (section.regularizer, section.initial_policy):
+        return spec
+    return replace(spec, inputs=("clips", "skills") if recipe.train_skills.model == "primitive" else ("skills",))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from spirl_cli.errors import ArtifactError
 from spirl_cli.pipeline.explain import explain
-from spirl_cli.pipeline.graph import STAGES
+from spirl_cli.pipeline.graph import STAGES, for_recipe
 from spirl_cli.store.diff import differences
 from spirl_cli.store.fingerprint import fingerprint
 
@@ -38,6 +38,7 @@ class Request:
         given: input artifacts named by the user; they replace what the recipe plans, and so
             do the artifacts that they were made from.
         force: names of stages that run although they are up to date.
+        dataset: the dataset, where it was found out that it is not the one that the recipe names.
         named: the words with which the user named recipe, profile and overrides, for hints.
         options: options of the last stage that are not in the recipe; they are part of its
             fingerprint.
@@ -50,6 +51,7 @@ class Request:
     force: frozenset[str] = frozenset()
     options: Mapping[str, Any] = field(default_factory=dict)
     named: str = ""
+    dataset: InputRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def plan(request: Request) -> list[PlannedStage]:
     """
     given = with_ancestors(request.given, request.store)
     planned: dict[str, PlannedStage] = {}
-    for spec in _needed(request.last, given):
+    for spec in _needed(request, given):
         if spec.name in given:
             planned[spec.name] = _given(spec, given[spec.name])
         else:
@@ -115,16 +117,18 @@ def _add_ancestors(known: dict[str, Artifact], ancestors: Sequence[Ancestor]) ->
         _add_ancestors(known, ancestor.inputs)
 
 
-def _needed(last: StageSpec, given: Mapping[str, Artifact]) -> list[StageSpec]:
+def _needed(request: Request, given: Mapping[str, Artifact]) -> list[StageSpec]:
     """Return the stages between the given artifacts and the wanted one."""
+    stages = {spec.name: for_recipe(spec, request.recipe) for spec in STAGES}
+    last = for_recipe(request.last, request.recipe)
     needed = {last.name: last}
-    for spec in reversed(STAGES):
+    for spec in reversed(stages.values()):
         reader = needed.get(spec.name)
         if reader is None or reader.name in given:
             continue
         for name in reader.inputs:
-            needed[name] = next(stage for stage in STAGES if stage.name == name)
-    return [needed[spec.name] for spec in STAGES if spec.name in needed]
+            needed[name] = stages[name]
+    return [needed[name] for name in stages if name in needed]
 
 
 def _given(spec: StageSpec, artifact: Artifact) -> PlannedStage:
@@ -174,6 +178,8 @@ def _dataset(request: Request, parameters: Mapping[str, Any]) -> dict[str, Input
     from spirl_cli.demos.source import identify
     from spirl_cli.store.manifest import InputRecord
 
+    if request.dataset is not None:
+        return {"dataset": request.dataset}
     identity = identify(request.recipe.extract)
     if identity is not None:
         return {"dataset": InputRecord(identity.reference, identity.sha256[:12], identity.sha256)}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from spirl_cli.errors import ArtifactError
+from spirl_cli.errors import ArtifactError, DatasetError
 from spirl_cli.pipeline.plan import PlannedStage, Request, plan
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.store.writer import open_run
@@ -49,6 +49,8 @@ class Outcome:
 def prepare(request: Request, reporter: Reporter) -> list[PlannedStage]:
     """Plan a request that is about to run; downloads the dataset where the plan depends on it.
 
+    In the kitchen, `extract.source: auto` falls back to scripted demonstrations.
+
     Raises:
         DatasetError: the dataset is not on this machine and cannot be fetched.
     """
@@ -56,9 +58,19 @@ def prepare(request: Request, reporter: Reporter) -> list[PlannedStage]:
     clips = planned[0]
     if clips.spec.name != "clips" or clips.fingerprint is not None:
         return planned
-    from spirl_cli.demos.source import open_demonstrations
+    from spirl_cli.demos.source import may_be_scripted, open_demonstrations, scripted_identity
+    from spirl_cli.store.manifest import InputRecord
 
-    open_demonstrations(request.recipe.extract, reporter.message)
+    section = request.recipe.extract
+    try:
+        open_demonstrations(section, reporter.message)
+    except DatasetError as error:
+        if request.recipe.env.kind != "kitchen" or not may_be_scripted(section):
+            raise
+        reporter.message(f"demonstrations are scripted instead: {error.message}")
+        identity = scripted_identity(section)
+        record = InputRecord(identity.reference, identity.sha256[:12], identity.sha256)
+        return plan(replace(request, dataset=record))
     return plan(request)
 
 
@@ -180,6 +192,8 @@ def _context(
         options |= request.options
     if stage.continue_from is not None:
         options["continue_from"] = stage.continue_from
+    if "dataset" in stage.records and stage.records["dataset"].reference.startswith("scripted:"):
+        options["scripted"] = True
     return StageContext(
         recipe=request.recipe,
         spec=stage.spec,

@@ -11,8 +11,8 @@ from spirl_cli.errors import did_you_mean
 from spirl_cli.recipe.schema import Recipe
 from spirl_cli.recipe.yaml_places import KeyPath
 
-FROM_FILE_NAME = frozenset({"id", "profile"})  # fields of Recipe that no file may set
-_OF_A_FILE = ("extends", "profiles")
+FROM_FILE_NAME = frozenset({"id", "profile", "method"})  # fields of Recipe that no file may set
+_OF_A_FILE = ("extends", "profiles", "methods")
 
 
 def suggest(path: KeyPath, kind: object) -> str:

@@ -1,4 +1,4 @@
-"""What a recipe's file says once inheritance, a profile and overrides are applied.
+"""What a recipe's file says once inheritance, a method, a profile and overrides are applied.
 
 Everything here works on trees of nodes (:mod:`spirl_cli.recipe.yaml_places`), so that every
 value of the result still knows the line that it comes from, in whichever file that is.
@@ -8,21 +8,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import cache, reduce
 from pathlib import Path
 
 from spirl_cli.errors import UsageError, did_you_mean
 from spirl_cli.recipe.folder import find_recipe, shown
 from spirl_cli.recipe.yaml_places import Node, Place, parse_value, parse_yaml
 
+METHODS = Path(__file__).with_name("methods.yaml")
+
 
 @dataclass(frozen=True)
 class Layers:
-    """A recipe with everything that it inherits: what always holds, and its profiles."""
+    """A recipe with everything that it inherits: what always holds, its profiles, and what it adds to methods."""
 
     path: Path
     base: Node
     profiles: dict[str, Node] = field(default_factory=dict)
+    methods: dict[str, Node] = field(default_factory=dict)
+
+    def with_method(self, name: str | None) -> Layers:
+        """The same recipe with one method on top of what always holds.
+
+        Raises:
+            UsageError: if there is no such method.
+        """
+        if name is None:
+            return self
+        known = (*packaged_methods(), *self.methods)
+        if name not in known:
+            message = f"There is no method '{name}'.{did_you_mean(name, known)}"
+            raise UsageError(message, f"The methods: {', '.join(dict.fromkeys(known))}.")
+        base = self.base
+        for changes in (packaged_methods().get(name), self.methods.get(name)):
+            base = base if changes is None else merge_recipes(base, changes)
+        return replace(self, base=base)
 
     def with_profile(self, name: str | None) -> Node:
         """The base, or the base with one profile on top.
@@ -37,6 +57,12 @@ class Layers:
             message = f"{shown(self.path)} has no profile '{name}'.{did_you_mean(name, self.profiles)}"
             raise UsageError(message, f"Its profiles: {known}.")
         return merge_recipes(self.base, self.profiles[name])
+
+
+@cache
+def packaged_methods() -> dict[str, Node]:
+    """The methods that every recipe knows, each with what it changes."""
+    return dict(read_tree(METHODS).entries)
 
 
 def read_layers(path: Path) -> Layers:
@@ -125,36 +151,43 @@ def _override(text: str) -> Node:
 
 def _read(path: Path, children: tuple[Path, ...]) -> Layers:
     tree = read_tree(path)
-    profiles = _profiles(tree)
+    profiles, methods = _variants(tree, "profiles"), _variants(tree, "methods")
     extends = tree.entries.get("extends")
-    own = _without(tree, "extends", "profiles")
+    own = _without(tree, "extends", "profiles", "methods")
     if extends is None:
-        return Layers(path, own, profiles)
+        return Layers(path, own, profiles, methods)
     parent = parent_path(path, extends)
     if parent.resolve() in (*children, path.resolve()):
         hint = "A packaged recipe of the same name is inherited by its name, for example 'extends: kitchen'."
         raise UsageError(f"{extends.place}: {extends.value} inherits from itself.", hint)
     inherited = _read(parent, (*children, path.resolve()))
-    return _inherit(inherited, Layers(path, own, profiles))
+    return _inherit(inherited, Layers(path, own, profiles, methods))
 
 
 def _inherit(parent: Layers, child: Layers) -> Layers:
-    profiles = parent.profiles
+    profiles, methods = parent.profiles, parent.methods
     if _changes_kind(parent.base, child.base):  # settings of another environment would not fit
-        profiles = {name: _without(profile, "env") for name, profile in profiles.items()}
-    merged = {
-        name: merge_recipes(profiles[name], profile) if name in profiles else profile
-        for name, profile in child.profiles.items()
-    }
-    return Layers(child.path, merge_recipes(parent.base, child.base), {**profiles, **merged})
+        profiles, methods = _without_env(profiles), _without_env(methods)
+    base = merge_recipes(parent.base, child.base)
+    return Layers(child.path, base, _merged(profiles, child.profiles), _merged(methods, child.methods))
 
 
-def _profiles(tree: Node) -> dict[str, Node]:
-    node = tree.entries.get("profiles")
+def _without_env(variants: dict[str, Node]) -> dict[str, Node]:
+    return {name: _without(variant, "env") for name, variant in variants.items()}
+
+
+def _merged(lower: dict[str, Node], upper: dict[str, Node]) -> dict[str, Node]:
+    merged = {name: merge_recipes(lower[name], node) if name in lower else node for name, node in upper.items()}
+    return {**lower, **merged}
+
+
+def _variants(tree: Node, key: str) -> dict[str, Node]:
+    """What ``profiles`` or ``methods`` of a file hold, by name."""
+    node = tree.entries.get(key)
     if node is None:
         return {}
-    profiles = _mapping(node, "profiles").entries
-    return {name: _without(_mapping(profile, f"profiles.{name}")) for name, profile in profiles.items()}
+    variants = _mapping(node, key).entries
+    return {name: _without(_mapping(variant, f"{key}.{name}")) for name, variant in variants.items()}
 
 
 def _mapping(node: Node, what: str) -> Node:

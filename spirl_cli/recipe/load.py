@@ -10,9 +10,10 @@ from pydantic import ValidationError
 
 from spirl_cli.errors import UsageError
 from spirl_cli.recipe.folder import find_recipe, recipe_id
-from spirl_cli.recipe.layers import Layers, merge, merge_recipes, read_layers, read_overrides
+from spirl_cli.recipe.layers import Layers, merge, merge_recipes, packaged_methods, read_layers, read_overrides
 from spirl_cli.recipe.problems import describe, reserved_keys
 from spirl_cli.recipe.schema import (
+    DrawnSection,
     EvaluateSection,
     ExtractSection,
     MazeSection,
@@ -30,9 +31,14 @@ StageSection = TypeVar(
 
 
 def load_recipe(
-    ref: str | Path, *, profile: str | None = None, overrides: Sequence[str] = (), seed: int | None = None
+    ref: str | Path,
+    *,
+    profile: str | None = None,
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+    method: str | None = None,
 ) -> Recipe:
-    """Load a recipe: what it inherits, then itself, the profile, the overrides and the seed.
+    """Load a recipe: what it inherits, then itself, the method, the profile, the overrides and the seed.
 
     Args:
         ref: name of a packaged recipe (``kitchen``, ``paper/kitchen`` or ``paper-kitchen``) or a
@@ -40,39 +46,44 @@ def load_recipe(
         profile: one of the recipe's profiles, such as ``quick``.
         overrides: ``train_rl.steps=1e5``: a dotted key and a value in YAML.
         seed: the recipe's seed; sections that name a seed of their own keep it.
+        method: one of `methods.yaml`, or of the recipe; None: the recipe as it stands.
 
     Returns:
         The recipe, in which nothing refers to another section any more: every section has its
         seed, ``extract.observation`` and ``train_prior.augmentation`` are filled in.
 
     Raises:
-        UsageError: for an unknown recipe or profile and for whatever is wrong in it, with file,
+        UsageError: for an unknown recipe, method or profile and for whatever is wrong in it, with file,
             line and column or the option.
     """
-    layers = read_layers(find_recipe(ref))
+    layers = read_layers(find_recipe(ref)).with_method(method)
     tree = merge_recipes(layers.with_profile(profile), read_overrides(overrides))
     if seed is not None:
         place = Place(f"--seed {seed}")
         tree = merge(tree, Node({"seed": Node(seed, place, place)}, tree.place))
-    recipe, problems = _validate(tree, layers, profile)
+    recipe, problems = _validate(tree, layers, profile, method)
     if recipe is None:
         raise _usage_error(problems)
     return recipe
 
 
 def check_layers(layers: Layers) -> list[str]:
-    """The problems of a recipe as it stands and of each of its profiles."""
-    _, problems = _validate(layers.base, layers, None)
-    for name in layers.profiles:
-        _, of_profile = _validate(layers.with_profile(name), layers, name)
-        problems += [f"{problem} (profile '{name}')" for problem in of_profile if problem not in problems]
+    """The problems of a recipe as it stands, of each of its profiles and with each method."""
+    _, problems = _validate(layers.base, layers)
+    trees = {f"profile '{name}'": layers.with_profile(name) for name in layers.profiles}
+    trees |= {f"method '{name}'": layers.with_method(name).base for name in (*packaged_methods(), *layers.methods)}
+    for name, tree in trees.items():
+        _, found = _validate(tree, layers)
+        problems += [f"{problem} ({name})" for problem in found if problem not in problems]
     return problems
 
 
-def _validate(tree: Node, layers: Layers, profile: str | None) -> tuple[Recipe | None, list[str]]:
+def _validate(
+    tree: Node, layers: Layers, profile: str | None = None, method: str | None = None
+) -> tuple[Recipe | None, list[str]]:
     """The recipe, or None and what is wrong with it."""
     problems = reserved_keys(tree)
-    data = {**tree.plain(), "id": recipe_id(layers.path), "profile": profile}
+    data = {**tree.plain(), "id": recipe_id(layers.path), "profile": profile, "method": method}
     try:
         recipe = Recipe.model_validate(data)
     except ValidationError as error:
@@ -126,7 +137,7 @@ def read_layout(layout: str, folder: Path) -> str:
 def _stored_parts(recipe: Recipe) -> tuple[ObservationPart, ...]:
     """What the environment shows; images that can be drawn from states are not stored."""
     parts = recipe.env.observation
-    return tuple(part for part in parts if part.key != "image") if isinstance(recipe.env, MazeSection) else parts
+    return tuple(part for part in parts if part.key != "image") if isinstance(recipe.env, DrawnSection) else parts
 
 
 def _seeded(section: StageSection, seed: int) -> StageSection:

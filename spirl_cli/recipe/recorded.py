@@ -26,11 +26,12 @@ def recorded_recipe(data: Mapping[str, Any], where: str, overrides: Sequence[str
         UsageError: an override is wrong, or this version does not know the recipe's keys.
     """
     place = Place(where)
-    sections = {key: value for key, value in data.items() if key not in ("id", "profile")}
+    names = {key: data.get(key) for key in ("id", "profile", "method")}
+    sections = {key: value for key, value in data.items() if key not in names}
     tree = merge_recipes(_node(sections, place), read_overrides(overrides))
     problems = reserved_keys(tree)
     try:
-        recipe = Recipe.model_validate({**tree.plain(), "id": data["id"], "profile": data.get("profile")})
+        recipe = Recipe.model_validate({**tree.plain(), **names})
     except ValidationError as error:
         problems += describe(error, tree)
     if problems:

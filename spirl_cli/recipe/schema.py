@@ -6,7 +6,7 @@ value does is explained at the class that uses it.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -102,7 +102,7 @@ class GymnasiumSection(Section):
 
 
 Cell = tuple[NonNegativeInt, NonNegativeInt]  # row and column, the border counted
-MAZE_OBSERVATION = (ObservationPart(key="state"), ObservationPart(key="image"))
+STATE_AND_IMAGE = (ObservationPart(key="state"), ObservationPart(key="image"))
 
 
 class MazeSection(Section):
@@ -124,7 +124,7 @@ class MazeSection(Section):
     goal_radius: PositiveFloat = 2.0  # cells
     episode_length: PositiveInt = 2000
     frames: PositiveInt = 2  # images stacked along the channels of the observation, the oldest first
-    observation: tuple[ObservationPart, ...] = MAZE_OBSERVATION
+    observation: tuple[ObservationPart, ...] = STATE_AND_IMAGE
     order: None = None
     noise: None = None
 
@@ -135,7 +135,21 @@ class MazeSection(Section):
         return self
 
 
-EnvSection = Annotated[KitchenSection | GymnasiumSection | MazeSection, Field(discriminator="kind")]
+class BlocksSection(Section):
+    """Stacking blocks in a plane with a two-finger gripper, see `spirl_cli/envs/blocks.py`."""
+
+    kind: Literal["blocks"]
+    blocks: Annotated[int, Field(ge=1, le=30)] = 11  # the table is as long as they need
+    reward: Literal["dense", "sparse"] = "dense"
+    episode_length: PositiveInt = 1000
+    frames: PositiveInt = 2  # images stacked along the channels of the observation, the oldest first
+    observation: tuple[ObservationPart, ...] = STATE_AND_IMAGE
+    order: None = None
+    noise: None = None
+
+
+DrawnSection: TypeAlias = MazeSection | BlocksSection  # images are drawn here, from states
+EnvSection = Annotated[KitchenSection | GymnasiumSection | MazeSection | BlocksSection, Field(discriminator="kind")]
 
 
 class MazePlanner(Section):
@@ -151,12 +165,48 @@ class MazePlanner(Section):
     action_noise: NonNegativeFloat = 0.0  # standard deviation, added before clipping
 
 
+class BlocksPlanner(Section):
+    """Demonstrations of picking and placing blocks (`spirl_cli/demos/blocks_planner.py`)."""
+
+    blocks: Annotated[int, Field(ge=2, le=30)] = 5
+    stacked: NonNegativeInt = 2  # at most so many lie on another at the start
+    stackings: PositiveInt = 2  # at most so many in a demonstration
+    max_steps: PositiveInt = 250
+    disturbance: NonNegativeFloat = 0.2  # of a way's length, by which its displaced sub-goal lies aside
+    onto_tallest: Annotated[float, Field(ge=0, le=1)] = 0.5  # how often the tallest tower is chosen; else by chance
+    gain: PositiveFloat = 12.0
+    action_noise: NonNegativeFloat = 0.0  # standard deviation, added before clipping
+
+    @model_validator(mode="after")
+    def _enough_blocks(self) -> BlocksPlanner:
+        if self.blocks < self.stacked + 2:
+            raise ValueError("extract.blocks_planner.blocks must be at least two more than `stacked`")
+        return self
+
+
+class KitchenExpert(Section):
+    """Demonstrations of a scripted expert in the kitchen (`spirl_cli/demos/kitchen_expert/`)."""
+
+    plans: Literal["human", "uniform"] = "human"  # orders of subtasks: as people chose, or any
+    subtasks: Annotated[int, Field(ge=1, le=7)] = 4  # in a demonstration
+    target: bool = False  # whether a demonstration may complete all four subtasks of the published task
+    variation: Annotated[float, Field(ge=0, le=2)] = 1.0  # of speeds, paths and grasps; 1: as people vary
+    disturbance: Annotated[float, Field(ge=0, le=1)] = 0.25  # probability of a push, per subtask
+    pause: Annotated[float, Field(ge=0, le=1)] = 0.25  # probability of a rest before a subtask
+    max_steps: PositiveInt = 150  # for one subtask; then the demonstration has failed and is made anew
+    seed: NonNegativeInt = 0  # of the demonstrations; runs that differ in the recipe's seed share them
+    noise: NonNegativeFloat = 0.01  # of observations, as in env.noise
+    object_noise: NonNegativeFloat = 0.0005
+
+
 class ExtractSection(Section):
     """Where trajectories come from and how they are split (stage `clips`)."""
 
-    source: Literal["auto", "minari", "hdf5", "planner"] = "auto"
+    source: Literal["auto", "minari", "hdf5", "planner", "scripted"] = "auto"
     dataset: str | None = None  # a Minari id or a path; null only where demonstrations are generated
-    planner: MazePlanner | None = None
+    planner: MazePlanner | None = None  # for env.kind 'maze'
+    blocks_planner: BlocksPlanner | None = None  # for env.kind 'blocks'
+    scripted: KitchenExpert | None = None  # for env.kind 'kitchen'; null: its defaults
     episodes: PositiveInt | None = None  # at most so many, from the start of the dataset
     observation: tuple[ObservationPart, ...] | None = None  # null: as in the environment
     action_bounds: tuple[float, float] | None = None  # null: those of the dataset's action space
@@ -170,9 +220,16 @@ class ExtractSection(Section):
     @model_validator(mode="after")
     def _has_a_source(self) -> ExtractSection:
         if self.source == "planner":
-            if self.planner is None or self.episodes is None:
-                raise ValueError("extract.source 'planner' needs extract.planner and extract.episodes")
-        elif self.dataset is None:
+            if self.episodes is None or (self.planner is None and self.blocks_planner is None):
+                raise ValueError(
+                    "extract.source 'planner' needs extract.planner and extract.episodes (in block stacking "
+                    "extract.blocks_planner)"
+                )
+            if self.planner is not None and self.blocks_planner is not None:
+                raise ValueError(
+                    "extract.planner is for the maze and extract.blocks_planner for blocks: set one to null"
+                )
+        elif self.dataset is None and self.source != "scripted":
             raise ValueError("extract.dataset is missing. It is a Minari id, or the path of an HDF5 file or folder")
         return self
 
@@ -249,10 +306,34 @@ class TrainSkillsSection(Section):
         return self
 
 
+class MixtureSection(Section):
+    """Mixture of Gaussians (see `spirl_cli/skills/mixture.py`)."""
+
+    components: PositiveInt = 5
+
+
+class FlowSection(Section):
+    """Conditional RealNVP flow (see `spirl_cli/skills/flow.py`)."""
+
+    blocks: PositiveInt = 6
+    width: PositiveInt = 32  # of the hidden layers of a block's networks
+    depth: PositiveInt = 2  # how many there are
+
+
+class EnsembleSection(Section):
+    """Ensemble of Gaussians (see `spirl_cli/skills/ensemble.py`)."""
+
+    members: Annotated[int, Field(ge=2)] = 5
+
+
 class TrainPriorSection(Section):
     """Skill prior p(z | s), or behaviour cloning when the skills are primitive actions."""
 
-    family: Literal["gaussian"] = "gaussian"
+    family: Literal["gaussian", "mixture", "flow", "ensemble"] = "gaussian"
+    # sizes of these families; null for those that are not used
+    mixture: MixtureSection | None = None
+    flow: FlowSection | None = None
+    ensemble: EnsembleSection | None = None
     # what the prior, and a policy that starts from it, see: as in train_skills
     state_indices: tuple[Index, ...] | None = None
     image: ImageEncoderSection | None = None
@@ -272,6 +353,24 @@ class TrainPriorSection(Section):
     validate_every: PositiveInt = 2_000
     checkpoint_seconds: PositiveFloat = 60.0
     seed: NonNegativeInt | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sizes_of_the_family(cls, values: Any) -> Any:
+        """Fill in the family's own sizes, so that a fingerprint holds them, and a Gaussian's holds none."""
+        family = values.get("family") if isinstance(values, dict) else None
+        if family in ("mixture", "flow", "ensemble") and values.get(family) is None:
+            return {**values, family: {}}
+        return values
+
+    @model_validator(mode="after")
+    def _kl_in_closed_form(self) -> TrainPriorSection:
+        if self.objective == "kl" and self.family in ("mixture", "flow"):
+            raise ValueError(
+                f"train_prior.objective 'kl' has no closed form for the family '{self.family}'; "
+                "set train_prior.objective to nll"
+            )
+        return self
 
 
 class Parity(Section):
@@ -304,8 +403,10 @@ class TrainRLSection(Section):
     policy_width: PositiveInt = 128  # of a policy from scratch; from the prior it has its shape
     policy_depth: PositiveInt = 6
     target_divergence: PositiveFloat = 5.0  # delta, nats
+    # samples behind a Monte-Carlo divergence; null: the closed form where there is one, else 10 as in the authors' code
+    divergence_samples: PositiveInt | None = None
     target_entropy: float | None = None  # null: minus the action's dimension
-    squash: Literal["none", "tanh", "consistent-tanh"] = "none"  # 5.5
+    squash: Literal["none", "tanh", "consistent-tanh", "bounds"] = "none"  # 5.5; bounds: of primitive actions
     environments: PositiveInt = 4
     updates_per_step: PositiveFloat = 1.0  # gradient updates per agent (skill) step
     batch_size: PositiveInt = 256
@@ -357,6 +458,7 @@ class Recipe(Section):
 
     id: str  # name of a packaged recipe ("kitchen", "paper-kitchen") or the file's stem
     profile: str | None = None
+    method: str | None = None  # one of the methods of `spirl_cli/recipe/methods.yaml` or of the recipe itself
     description: str = ""
     seed: NonNegativeInt = 0
     env: EnvSection
@@ -365,3 +467,22 @@ class Recipe(Section):
     train_prior: TrainPriorSection = TrainPriorSection()
     train_rl: TrainRLSection = TrainRLSection()
     evaluate: EvaluateSection = EvaluateSection()
+
+    @model_validator(mode="after")
+    def _networks_carry_over(self) -> Recipe:
+        """Networks that see all blocks of the demonstrations cannot act where there are others."""
+        env, planner = self.env, self.extract.blocks_planner
+        if not isinstance(env, BlocksSection) or planner is None or planner.blocks == env.blocks:
+            return self
+        looking: dict[str, TrainSkillsSection | TrainPriorSection] = {}
+        if self.train_skills.model == "closed-loop":
+            looking["train_skills"] = self.train_skills
+        if self.train_rl.regularizer == "prior" or self.train_rl.initial_policy == "prior":
+            looking["train_prior"] = self.train_prior
+        for name, section in looking.items():
+            if section.image is None and section.state_indices is None:
+                raise ValueError(
+                    f"there are {planner.blocks} blocks in the demonstrations and {env.blocks} in the environment: "
+                    f"set {name}.image, or {name}.state_indices to numbers of the gripper"
+                )
+        return self

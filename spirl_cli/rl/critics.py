@@ -9,6 +9,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from spirl_cli.recipe.indices import expand_indices
+from spirl_cli.recipe.schema import TrainRLSection
 from spirl_cli.skills.networks import LEAK, Normalizer
 
 
@@ -109,3 +111,11 @@ class CriticEnsemble(nn.Module):
         waves = () if self.fourier is None else (self.fourier(states),)
         inputs = torch.cat([self.normalizer(states), *waves, latents], dim=-1)
         return self.network(inputs.expand(self.members, -1, -1)).squeeze(-1)
+
+
+def fourier_features(section: TrainRLSection, state_dim: int) -> FourierFeatures | None:
+    """What the recipe adds to the inputs of the critics."""
+    fourier = section.critic_fourier
+    if fourier is None:
+        return None
+    return FourierFeatures(expand_indices(fourier.indices, state_dim), fourier.wavelength, fourier.features)

@@ -7,10 +7,14 @@ With D(s) = KL(π(·|s) ‖ p(·|s)) and the skill's summed reward R:
 * policy      L_π = mean [−min_i Q_i(s, z) + α·D(s)]
 * temperature L_α = α·(δ − D)
 
+D is known in closed form where the prior is a Gaussian, else it is the mean of log π(z|s) − log p(z|s) over
+samples z ~ π(·|s), whose gradient reaches the policy through z.
+
 Plain SAC is the same with log π(z|s) in place of D and minus the target entropy in place of δ.
 
 Where there are images, s holds the state and the image (see `SAC.encode`): policy and prior see of it
 what the prior was trained to see, the critics only the state (the asymmetric actor-critic of the paper).
+The state may have more numbers than in the demonstrations, such as those of more blocks: the critics see all.
 """
 
 from __future__ import annotations
@@ -22,13 +26,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spirl_cli.recipe.indices import expand_indices
 from spirl_cli.recipe.schema import TrainRLSection
-from spirl_cli.rl.critics import CriticEnsemble, FourierFeatures
+from spirl_cli.rl.critics import CriticEnsemble, fourier_features
+from spirl_cli.rl.policy import initial_policy
 from spirl_cli.rl.replay import Batch
 from spirl_cli.rl.squash import log_det_squash, squash
+from spirl_cli.skills.ensemble import EnsembleNetwork
 from spirl_cli.skills.gaussian import Gaussian
-from spirl_cli.skills.prior import GaussianNetwork
+from spirl_cli.skills.networks import Normalizer
+from spirl_cli.skills.prior import Density, PriorNetwork
+
+DIVERGENCE_SAMPLES = 10  # of the policy, where the recipe does not say how many (as in the authors' code)
 
 
 class SAC:
@@ -40,29 +48,36 @@ class SAC:
         latent_dim: K.
         generator: source of all samples.
         device: of the networks.
+        bounds: lowest and highest action (2, K), for a policy that is squashed into them.
+        scales: standardises the environment's state (D+X,), where it has X numbers more than the prior's (D,).
     """
 
     def __init__(
         self,
         section: TrainRLSection,
-        prior: GaussianNetwork,
+        prior: PriorNetwork,
         latent_dim: int,
         generator: torch.Generator,
         device: str = "cpu",
+        bounds: Tensor | None = None,
+        scales: Normalizer | None = None,
     ) -> None:
         self.section, self.latent_dim, self.generator, self.device = section, latent_dim, generator, device
+        self.bounds = None if bounds is None else bounds.to(device)
         self.prior = prior.to(device).eval().requires_grad_(False)
-        self.policy = initial_policy(section, prior, latent_dim).to(device)
+        scales = scales or prior.normalizer
+        self.extra = scales.size - prior.normalizer.size  # X
+        self.policy = initial_policy(section, prior, latent_dim, scales).to(device)
         image = self.policy.perception.image
         self.learns_to_see = image is not None and any(weight.requires_grad for weight in image.parameters())
         self.critics = CriticEnsemble(
-            prior.normalizer,
+            scales,
             latent_dim,
             section.critics,
             section.critic_width,
             section.critic_depth,
             section.critic_layer_norm,
-            fourier_features(section, prior.normalizer.size),
+            fourier_features(section, scales.size),
         ).to(device)
         self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
         self.log_alpha = nn.Parameter(torch.tensor(math.log(section.initial_alpha), device=device))
@@ -95,19 +110,21 @@ class SAC:
 
     @torch.no_grad()
     def encode(self, observations: np.ndarray) -> np.ndarray:
-        """The s that is acted on, stored and learned from, for raw observations (N, D+P).
+        """The s that is acted on, stored and learned from, for raw observations (N, D+X+P).
 
         The prior's convolutions never change, so they see every image once, here: s is the state and
-        the image's features (N, D+F), F = 0 where the prior looks at no image. The pixels follow only
-        if the policy's own convolutions are trained.
+        the image's features (N, D+F), F = 0 where the prior looks at no image, and what only the critics
+        see of the state (N, X). The pixels follow only if the policy's own convolutions are trained.
         """
         encoded = self.prior.perception.encode(torch.from_numpy(observations).to(self.device)).cpu().numpy()
-        return np.concatenate([encoded, observations[:, observations.shape[1] - self.pixels :]], axis=1)
+        known = self.prior.normalizer.size
+        extra = observations[:, known : known + self.extra]
+        return np.concatenate([encoded, extra, observations[:, observations.shape[1] - self.pixels :]], axis=1)
 
     @property
     def numbers(self) -> int:
-        """How many numbers of s are no pixels, D+F."""
-        return self.prior.perception.encoded_size
+        """How many numbers of s are no pixels, D+F+X."""
+        return self.prior.perception.encoded_size + self.extra
 
     @property
     def pixels(self) -> int:
@@ -119,7 +136,7 @@ class SAC:
     def act(self, states: np.ndarray) -> np.ndarray:
         """Sampled skills z (N, K) for states s as `encode` returns them."""
         sample = self._policy(torch.from_numpy(states).to(self.device)).sample(self.generator)
-        return squash(sample, self.section.squash).cpu().numpy()
+        return self._squash(sample).cpu().numpy()
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """One step of critics, policy, temperature and target networks; returns diagnostics."""
@@ -134,25 +151,51 @@ class SAC:
             "value": value,
             "penalty": penalty,
             "alpha": self.alpha.detach(),
+            **self._out_of_distribution(batch.states),
         }
 
     def _penalty(self, states: Tensor) -> tuple[Tensor, Tensor]:
         """Skills z ~ π(·|s) (B, K), and D(s) (B,): the divergence from the prior, or log π(z|s)."""
         policy = self._policy(states)
         sample = policy.sample(self.generator)
-        latent = squash(sample, self.section.squash)
+        latent = self._squash(sample)
         if self.section.regularizer == "prior":
-            return latent, policy.kl(self._prior(states)).sum(-1)
-        return latent, policy.log_prob(sample) - log_det_squash(sample, self.section.squash)
+            return latent, self._divergence(policy, self._prior(states))
+        return latent, policy.log_prob(sample) - log_det_squash(sample, self.section.squash, self.bounds)
+
+    def _divergence(self, policy: Gaussian, prior: Density) -> Tensor:
+        """D(s) (B,), in closed form or by samples; before the squash, under which it would be the same."""
+        samples = self.section.divergence_samples
+        if isinstance(prior, Gaussian) and samples is None:
+            return policy.kl(prior).sum(-1)
+        latents = policy.repeated(samples or DIVERGENCE_SAMPLES).sample(self.generator)  # (S, B, K)
+        return (policy.log_prob(latents) - prior.log_prob(latents)).mean(0)
+
+    def _squash(self, sample: Tensor) -> Tensor:
+        return squash(sample, self.section.squash, self.bounds)
 
     def _policy(self, states: Tensor) -> Gaussian:
+        if self.section.initial_policy == "scratch":
+            states = self._whole(states)
         gaussian: Gaussian = self.policy(states) if self.learns_to_see else self.policy.head(states)
         return gaussian
 
+    def _whole(self, states: Tensor) -> Tensor:
+        """s (B, …) such that it begins with the whole state of the environment (B, D+X)."""
+        if not self.extra:
+            return states
+        known, encoded = self.prior.normalizer.size, self.prior.perception.encoded_size
+        return torch.cat([states[:, :known], states[:, encoded : encoded + self.extra]], dim=-1)
+
     @torch.no_grad()
-    def _prior(self, states: Tensor) -> Gaussian:
-        mean, log_sigma = self.prior.head(states)
-        return Gaussian(mean, log_sigma.clamp(min=self.section.min_log_sigma))
+    def _prior(self, states: Tensor) -> Density:
+        return self.prior.head(states).broadened(self.section.min_log_sigma)
+
+    @torch.no_grad()
+    def _out_of_distribution(self, states: Tensor) -> dict[str, Tensor]:
+        """How much the members of an ensemble prior disagree at these states; nothing for other priors."""
+        density = self.prior.head(states) if isinstance(self.prior, EnsembleNetwork) else None
+        return {"prior_disagreement": density.divergence().mean()} if density is not None else {}
 
     def _clamped(self, penalty: Tensor) -> Tensor:
         return penalty.clamp(-self.section.max_divergence, self.section.max_divergence)
@@ -161,7 +204,8 @@ class SAC:
     def _target_value(self, batch: Batch) -> Tensor:
         """y (B,): the summed reward plus the discounted soft value of the next state, within its bounds."""
         latent, penalty = self._penalty(batch.next_states)
-        value = self.target_critics(batch.next_states, latent).amin(0) - self.alpha * self._clamped(penalty)
+        value = self.target_critics(self._whole(batch.next_states), latent).amin(0)
+        value = value - self.alpha * self._clamped(penalty)
         target = batch.rewards + (1.0 - batch.terminals) * self.section.discount * value
         if batch.returns is not None:  # an optimal policy earns no less than was earned (He et al. 2017)
             target = torch.maximum(target, batch.returns)
@@ -169,7 +213,7 @@ class SAC:
 
     def _update_critics(self, batch: Batch) -> tuple[Tensor, Tensor]:
         target = self._target_value(batch)
-        values = self.critics(batch.states, batch.latents)  # (E, B)
+        values = self.critics(self._whole(batch.states), batch.latents)  # (E, B)
         loss = 0.5 * (values - target).square().mean(1).sum()
         self.critic_optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -181,7 +225,7 @@ class SAC:
         # Clamping here would remove the gradient exactly where the policy has strayed (METHOD §5).
         used = self._clamped(penalty) if self.section.parity.clamp_policy_divergence else penalty
         self.critics.requires_grad_(False)
-        value = self.critics(batch.states, latent).amin(0)
+        value = self.critics(self._whole(batch.states), latent).amin(0)
         self.critics.requires_grad_(True)
         loss = (self.alpha.detach() * used - value).mean()
         self.policy_optimizer.zero_grad(set_to_none=True)
@@ -201,30 +245,3 @@ class SAC:
         if self.section.min_alpha is not None:
             with torch.no_grad():
                 self.log_alpha.clamp_(min=math.log(self.section.min_alpha))
-
-
-def fourier_features(section: TrainRLSection, state_dim: int) -> FourierFeatures | None:
-    """What the recipe adds to the inputs of the critics."""
-    fourier = section.critic_fourier
-    if fourier is None:
-        return None
-    return FourierFeatures(expand_indices(fourier.indices, state_dim), fourier.wavelength, fourier.features)
-
-
-def initial_policy(section: TrainRLSection, prior: GaussianNetwork, latent_dim: int) -> GaussianNetwork:
-    """A copy of the prior (paper §3.3), or a fresh network, which sees the state and no image."""
-    if section.initial_policy == "prior":
-        policy = copy.deepcopy(prior)
-        policy.min_log_sigma = max(section.min_log_sigma, prior.min_log_sigma)
-    else:
-        policy = GaussianNetwork(
-            prior.normalizer,
-            latent_dim,
-            section.policy_width,
-            section.policy_depth,
-            min_log_sigma=section.min_log_sigma,
-        )
-    # BatchNorm stays in evaluation mode throughout RL, as in the authors' code.
-    policy.eval().requires_grad_(True)
-    policy.perception.requires_grad_(not section.frozen_image_encoder)
-    return policy

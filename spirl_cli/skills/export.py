@@ -41,9 +41,11 @@ def export_primitive_decoder(path: Path, clips: Clips) -> None:
     write_network(path, {"none": torch.zeros(1)}, header)
 
 
-def export_gaussian(path: Path, network: GaussianNetwork, squash: str = "none") -> None:
-    """Write a prior or a policy."""
+def export_gaussian(path: Path, network: GaussianNetwork, squash: str = "none", bounds: Tensor | None = None) -> None:
+    """Write a Gaussian prior or a policy; ``bounds`` (2, K) are those that it is squashed into, if any."""
     header = {"kind": "gaussian", "min_log_sigma": network.min_log_sigma, "squash": squash}
+    if bounds is not None:
+        header["bounds"] = bounds.tolist()
     tensors = folded_layers(network.network, network.normalizer, network.perception, "gaussian")
     write_network(path, tensors, {**header, **seen_header(network.perception)})
 

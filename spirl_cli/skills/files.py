@@ -9,9 +9,10 @@ from typing import Any
 from spirl_cli.monitor.checkpoint import State, merge, read_state, write_state
 from spirl_cli.monitor.packing import pack_module, unpack_module
 from spirl_cli.recipe.schema import TrainPriorSection, TrainSkillsSection
+from spirl_cli.skills.families import make_prior
 from spirl_cli.skills.models import SkillModel
 from spirl_cli.skills.networks import Normalizer
-from spirl_cli.skills.prior import GaussianNetwork, make_prior
+from spirl_cli.skills.prior import PriorNetwork
 from spirl_cli.skills.vision import ImageShape, Perception
 
 
@@ -36,14 +37,14 @@ def load_skills(path: Path) -> SkillModel:
     return model.eval()
 
 
-def save_prior(path: Path, prior: GaussianNetwork, section: TrainPriorSection, latent_dim: int) -> None:
+def save_prior(path: Path, prior: PriorNetwork, section: TrainPriorSection, latent_dim: int) -> None:
     """Write a prior with what is needed to build it again."""
     sizes = {**_seen(prior.perception), "latent_dim": latent_dim}
     scalars = {"section": section.model_dump(mode="json"), **sizes}
     write_state(path, merge(State(scalars=scalars), pack_module(prior, "model")))
 
 
-def load_prior(path: Path) -> tuple[GaussianNetwork, int]:
+def load_prior(path: Path) -> tuple[PriorNetwork, int]:
     """Read a prior, in evaluation mode, and the size K of its skills.
 
     Raises:

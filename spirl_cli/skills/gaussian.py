@@ -45,6 +45,14 @@ class Gaussian(NamedTuple):
         shift = (self.mean - other.mean) * (-other.log_sigma).exp()
         return 0.5 * ((2.0 * log_ratio).exp() + shift.square() - 1.0) - log_ratio
 
+    def broadened(self, min_log_sigma: float) -> Gaussian:
+        """The same, but no narrower than this."""
+        return Gaussian(self.mean, self.log_sigma.clamp(min=min_log_sigma))
+
+    def repeated(self, count: int) -> Gaussian:
+        """``count`` times the same along a new first axis."""
+        return Gaussian(self.mean.expand(count, *self.mean.shape), self.log_sigma.expand(count, *self.mean.shape))
+
     def detach(self) -> Gaussian:
         """The same distribution without gradients."""
         return Gaussian(self.mean.detach(), self.log_sigma.detach())

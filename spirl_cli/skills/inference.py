@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,12 +33,16 @@ class NumpyMLP:
     def __call__(self, inputs: Array) -> Array:
         """(..., inputs) → (..., outputs)."""
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            inputs = inputs @ weight + bias
-            inputs = np.maximum(inputs, LEAK * inputs)
+            inputs = self.activate(inputs @ weight + bias)
         return inputs @ self.weights[-1] + self.biases[-1]
 
+    @staticmethod
+    def activate(values: Array) -> Array:
+        """LeakyReLU."""
+        return np.maximum(values, LEAK * values)
+
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Array], prefix: str) -> NumpyMLP:
+    def from_tensors(cls, tensors: Mapping[str, Array], prefix: str) -> Self:
         """Read ``<prefix>/0/weight``, ``<prefix>/0/bias``, … until there is no next layer."""
         weights: list[Array] = []
         biases: list[Array] = []
@@ -56,16 +60,20 @@ class NumpyGaussian:
         network: the MLP.
         perception: what it sees of an observation.
         min_log_sigma: lower clamp of log σ.
-
-    Attributes:
-        squash: "none", "tanh" or "consistent-tanh", see :func:`squash`.
+        squash: "none", "tanh", "consistent-tanh" or "bounds", see :func:`squash`.
+        bounds: lowest and highest action (2, K), for the last of these.
     """
 
     def __init__(
-        self, network: NumpyMLP, perception: NumpyPerception, min_log_sigma: float, squash: str = "none"
+        self,
+        network: NumpyMLP,
+        perception: NumpyPerception,
+        min_log_sigma: float,
+        squash: str = "none",
+        bounds: Array | None = None,
     ) -> None:
         self.network, self.perception = network, perception
-        self.min_log_sigma, self.squash = min_log_sigma, squash
+        self.min_log_sigma, self.squash, self.bounds = min_log_sigma, squash, bounds
 
     def __call__(self, observations: Array) -> tuple[Array, Array]:
         """(..., D+P) observations → (..., K) mean and (..., K) log σ."""
@@ -75,15 +83,29 @@ class NumpyGaussian:
     def latent(self, observations: Array, noise: Array | float) -> Array:
         """Skills z = squash(μ + σ·noise); noise 0 gives the mean policy."""
         mean, log_sigma = self(observations)
-        return squash(mean + np.exp(log_sigma) * np.float32(noise), self.squash)
+        return squash(mean + np.exp(log_sigma) * np.float32(noise), self.squash, self.bounds)
+
+    def sample(self, observation: Array, rng: np.random.Generator) -> Array:
+        """A skill (K,) for one observation (D+P,)."""
+        latent_dim = self.network.biases[-1].size // 2
+        return self.latent(observation, rng.standard_normal(latent_dim, dtype=np.float32))
+
+    def mean(self, observation: Array) -> Array:
+        """The mean, squashed like a sample."""
+        return self.latent(observation, 0.0)
 
 
-def squash(latent: Array, kind: str) -> Array:
+def squash(latent: Array, kind: str, bounds: Array | None = None) -> Array:
     """Map the Gaussian's sample u to the skill z.
 
     "none": z = u. "tanh": z = 2·tanh(u), as published, a gain of 2 around 0 that the prior never
-    saw. "consistent-tanh": z = 2·tanh(u/2), bounded but with gain 1 around 0.
+    saw. "consistent-tanh": z = 2·tanh(u/2), bounded but with gain 1 around 0. "bounds": with the centre
+    c and the half range h of primitive actions (2, K), z = c + h·tanh((u − c)/h), again with gain 1.
     """
+    if kind == "bounds":
+        assert bounds is not None
+        center, half = bounds.mean(0), (bounds[1] - bounds[0]) / 2
+        return center + half * np.tanh((latent - center) / half)
     if kind == "tanh":
         return 2.0 * np.tanh(latent)
     if kind == "consistent-tanh":
@@ -184,7 +206,8 @@ def load_gaussian(path: Path) -> NumpyGaussian:
     tensors, header = read_network(path)
     network = NumpyMLP.from_tensors(tensors, "gaussian")
     perception = NumpyPerception.from_tensors(tensors, header)
-    return NumpyGaussian(network, perception, float(header["min_log_sigma"]), header["squash"])
+    bounds = None if header.get("bounds") is None else np.asarray(header["bounds"], np.float32)
+    return NumpyGaussian(network, perception, float(header["min_log_sigma"]), header["squash"], bounds)
 
 
 def _sigmoid(values: Array) -> Array:

@@ -6,6 +6,7 @@ raw states and pixels go in.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,7 @@ class NumpyImageEncoder:
         self, shape: Sequence[int], convolutions: Sequence[tuple[Array, Array]], features: tuple[Array, Array]
     ) -> None:
         self.shape = tuple(shape)
+        self.pixels = math.prod(self.shape)
         self.convolutions, self.features = list(convolutions), features
 
     def __call__(self, pixels: Array) -> Array:
@@ -77,7 +79,7 @@ class NumpyPerception:
             states = states[..., self.indices]
         if self.image is None:
             return states
-        return np.concatenate([states, self.image(observations[..., self.state_dim :])], axis=-1)
+        return np.concatenate([states, self.image(observations[..., -self.image.pixels :])], axis=-1)
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Array], header: Mapping[str, Any]) -> NumpyPerception:

@@ -1,21 +1,70 @@
-"""The skill prior p(z | s₁) (paper §3.2): a Gaussian whose parameters are an MLP of the state, or of the image.
+"""The skill prior p(z | s₁) (paper §3.2): a density over skills whose parameters are an MLP of what is seen.
 
 With primitive actions (horizon 1, z = a) the same network trained by the same loss is behaviour
 cloning, and as a regulariser the *flat prior* of the paper.
+
+Here are what all families share, the Gaussian, and N(0, I); the others have modules of their own, and
+`families.py` chooses one by its name in the recipe.
 """
 
 from __future__ import annotations
 
+import copy
+from typing import Protocol
+
+import torch
 from torch import Tensor, nn
 
-from spirl_cli.recipe.schema import TrainPriorSection
 from spirl_cli.skills.gaussian import Gaussian
 from spirl_cli.skills.networks import Normalizer, mlp
-from spirl_cli.skills.vision import ImageShape, Perception
+from spirl_cli.skills.vision import Perception
 
 
-class GaussianNetwork(nn.Module):
-    """Observation (B, D+P) → Gaussian over (B, K): the prior, and the policy that starts from it.
+class Density(Protocol):
+    """A batch (...) of densities over skills (K,)."""
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log-density of (..., K) values → (...,), in nats; more leading axes than the batch has are fine."""
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """One sample each, (..., K)."""
+
+    def broadened(self, min_log_sigma: float) -> Density:
+        """The same with no Gaussian in it narrower than this; a flow, which has none, is returned as it is."""
+
+
+class PriorNetwork(nn.Module):
+    """Observation (B, D+P) → density over (B, K).
+
+    Args:
+        normalizer: standardises the raw state (D,).
+        perception: what is seen of an observation; None: the whole state, and no image.
+    """
+
+    def __init__(self, normalizer: Normalizer, perception: Perception | None = None) -> None:
+        super().__init__()
+        self.normalizer = normalizer
+        self.perception = perception or Perception(normalizer.size)
+
+    def forward(self, observations: Tensor) -> Density:
+        """(..., D+P) raw observations → density over (..., K)."""
+        return self.head(self.perception.encode(observations))
+
+    def head(self, encoded: Tensor) -> Density:
+        """(..., D+F) observations with features in place of the pixels → density over (..., K)."""
+        raise NotImplementedError
+
+    def loss(self, observations: Tensor, posterior: Gaussian, latent: Tensor, objective: str) -> Tensor:
+        """L_prior on observations (B, D+P), posteriors q and their samples (B, K); see :func:`prior_loss`."""
+        raise NotImplementedError
+
+    def as_gaussian(self) -> GaussianNetwork:
+        """A Gaussian network of its own, as the policy that starts from this prior (paper §3.3)."""
+        raise NotImplementedError
+
+
+class GaussianNetwork(PriorNetwork):
+    """Observation (B, D+P) → Gaussian over (B, K): the prior, and every policy.
 
     Args:
         normalizer: standardises the raw state (D,).
@@ -35,39 +84,89 @@ class GaussianNetwork(nn.Module):
         min_log_sigma: float = -10.0,
         perception: Perception | None = None,
     ) -> None:
-        super().__init__()
-        self.normalizer = normalizer
+        super().__init__(normalizer, perception)
         self.min_log_sigma = min_log_sigma
-        self.perception = perception or Perception(normalizer.size)
         self.network = mlp(self.perception.size, 2 * latent_dim, width, depth, batch_norm)
-
-    def forward(self, observations: Tensor) -> Gaussian:
-        """(..., D+P) raw observations → Gaussian of (..., K)."""
-        return self.head(self.perception.encode(observations))
 
     def head(self, encoded: Tensor) -> Gaussian:
         """(..., D+F) observations with features in place of the pixels → Gaussian of (..., K)."""
         inputs = self.perception.select(encoded, self.normalizer)
         return Gaussian.from_head(self.network(inputs), self.min_log_sigma)
 
+    def loss(self, observations: Tensor, posterior: Gaussian, latent: Tensor, objective: str) -> Tensor:
+        """L_prior."""
+        return prior_loss(self(observations), posterior, latent, objective)
 
-def make_prior(
-    section: TrainPriorSection, normalizer: Normalizer, latent_dim: int, image_shape: ImageShape | None = None
-) -> GaussianNetwork:
-    """The prior network that a recipe's `train_prior` describes, for observations with such an image.
+    def as_gaussian(self) -> GaussianNetwork:
+        """A copy."""
+        return copy.deepcopy(self)
 
-    Raises:
-        UsageError: the prior is to see an image and there is none.
+    @classmethod
+    def around(
+        cls, network: nn.Sequential, normalizer: Normalizer, perception: Perception, min_log_sigma: float
+    ) -> GaussianNetwork:
+        """Copies of an MLP that ends in mean and log σ (2·K outputs), and of what feeds it, as a Gaussian network."""
+        gaussian = cls(normalizer, 1, 1, 0, False, min_log_sigma, perception)
+        gaussian.network = network
+        return copy.deepcopy(gaussian)
+
+
+class PriorWithStart(PriorNetwork):
+    """What priors that are no Gaussians have in common: a Gaussian is trained beside them on the same batches.
+
+    It is the one that gives the demonstrated skills the highest likelihood, so that it has the mean and
+    the variance which the prior itself should have; a policy starts from it.
+
+    Args:
+        normalizer: standardises the raw state (D,).
+        latent_dim: K.
+        width, depth, batch_norm: shape of the Gaussian's MLP.
+        min_log_sigma: lower clamp of its log σ.
+        perception: what is seen of an observation.
     """
-    return GaussianNetwork(
-        normalizer,
-        latent_dim,
-        section.width,
-        section.depth,
-        section.batch_norm,
-        section.min_log_sigma,
-        Perception(normalizer.size, section.state_indices, section.image, image_shape),
-    )
+
+    def __init__(
+        self,
+        normalizer: Normalizer,
+        latent_dim: int,
+        width: int,
+        depth: int,
+        batch_norm: bool,
+        min_log_sigma: float,
+        perception: Perception,
+    ) -> None:
+        super().__init__(normalizer, perception)
+        self.min_log_sigma = min_log_sigma
+        self.start = mlp(perception.size, 2 * latent_dim, width, depth, batch_norm)
+
+    def loss(self, observations: Tensor, posterior: Gaussian, latent: Tensor, objective: str) -> Tensor:
+        """−log p(sg(z) | s₁) of the prior plus that of the Gaussian; the two share image features only."""
+        encoded = self.perception.encode(observations)
+        inputs = self.perception.select(encoded, self.normalizer)
+        start = Gaussian.from_head(self.start(inputs), self.min_log_sigma)
+        return -self.head(encoded).log_prob(latent.detach()).mean() + prior_loss(start, posterior, latent, objective)
+
+    def as_gaussian(self) -> GaussianNetwork:
+        """The Gaussian that was trained beside the prior."""
+        return GaussianNetwork.around(self.start, self.normalizer, self.perception, self.min_log_sigma)
+
+
+class StandardNormal(PriorNetwork):
+    """p(z | s) = N(0, I), which has no weights: stands in where nothing was learned.
+
+    Args:
+        normalizer: standardises the raw state (D,).
+        latent_dim: K.
+    """
+
+    def __init__(self, normalizer: Normalizer, latent_dim: int) -> None:
+        super().__init__(normalizer)
+        self.latent_dim = latent_dim
+
+    def head(self, encoded: Tensor) -> Gaussian:
+        """(..., D) states, not looked at → N(0, I) of (..., K)."""
+        zeros = encoded.new_zeros(*encoded.shape[:-1], self.latent_dim)
+        return Gaussian(zeros, zeros)
 
 
 def prior_loss(prior: Gaussian, posterior: Gaussian, latent: Tensor, objective: str) -> Tensor:

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from spirl_cli.clips import Clips, Split
 from spirl_cli.monitor.checkpoint import State, merge
 from spirl_cli.recipe.schema import Augmentation, TrainPriorSection
+from spirl_cli.skills.ensemble import Ensemble
+from spirl_cli.skills.families import make_prior
 from spirl_cli.skills.gaussian import Gaussian
 from spirl_cli.skills.models import SkillModel
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.optimization import make_optimizer, scheduled_rate, set_learning_rate
-from spirl_cli.skills.prior import make_prior, prior_loss
 from spirl_cli.skills.sampling import WindowSampler, add_images, spread, windows
 from spirl_cli.skills.training import (
     VALIDATION_WINDOWS,
@@ -73,9 +74,9 @@ class PriorTrainer:
         states, posterior = self.targets["train"].at(starts)
         latent = posterior.sample(self.generator)
         states = self.augment.states(states.unsqueeze(1)).squeeze(1)
-        predicted = self.prior(self._observations(states, starts))
+        observations = self._observations(states, starts)
         posterior = Gaussian(posterior.mean.to(self.device), posterior.log_sigma.to(self.device))
-        loss = prior_loss(predicted, posterior, latent.to(self.device), section.objective)
+        loss = self.prior.loss(observations, posterior, latent.to(self.device), section.objective)
         set_learning_rate(
             self.optimizer,
             scheduled_rate(section.schedule, section.learning_rate, self.iteration, section.iterations),
@@ -90,16 +91,22 @@ class PriorTrainer:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Log-likelihood of the posterior's samples on the validation episodes, nats per skill."""
+        """Log-likelihood of the posterior's samples on the validation episodes, nats per skill.
+
+        An ensemble's ``divergence`` there is what it is to be compared with elsewhere (nats).
+        """
         generator = torch.Generator().manual_seed(0)
         self.prior.eval()
         targets = self.targets["validation"]
         starts = spread(targets.starts, VALIDATION_WINDOWS)
         states, posterior = targets.at(starts)
         latent = posterior.sample(generator).to(self.device)
-        likelihood = self.prior(self._observations(states, starts)).log_prob(latent).mean()
+        density = self.prior(self._observations(states, starts))
+        figures = {"validation/log_likelihood": float(density.log_prob(latent).mean())}
+        if isinstance(density, Ensemble):
+            figures["validation/divergence"] = float(density.divergence().mean())
         self.prior.train()
-        return {"validation/log_likelihood": float(likelihood)}
+        return figures
 
     def _observations(self, states: Tensor, starts: NDArray[np.int64]) -> Tensor:
         """(B, D) states with, if the prior looks at them, the images at these rows (B,) → (B, D+P)."""

@@ -16,13 +16,13 @@ from spirl_cli.evaluation.episodes import Evaluated, read_episodes, write_episod
 from spirl_cli.evaluation.figures import draw_learning_curve
 from spirl_cli.evaluation.paths import PathsPanel, draw_paths, trace_paths
 from spirl_cli.evaluation.policies import NormalPolicy, PolicyKind, SkillPolicy, UniformPolicy, load_policy
-from spirl_cli.evaluation.provenance import method_name, nominal_steps, training_data
+from spirl_cli.evaluation.provenance import method_name, nominal_steps, prior_name, training_data
 from spirl_cli.evaluation.results import Provenance, ResultRow, result_rows, write_results
 from spirl_cli.evaluation.rollouts import RolloutSettings, interrupted, rollout
 from spirl_cli.evaluation.statistics import metric_rates
 from spirl_cli.evaluation.video import VideoRequest, record_videos
 from spirl_cli.monitor.interrupts import Interrupts
-from spirl_cli.recipe.schema import KitchenSection, MazeSection, TrainRLSection
+from spirl_cli.recipe.schema import MazeSection, TrainRLSection
 from spirl_cli.skills.inference import Decoder, PrimitiveDecoder, load_decoder, read_network
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.stages.images import check_images
@@ -111,7 +111,7 @@ def _agent(context: StageContext) -> Subject:
     section = TrainRLSection.model_validate(agent.manifest.parameters["train_rl"])
     decoder = agent.file("decoder.safetensors")
     method = method_name(str(read_network(decoder)[1]["kind"]), section, context.recipe.env)
-    targets = (*_agent_targets(context, agent, section, method), *_baselines(context))
+    targets = (*_agent_targets(context, agent, section, method), *_baselines(context, decoder))
     return Subject(agent, decoder, targets, section.parity.tanh_actions)
 
 
@@ -139,16 +139,17 @@ def _prior(context: StageContext) -> Subject:
     weights = prior.file("prior.safetensors")
     tanh_actions = context.recipe.train_rl.parity.tanh_actions
     decoder = skills.file("decoder.safetensors")
-    # An agent at step 0 is its prior: so the rows of both skill models of the kitchen can be told apart.
-    both = isinstance(context.recipe.env, KitchenSection)
-    method = "spirl-open-loop" if both and read_network(decoder)[1]["kind"] == "open-loop" else "prior"
+    method = prior_name(str(read_network(decoder)[1]["kind"]), context.recipe.env)
     targets = tuple(Target(method, kind, 0, weights) for kind in context.recipe.evaluate.policies)
-    return Subject(prior, decoder, (*targets, *_baselines(context)), tanh_actions)
+    return Subject(prior, decoder, (*targets, *_baselines(context, decoder)), tanh_actions)
 
 
-def _baselines(context: StageContext) -> Iterator[Target]:
+def _baselines(context: StageContext, decoder: Path) -> Iterator[Target]:
+    """Yield what a recipe compares with; skills without a prior only where there are skills."""
+    primitive = read_network(decoder)[1]["kind"] == "primitive"
     for name in context.recipe.evaluate.baselines or ():
-        yield Target(name, "sampled", 0, None)
+        if not (primitive and name == "no-prior"):
+            yield Target(name, "sampled", 0, None)
 
 
 def _behavior(subject: Subject, target: Target) -> tuple[Decoder, SkillPolicy]:

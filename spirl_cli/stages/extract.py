@@ -9,7 +9,7 @@ from pathlib import Path
 from spirl_cli.clip_drawing import Drawing, drawing_of
 from spirl_cli.clips import Clips, ClipWriter
 from spirl_cli.demos.episode import Episode, join_short
-from spirl_cli.demos.source import Demonstrations, generate_demonstrations, open_demonstrations
+from spirl_cli.demos.source import Demonstrations, generate_demonstrations, open_demonstrations, script_demonstrations
 from spirl_cli.errors import DatasetError, Interrupted, UsageError
 from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.monitor.progress import ProgressBar
@@ -38,32 +38,56 @@ def execute(context: StageContext) -> StageResult:
     """
     recipe = context.recipe
     demonstrations = _open(context)
+    why = _why(context)
+    context.reporter.message(f"demonstrations: {demonstrations.identity.reference}, since {why}")
     path = context.folder / CLIPS_FILE
     horizon, drawing = recipe.train_skills.horizon, drawing_of(recipe.env)
     metrics = _write(path, horizon, recipe.extract, demonstrations, drawing, context.reporter)
     metrics |= _windows(path)
+    if demonstrations.success_rate is not None:
+        metrics["planner_success"] = demonstrations.success_rate
+        context.reporter.message(
+            f"{demonstrations.success_rate:.1%} of the demonstrations made succeeded and were kept"
+        )
     discard(context.folder / GENERATED)
     identity = demonstrations.identity
     return StageResult(
         metrics=metrics,
         keep=(CLIPS_FILE,),
         inputs={"dataset": InputRecord(identity.reference, identity.sha256[:12], identity.sha256)},
-        extra={"dataset": asdict(identity)},
+        extra={"dataset": {**asdict(identity), "why": why}},
     )
 
 
 def _open(context: StageContext) -> Demonstrations:
     """Find, download or generate the demonstrations."""
-    if context.recipe.extract.source != "planner":
+    section, env = context.recipe.extract, context.recipe.env
+    if section.source == "scripted" or context.options.get("scripted"):
+        if env.kind != "kitchen":
+            raise UsageError(f"extract.source 'scripted' is for env.kind 'kitchen', not '{env.kind}'")
+        return script_demonstrations(section, context.folder / GENERATED, context.reporter)
+    if section.source != "planner":
         return open_demonstrations(context.recipe.extract, context.reporter.message)
     _check_environment(context.recipe)
     return generate_demonstrations(context.recipe.extract, context.folder / GENERATED, context.reporter)
 
 
+def _why(context: StageContext) -> str:
+    """Say why the demonstrations come from where they come from."""
+    section = context.recipe.extract
+    if context.options.get("scripted"):
+        return f"{section.dataset} is neither on this machine nor could it be downloaded"
+    if section.source == "auto":
+        return "it is on this machine"
+    return f"extract.source is '{section.source}'"
+
+
 def _check_environment(recipe: Recipe) -> None:
-    if recipe.env.kind != "maze":
+    kind = "maze" if recipe.extract.blocks_planner is None else "blocks"
+    if recipe.env.kind != kind:
+        planner = "planner" if kind == "maze" else "blocks_planner"
         raise UsageError(
-            f"extract.source 'planner' makes demonstrations for env.kind 'maze', not '{recipe.env.kind}'",
+            f"extract.{planner} makes demonstrations for env.kind '{kind}', not '{recipe.env.kind}'",
             "name a dataset with --set extract.source=auto --set extract.dataset=ID",
         )
 

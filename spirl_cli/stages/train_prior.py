@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from spirl_cli.clips import Clips
-from spirl_cli.skills.export import export_gaussian
+from spirl_cli.recipe.schema import TrainSkillsSection
+from spirl_cli.skills.export_priors import export_prior
 from spirl_cli.skills.files import load_skills, save_prior
 from spirl_cli.skills.models import SkillModel
+from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior_training import PriorTrainer
 from spirl_cli.skills.training import make_normalizer
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.stages.extract import CLIPS_FILE
 from spirl_cli.stages.training import train, training_device, use_one_thread
+from spirl_cli.store.artifact import Artifact
 
 PRIOR, MODEL, METRICS, EVENTS = "prior.safetensors", "model.safetensors", "metrics.csv", "tensorboard"
 
@@ -21,15 +26,22 @@ def execute(context: StageContext) -> StageResult:
     recipe, section = context.recipe, context.recipe.train_prior
     clips = Clips.open(context.inputs["clips"].file(CLIPS_FILE))
     skills: SkillModel | None = None
-    if recipe.train_skills.model == "primitive":
-        normalizer, latent_dim = make_normalizer(recipe.train_skills, clips), clips.action_dim
-    else:
-        skills = load_skills(context.inputs["skills"].file("model.safetensors"))
-        normalizer, latent_dim = skills.normalizer, skills.section.latent_dim
+    latent_dim = clips.action_dim
+    if recipe.train_skills.model != "primitive":
+        skills = load_skills(context.inputs["skills"].file(MODEL))
+        latent_dim = skills.section.latent_dim
+    normalizer = state_normalizer(recipe.train_skills, context.inputs)
     device = training_device(context.device)
     trainer = PriorTrainer(section, clips, skills, normalizer, latent_dim, section.seed or 0, device)
     figures, seconds = train(context, trainer, section)
     trainer.prior.cpu()
-    export_gaussian(context.folder / PRIOR, trainer.prior)
+    export_prior(context.folder / PRIOR, trainer.prior)
     save_prior(context.folder / MODEL, trainer.prior, section, latent_dim)
     return StageResult(metrics=figures, keep=(PRIOR, MODEL, METRICS, EVENTS), seconds=seconds)
+
+
+def state_normalizer(section: TrainSkillsSection, inputs: Mapping[str, Artifact]) -> Normalizer:
+    """The standardisation of states: the skills' own, for primitive actions that of the clips."""
+    if section.model == "primitive":
+        return make_normalizer(section, Clips.open(inputs["clips"].file(CLIPS_FILE)))
+    return load_skills(inputs["skills"].file(MODEL)).normalizer

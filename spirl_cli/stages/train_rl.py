@@ -8,20 +8,24 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from spirl_cli.blocks.scene import typical
+from spirl_cli.envs.images import block_numbers
 from spirl_cli.envs.make import check_compatible
 from spirl_cli.envs.vector import SkillVector, make_vector
-from spirl_cli.errors import ArtifactError
+from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.monitor.run import TrainingRun
-from spirl_cli.recipe.schema import Recipe
+from spirl_cli.recipe.schema import BlocksSection, EnvSection, Recipe
 from spirl_cli.rl.loop import SkillLearning
 from spirl_cli.rl.replay import Replay
 from spirl_cli.rl.sac import SAC
 from spirl_cli.skills.export import export_gaussian
 from spirl_cli.skills.files import load_prior
 from spirl_cli.skills.inference import load_decoder, read_network
+from spirl_cli.skills.networks import Normalizer
+from spirl_cli.skills.prior import PriorNetwork, StandardNormal
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.stages.images import check_images
-from spirl_cli.stages.train_prior import PRIOR
+from spirl_cli.stages.train_prior import MODEL, PRIOR, state_normalizer
 from spirl_cli.stages.training import training_device, use_one_thread
 from spirl_cli.store.artifact import Artifact
 
@@ -40,7 +44,7 @@ def execute(context: StageContext) -> StageResult:
     recipe, section = context.recipe, context.recipe.train_rl
     decoder_path = context.inputs["skills"].file(DECODER)
     _check_inputs(recipe, decoder_path)
-    check_images(recipe.env, decoder_path, context.inputs["prior"].file(PRIOR))
+    prior, latent_dim = _prior(context)
     finished = context.options.get("continue_from")
     if isinstance(finished, Artifact) and context.resume:
         _adopt(finished, context)
@@ -50,12 +54,13 @@ def execute(context: StageContext) -> StageResult:
         recipe.env, decoder, section.environments, seeds(recipe)["environments"], tanh_actions=tanh_actions
     )
     try:
-        learning = make_learning(recipe, vector, context.inputs["prior"].file("model.safetensors"), context.device)
+        bounds = action_bounds(recipe, decoder_path)
+        learning = make_learning(recipe, vector, prior, latent_dim, context.device, bounds)
         run_seconds = _learn(context, learning)
     finally:
         vector.close()
     shutil.copyfile(decoder_path, context.folder / DECODER)  # so that an agent needs no other artifact
-    export_gaussian(context.folder / POLICY, learning.sac.policy.cpu(), section.squash)
+    export_gaussian(context.folder / POLICY, learning.sac.policy.cpu(), section.squash, bounds)
     checkpoint = f"checkpoint-{learning.steps}.safetensors"
     keep = [POLICY, DECODER, METRICS, EVENTS, checkpoint, *learning.replay.segments]
     if (context.folder / SNAPSHOTS).is_dir():
@@ -64,16 +69,60 @@ def execute(context: StageContext) -> StageResult:
     return StageResult(metrics={**metrics, "steps": float(learning.steps)}, keep=tuple(keep), seconds=run_seconds)
 
 
-def make_learning(recipe: Recipe, vector: SkillVector, prior_path: Path, device: str) -> SkillLearning:
+def _prior(context: StageContext) -> tuple[PriorNetwork, int]:
+    """The prior and the size K of its skills; where none is asked for, N(0, I)."""
+    inputs, decoder_path = context.inputs, context.inputs["skills"].file(DECODER)
+    if "prior" in inputs:
+        check_images(context.recipe.env, decoder_path, inputs["prior"].file(PRIOR))
+        return load_prior(inputs["prior"].file(MODEL))
+    check_images(context.recipe.env, decoder_path)
+    latent_dim = int(read_network(decoder_path)[1]["latent_dim"])
+    return StandardNormal(state_normalizer(context.recipe.train_skills, inputs), latent_dim), latent_dim
+
+
+def action_bounds(recipe: Recipe, decoder_path: Path) -> torch.Tensor | None:
+    """Lowest and highest action (2, A), if the policy is to be squashed into them.
+
+    Raises:
+        UsageError: the policy's actions are skills, which have no bounds.
+    """
+    if recipe.train_rl.squash != "bounds":
+        return None
+    _, header = read_network(decoder_path)
+    if header["kind"] != "primitive":
+        raise UsageError(
+            "train_rl.squash 'bounds' is for primitive actions; skills have no bounds",
+            "set train_rl.squash to none, tanh or consistent-tanh",
+        )
+    return torch.tensor([header["action_low"], header["action_high"]])
+
+
+def make_learning(
+    recipe: Recipe,
+    vector: SkillVector,
+    prior: PriorNetwork,
+    latent_dim: int,
+    device: str,
+    bounds: torch.Tensor | None = None,
+) -> SkillLearning:
     """Learner and replay memory on a vector of skill environments, seeded by the recipe."""
     section = recipe.train_rl
-    prior, latent_dim = load_prior(prior_path)
     streams = seeds(recipe)
     torch.manual_seed(streams["weights"])
     generator = torch.Generator().manual_seed(streams["samples"])
-    sac = SAC(section, prior, latent_dim, generator, training_device(device))
+    scales = state_scales(recipe.env, prior.normalizer.size)
+    sac = SAC(section, prior, latent_dim, generator, training_device(device), bounds, scales)
     replay = Replay(section.replay_capacity, sac.numbers, latent_dim, sac.pixels, section.rewarded_share)
     return SkillLearning(section, sac, vector, replay, np.random.default_rng(streams["batches"]))
+
+
+def state_scales(env: EnvSection, known: int) -> Normalizer | None:
+    """What standardises the environment's state where it has more numbers than the `known` ones of the prior."""
+    if not isinstance(env, BlocksSection):
+        return None
+    chosen = block_numbers(env)
+    mean, spread = (torch.from_numpy(values[chosen]) for values in typical(env.blocks))
+    return None if len(chosen) == known else Normalizer(mean, spread)
 
 
 def seeds(recipe: Recipe) -> dict[str, int]:
@@ -123,7 +172,7 @@ def _save_snapshot(folder: Path, learning: SkillLearning, step: int) -> None:
     (folder / SNAPSHOTS).mkdir(exist_ok=True)
     path = folder / _snapshot_name(step)
     temporary = path.with_suffix(".tmp")
-    export_gaussian(temporary, learning.sac.policy, learning.section.squash)
+    export_gaussian(temporary, learning.sac.policy, learning.section.squash, learning.sac.bounds)
     temporary.replace(path)
 
 

@@ -1,0 +1,31 @@
+"""What the policy is before it learns."""
+
+from __future__ import annotations
+
+from spirl_cli.recipe.schema import TrainRLSection
+from spirl_cli.skills.networks import Normalizer
+from spirl_cli.skills.prior import GaussianNetwork, PriorNetwork
+
+
+def initial_policy(
+    section: TrainRLSection, prior: PriorNetwork, latent_dim: int, scales: Normalizer
+) -> GaussianNetwork:
+    """A copy of the prior, or of the Gaussian that stands for it (paper §3.3); or a fresh network.
+
+    The fresh one sees the whole state, standardised by ``scales``, and no image.
+    """
+    if section.initial_policy == "prior":
+        policy = prior.as_gaussian()
+        policy.min_log_sigma = max(section.min_log_sigma, policy.min_log_sigma)
+    else:
+        policy = GaussianNetwork(
+            scales,
+            latent_dim,
+            section.policy_width,
+            section.policy_depth,
+            min_log_sigma=section.min_log_sigma,
+        )
+    # BatchNorm stays in evaluation mode throughout RL, as in the authors' code.
+    policy.eval().requires_grad_(True)
+    policy.perception.requires_grad_(not section.frozen_image_encoder)
+    return policy

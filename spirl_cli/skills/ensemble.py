@@ -1,0 +1,101 @@
+"""An ensemble of Gaussian priors, whose disagreement says how far a state is from the demonstrations.
+
+Members differ in their initial weights only; on states like those of the training they agree, and
+elsewhere each goes its own way (Lakshminarayanan et al. 2017). As a density the ensemble is the
+mixture of its members with equal weights.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from spirl_cli.skills.gaussian import Gaussian
+from spirl_cli.skills.mixture import Mixture
+from spirl_cli.skills.networks import Normalizer, mlp
+from spirl_cli.skills.prior import GaussianNetwork, PriorNetwork, prior_loss
+from spirl_cli.skills.vision import Perception
+
+
+class Ensemble(NamedTuple):
+    """A batch of ensembles: ``members`` of shape (..., M, K)."""
+
+    members: Gaussian
+
+    @property
+    def mixture(self) -> Mixture:
+        """The members with equal weights."""
+        shape = self.members.mean.shape[:-1]
+        return Mixture(self.members.mean.new_full(shape, -math.log(shape[-1])), self.members)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log-density of (..., K) values under the mixture of the members → (...,), in nats."""
+        return self.mixture.log_prob(value)
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """A sample (..., K) of a member that is drawn at random. It has no gradient."""
+        return self.mixture.sample(generator)
+
+    def broadened(self, min_log_sigma: float) -> Ensemble:
+        """The same with no member narrower than this."""
+        return Ensemble(self.members.broadened(min_log_sigma))
+
+    def divergence(self) -> Tensor:
+        """Mean KL(p_i ‖ p_j) over all ordered pairs of different members → (...,), in nats; 0 where all agree."""
+        count = self.members.mean.shape[-2]
+        left = Gaussian(*(part.unsqueeze(-2) for part in self.members))  # (..., M, 1, K)
+        right = Gaussian(*(part.unsqueeze(-3) for part in self.members))  # (..., 1, M, K)
+        return left.kl(right).sum((-1, -2, -3)) / (count * (count - 1))
+
+
+class EnsembleNetwork(PriorNetwork):
+    """Observation (B, D+P) → ensemble of Gaussians over (B, K).
+
+    Image features, where there are any, are shared by the members.
+
+    Args:
+        normalizer: standardises the raw state (D,).
+        latent_dim: K.
+        members: M.
+        width, depth, batch_norm: shape of each member's MLP.
+        min_log_sigma: lower clamp of log σ.
+        perception: what is seen of an observation.
+    """
+
+    def __init__(
+        self,
+        normalizer: Normalizer,
+        latent_dim: int,
+        members: int,
+        width: int,
+        depth: int,
+        batch_norm: bool,
+        min_log_sigma: float,
+        perception: Perception,
+    ) -> None:
+        super().__init__(normalizer, perception)
+        self.min_log_sigma = min_log_sigma
+        self.members = nn.ModuleList(
+            mlp(perception.size, 2 * latent_dim, width, depth, batch_norm) for _ in range(members)
+        )
+
+    def head(self, encoded: Tensor) -> Ensemble:
+        """(..., D+F) observations with features in place of the pixels → ensemble over (..., K)."""
+        inputs = self.perception.select(encoded, self.normalizer)
+        heads = torch.stack([member(inputs) for member in self.members], dim=-2)  # (..., M, 2K)
+        return Ensemble(Gaussian.from_head(heads, self.min_log_sigma))
+
+    def loss(self, observations: Tensor, posterior: Gaussian, latent: Tensor, objective: str) -> Tensor:
+        """L_prior, the mean over members: each learns as if it were alone."""
+        ensemble = self.head(self.perception.encode(observations))
+        posterior = Gaussian(*(part.unsqueeze(-2) for part in posterior))
+        return prior_loss(ensemble.members, posterior, latent.unsqueeze(-2), objective)
+
+    def as_gaussian(self) -> GaussianNetwork:
+        """The first member, which is the prior that would have been trained alone."""
+        first = self.members[0]
+        assert isinstance(first, nn.Sequential)
+        return GaussianNetwork.around(first, self.normalizer, self.perception, self.min_log_sigma)

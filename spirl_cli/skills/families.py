@@ -1,0 +1,32 @@
+"""The families of priors by their names in a recipe."""
+
+from __future__ import annotations
+
+from spirl_cli.recipe.schema import EnsembleSection, FlowSection, MixtureSection, TrainPriorSection
+from spirl_cli.skills.ensemble import EnsembleNetwork
+from spirl_cli.skills.flow import FlowNetwork
+from spirl_cli.skills.mixture import MixtureNetwork
+from spirl_cli.skills.networks import Normalizer
+from spirl_cli.skills.prior import GaussianNetwork, PriorNetwork
+from spirl_cli.skills.vision import ImageShape, Perception
+
+
+def make_prior(
+    section: TrainPriorSection, normalizer: Normalizer, latent_dim: int, image_shape: ImageShape | None = None
+) -> PriorNetwork:
+    """The prior network that a recipe's `train_prior` describes, for observations with such an image.
+
+    Raises:
+        UsageError: the prior is to see an image and there is none.
+    """
+    perception = Perception(normalizer.size, section.state_indices, section.image, image_shape)
+    shape = section.width, section.depth, section.batch_norm, section.min_log_sigma, perception
+    if section.family == "mixture":
+        sizes = section.mixture or MixtureSection()
+        return MixtureNetwork(normalizer, latent_dim, sizes.components, *shape)
+    if section.family == "flow":
+        return FlowNetwork(normalizer, latent_dim, section.flow or FlowSection(), *shape)
+    if section.family == "ensemble":
+        members = (section.ensemble or EnsembleSection()).members
+        return EnsembleNetwork(normalizer, latent_dim, members, *shape)
+    return GaussianNetwork(normalizer, latent_dim, *shape)

@@ -1,0 +1,132 @@
+"""A conditional RealNVP flow as a skill prior (Dinh et al. 2017), the most flexible of the families.
+
+A skill z is made from noise u ~ N(0, I) by affine couplings: each keeps every other number of its
+input and scales and shifts the rest by functions of what it keeps and of the state's features. So the
+density is known exactly: log p(z | s) = log N(u; 0, I) + Σ log |du/dz|.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from spirl_cli.recipe.schema import FlowSection
+from spirl_cli.skills.gaussian import Gaussian
+from spirl_cli.skills.networks import LEAK, Normalizer, initialize_linear, mlp
+from spirl_cli.skills.prior import PriorWithStart
+from spirl_cli.skills.vision import Perception
+
+MAX_LOG_SCALE = 2.0  # of one coupling: keeps densities and samples finite
+
+
+class Coupling(nn.Module):
+    """One affine coupling; where ``kept`` (K,) is 1 it changes nothing."""
+
+    kept: Tensor
+
+    def __init__(self, kept: Tensor, features: int, section: FlowSection) -> None:
+        super().__init__()
+        self.register_buffer("kept", kept, persistent=False)
+        size = len(kept)
+        self.scale = tanh_mlp(size + features, size, section.width, section.depth)
+        self.shift = tanh_mlp(size + features, size, section.width, section.depth)
+
+    def affine(self, value: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Log scale and shift (..., K) from what is kept of a value (..., K) and features (..., F)."""
+        inputs = torch.cat([value * self.kept, features], dim=-1)
+        changed = 1.0 - self.kept
+        log_scale = MAX_LOG_SCALE * torch.tanh(self.scale(inputs) / MAX_LOG_SCALE)
+        return log_scale * changed, self.shift(inputs) * changed
+
+
+class Flow(NamedTuple):
+    """A batch of flows with the same couplings: ``features`` (..., F) of the states tell them apart."""
+
+    couplings: Sequence[Coupling]
+    features: Tensor
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log-density of (..., K) values → (...,), in nats."""
+        noise, log_det = self.to_noise(value)
+        return Gaussian(torch.zeros_like(noise), torch.zeros_like(noise)).log_prob(noise) + log_det
+
+    def to_noise(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        """z (..., K) → u (..., K) and log |du/dz| (...,)."""
+        features = self.features.expand(*value.shape[:-1], -1)
+        log_det = value.new_zeros(value.shape[:-1])
+        for coupling in self.couplings:
+            log_scale, shift = coupling.affine(value, features)
+            value = value * log_scale.exp() + shift
+            log_det = log_det + log_scale.sum(-1)
+        return value, log_det
+
+    def from_noise(self, noise: Tensor) -> Tensor:
+        """u (..., K) → z (..., K), the inverse of `to_noise`."""
+        features = self.features.expand(*noise.shape[:-1], -1)
+        for coupling in reversed(self.couplings):
+            log_scale, shift = coupling.affine(noise, features)
+            noise = (noise - shift) * (-log_scale).exp()
+        return noise
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """A sample (..., K); noise is drawn on the CPU."""
+        latent_dim = len(self.couplings[0].kept)
+        noise = torch.randn((*self.features.shape[:-1], latent_dim), generator=generator)
+        return self.from_noise(noise.to(self.features.device))
+
+    def broadened(self, min_log_sigma: float) -> Flow:
+        """The same: a flow has no Gaussian that could be too narrow."""
+        return self
+
+
+class FlowNetwork(PriorWithStart):
+    """Observation (B, D+P) → flow over (B, K).
+
+    Args:
+        normalizer: standardises the raw state (D,).
+        latent_dim: K.
+        section: sizes of the couplings.
+        width, depth, batch_norm: shape of the MLP that makes the features, and of the Gaussian's.
+        min_log_sigma: lower clamp of log σ of the Gaussian.
+        perception: what is seen of an observation.
+    """
+
+    def __init__(
+        self,
+        normalizer: Normalizer,
+        latent_dim: int,
+        section: FlowSection,
+        width: int,
+        depth: int,
+        batch_norm: bool,
+        min_log_sigma: float,
+        perception: Perception,
+    ) -> None:
+        super().__init__(normalizer, latent_dim, width, depth, batch_norm, min_log_sigma, perception)
+        self.network = mlp(perception.size, width, width, depth, batch_norm)
+        numbers = torch.arange(latent_dim)
+        self.couplings = nn.ModuleList(
+            Coupling(((numbers + block) % 2).float(), width, section) for block in range(section.blocks)
+        )
+
+    def head(self, encoded: Tensor) -> Flow:
+        """(..., D+F) observations with features in place of the pixels → flow over (..., K)."""
+        features = self.network(self.perception.select(encoded, self.normalizer))
+        couplings = tuple(cast(Iterable[Coupling], self.couplings))
+        return Flow(couplings, nn.functional.leaky_relu(features, LEAK))
+
+
+def tanh_mlp(inputs: int, outputs: int, width: int, depth: int) -> nn.Sequential:
+    """depth × [linear → tanh] → linear; the last layer starts at zero, so that a flow starts as N(0, I)."""
+    layers: list[nn.Module] = []
+    for _ in range(depth):
+        layers += [nn.Linear(inputs, width), nn.Tanh()]
+        inputs = width
+    last = nn.Linear(inputs, outputs)
+    network = nn.Sequential(*layers, last)
+    network.apply(initialize_linear)
+    nn.init.zeros_(last.weight)
+    return network

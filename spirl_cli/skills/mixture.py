@@ -1,0 +1,80 @@
+"""Mixtures of diagonal Gaussians as a skill prior: for states in which several different skills are likely."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from spirl_cli.skills.gaussian import Gaussian
+from spirl_cli.skills.networks import Normalizer, mlp
+from spirl_cli.skills.prior import PriorWithStart
+from spirl_cli.skills.vision import Perception
+
+MIN_WEIGHT = 1e-6  # of a component, so that none is lost for good (METHOD §2)
+
+
+class Mixture(NamedTuple):
+    """A batch of mixtures: ``log_weights`` (..., M), and ``components`` of shape (..., M, K)."""
+
+    log_weights: Tensor
+    components: Gaussian
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log-density of (..., K) values → (...,), in nats: log Σ_m w_m·N(z; μ_m, σ_m)."""
+        return torch.logsumexp(self.log_weights + self.components.log_prob(value.unsqueeze(-2)), dim=-1)
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """A sample (..., K): of a component that is drawn by its weight. It has no gradient."""
+        weights = self.log_weights.detach().exp().cpu()
+        chosen = torch.multinomial(weights.flatten(0, -2), 1, generator=generator)  # (B, 1)
+        chosen = chosen.reshape(*weights.shape[:-1], 1, 1).to(self.log_weights.device)
+        index = chosen.expand(*weights.shape[:-1], 1, self.components.mean.shape[-1])
+        parts = (part.detach().gather(-2, index).squeeze(-2) for part in self.components)
+        return Gaussian(*parts).sample(generator)
+
+    def broadened(self, min_log_sigma: float) -> Mixture:
+        """The same with no component narrower than this."""
+        return Mixture(self.log_weights, self.components.broadened(min_log_sigma))
+
+    @classmethod
+    def from_head(cls, head: Tensor, components: int, min_log_sigma: float) -> Mixture:
+        """Split a network's (..., M·(1 + 2K)) output into weights and components."""
+        logits, rest = head[..., :components], head[..., components:]
+        weights = logits.softmax(-1).clamp(min=MIN_WEIGHT)
+        log_weights = (weights / weights.sum(-1, keepdim=True)).log()
+        return cls(log_weights, Gaussian.from_head(rest.unflatten(-1, (components, -1)), min_log_sigma))
+
+
+class MixtureNetwork(PriorWithStart):
+    """Observation (B, D+P) → mixture over (B, K).
+
+    Args:
+        normalizer: standardises the raw state (D,).
+        latent_dim: K.
+        components: M.
+        width, depth, batch_norm: shape of the MLPs.
+        min_log_sigma: lower clamp of log σ of the components.
+        perception: what is seen of an observation.
+    """
+
+    def __init__(
+        self,
+        normalizer: Normalizer,
+        latent_dim: int,
+        components: int,
+        width: int,
+        depth: int,
+        batch_norm: bool,
+        min_log_sigma: float,
+        perception: Perception,
+    ) -> None:
+        super().__init__(normalizer, latent_dim, width, depth, batch_norm, min_log_sigma, perception)
+        self.components = components
+        self.network = mlp(perception.size, components * (1 + 2 * latent_dim), width, depth, batch_norm)
+
+    def head(self, encoded: Tensor) -> Mixture:
+        """(..., D+F) observations with features in place of the pixels → mixture over (..., K)."""
+        inputs = self.perception.select(encoded, self.normalizer)
+        return Mixture.from_head(self.network(inputs), self.components, self.min_log_sigma)

@@ -1,0 +1,160 @@
+"""Demonstrations of stacking blocks: they succeed, repeat themselves, and become clips with images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spirl_cli.blocks import image, scene
+from spirl_cli.clips import Clips
+from spirl_cli.demos.blocks_planner import blocks_generator, stack_episode, stack_numbered
+from spirl_cli.demos.generation import GeneratedSource, generate
+from spirl_cli.demos.source import identify
+from spirl_cli.errors import UsageError
+from spirl_cli.monitor.reporter import SilentReporter
+from spirl_cli.pipeline.graph import stage
+from spirl_cli.recipe.load import load_recipe
+from spirl_cli.recipe.schema import (
+    BlocksPlanner,
+    BlocksSection,
+    ExtractSection,
+    KitchenSection,
+    MazePlanner,
+    ObservationPart,
+    Recipe,
+    TrainSkillsSection,
+)
+from spirl_cli.stages.context import StageContext, StageResult
+from spirl_cli.stages.extract import CLIPS_FILE, execute
+from tests.conftest import RunCli
+
+SMALL = BlocksPlanner(blocks=3, stacked=1, stackings=1)
+STATE = (ObservationPart(key="state"),)
+
+
+def levels(state: np.ndarray) -> np.ndarray:
+    return np.rint((state[scene.GRIPPER_NUMBERS + 1 :: 3] - scene.HALF) / scene.BLOCK).astype(int)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_demonstration_ends_with_more_blocks_on_others_than_it_began_with(number: int) -> None:
+    planner = BlocksPlanner()
+    episode = stack_numbered(planner, 0, number)
+    first, last = episode.observations[0], episode.observations[-1]
+    done = (levels(last) > 0).sum() - (levels(first) > 0).sum()
+    assert (levels(first) > 0).sum() <= planner.stacked and 0 <= done <= planner.stackings
+    assert levels(last).max() > 0 and len(episode.actions) <= planner.max_steps
+    assert episode.observations.shape == (len(episode.actions) + 1, 23) and np.abs(episode.actions).max() <= 1
+    assert set(np.unique(episode.actions[:, 2])) == {-1.0, 1.0}
+
+
+def test_nearly_all_demonstrations_succeed() -> None:
+    attempts = [stack_numbered(BlocksPlanner(), 1, number).attempts for number in range(8)]
+    assert len(attempts) / sum(attempts) >= 0.8
+
+
+def test_an_episode_follows_from_seed_and_number() -> None:
+    first, again, other, reseeded = (
+        stack_numbered(SMALL, seed, number).actions.tobytes() for seed, number in ((0, 0), (0, 0), (0, 1), (1, 0))
+    )
+    assert first == again and len({first, other, reseeded}) == 3
+
+
+def test_detours_make_ways_longer() -> None:
+    straight, detours = (
+        sum(len(stack_numbered(SMALL.model_copy(update={"disturbance": size}), 0, n).actions) for n in range(5))
+        for size in (0.0, 0.4)
+    )
+    assert detours > straight
+
+
+def test_what_never_succeeds_is_an_error() -> None:
+    planner = SMALL.model_copy(update={"max_steps": 3})
+    with pytest.raises(RuntimeError, match="none of 200 demonstrations succeeded"):
+        stack_episode(planner, np.random.SeedSequence(0))
+
+
+def test_the_number_of_processes_does_not_matter(tmp_path: Path) -> None:
+    generator = blocks_generator("blocks", SMALL, 4, 0)
+    generate(generator, tmp_path, SilentReporter(), processes=1)
+    source = GeneratedSource(generator, tmp_path)
+    for episode in source.episodes():
+        expected = stack_numbered(SMALL, 0, episode.number)
+        np.testing.assert_array_equal(episode.observations["state"], expected.observations)
+    assert 0 < source.success_rate <= 1
+
+
+# ---- the stage
+
+
+def recipe(**extract: Any) -> Recipe:
+    env = extract.pop("env", BlocksSection(kind="blocks", blocks=3))
+    values = {"source": "planner", "blocks_planner": SMALL, "episodes": 4, "observation": STATE, "seed": 0, **extract}
+    return Recipe(id="b", env=env, extract=ExtractSection(**values), train_skills=TrainSkillsSection(horizon=10))
+
+
+def extract(folder: Path, recipe: Recipe) -> StageResult:
+    folder.mkdir(exist_ok=True)
+    return execute(StageContext(recipe, stage("clips"), {}, {}, folder, SilentReporter()))
+
+
+def test_demonstrations_become_clips_whose_images_are_drawn_from_states(tmp_path: Path) -> None:
+    result = extract(tmp_path / "run", recipe())
+    assert 0.5 < result.metrics["planner_success"] <= 1
+    clips = Clips.open(tmp_path / "run" / CLIPS_FILE)
+    assert (clips.observation_dim, clips.action_dim, clips.episodes, clips.image_shape) == (17, 3, 4, (32, 32, 6))
+    rows = np.arange(*clips.episode_offsets[:2])
+    drawn = image.draw(clips.states(rows))
+    np.testing.assert_array_equal(clips.images(rows)[..., 3:], drawn)
+    np.testing.assert_array_equal(clips.images(rows)[1:, ..., :3], drawn[:-1])
+    identity = identify(recipe().extract)
+    assert identity is not None and identity.reference == "planner:blocks-3"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"env": KitchenSection()}, "makes demonstrations for env.kind 'blocks', not 'kitchen'"),
+        ({"short_episodes": "join"}, "cannot be joined"),
+        ({"observation": (ObservationPart(key="state", indices=("0:8",)),)}, "must be the whole state"),
+    ],
+)
+def test_recipes_that_cannot_work_are_refused(settings: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        extract(tmp_path / "run", recipe(**settings))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"planner": MazePlanner()}, "set one to null"),
+        ({"episodes": None}, "needs extract.planner and extract.episodes"),
+        ({"env": BlocksSection(kind="blocks", blocks=5)}, "set train_skills.image, or train_skills.state_indices"),
+    ],
+)
+def test_recipes_that_do_not_fit_together_say_why(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        recipe(**settings)
+
+
+def test_mazes_keep_their_fingerprints() -> None:
+    maze = load_recipe("maze").extract
+    assert maze.blocks_planner is None  # null values are left out of fingerprints
+    blocks = load_recipe("blocks").extract
+    assert blocks.planner is None and blocks.observation == STATE
+
+
+@pytest.mark.slow
+def test_block_stacking_from_nothing_to_numbers(tmp_path: Path, run_cli: RunCli) -> None:
+    done = run_cli("run", "blocks", "--profile", "quick", timeout=900)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / done.stdout.strip()
+    rows = json.loads((folder / "results.json").read_text())["rows"]
+    assert {(row["env"], row["metric"], row["reward"]) for row in rows} == {("blocks", "stacked", "dense")}
+    assert [path.suffix for path in (folder / "videos").iterdir()] == [".mp4"]
+    again = run_cli("run", "blocks", "--profile", "quick")
+    assert "up to date" in again.stderr and again.stdout == done.stdout
