@@ -26,8 +26,8 @@ $(STAMP): pyproject.toml .ci/constraints.txt
 	@touch $@
 
 demo: $(STAMP)  ## learn to find the goal of a small maze, from nothing: numbers, a plot, paths and a video
-	@evaluation=$$($(BIN)/spirl run maze --profile demo) && $(BIN)/spirl show "$$evaluation" \
-		&& echo && echo "figures and video:" && find "$$evaluation" -name '*.png' -o -name '*.mp4'
+	@evaluation=$$($(BIN)/spirl run maze --profile demo) && $(BIN)/spirl list && echo && echo "figures and videos:" \
+		&& find "$$evaluation" -name '*.png' -o -name '*.mp4'
 
 test: $(STAMP)  ## run all tests (WORKERS=2 processes; PYTEST_ARGS are passed on)
 	$(BIN)/python -m pytest -q -n $(WORKERS) $(PYTEST_ARGS)
