@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from environments import PENDULUM, ScriptedEnv, scripted
 
-from spirl_cli.envs.kitchen import KitchenEnv, Subtasks
+from spirl_cli.envs.kitchen import KitchenEnv
 from spirl_cli.envs.make import check_compatible, make_env, make_raw_env
 from spirl_cli.errors import ArtifactError, UsageError
+from spirl_cli.kitchen.subtasks import Subtasks
 from spirl_cli.recipe.schema import GymnasiumSection, KitchenSection, ObservationPart
 
 CHECKOUT = Path(__file__).resolve().parent.parent

@@ -130,16 +130,16 @@ def test_a_machine_starts_over_when_it_lost_the_object_and_not_when_it_is_done()
 
 
 def test_the_controller_reaches_an_aim_within_the_bounds_of_actions(demonstrator: Demonstrator) -> None:
-    env = demonstrator.env
-    env.reset(seed=0)
-    scene = Scene(*env.simulation, env.goals)
+    kitchen = demonstrator.kitchen
+    kitchen.reset(0)
+    scene = Scene(kitchen)
     controller = Controller(scene)
     aim = Aim(scene.position + np.array([0.05, 0.1, 0.05]), pointing(0.1, 0.1))
     posture = scene.arm
     for _ in range(25):
         action = controller.action(aim, posture)
         assert np.abs(action).max() <= 1.0
-        env.step(action)
+        kitchen.step(action)
     assert np.linalg.norm(scene.position - aim.position) < 0.01
     assert np.linalg.norm(rotation_between(aim.rotation, scene.rotation)) < 0.1
 

@@ -14,9 +14,10 @@ from gymnasium.utils import RecordConstructorArgs
 from spirl_cli.blocks.scene import state_size
 from spirl_cli.demos.observation import select
 from spirl_cli.envs.images import image_shape
-from spirl_cli.envs.kitchen import KitchenEnv, silence_notices
+from spirl_cli.envs.kitchen import KitchenEnv
 from spirl_cli.envs.outcome import OutcomeEnv
 from spirl_cli.errors import ArtifactError, UsageError, did_you_mean
+from spirl_cli.kitchen.simulation import silence_notices
 from spirl_cli.recipe.schema import (
     BlocksSection,
     EnvSection,

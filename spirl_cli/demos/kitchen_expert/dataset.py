@@ -17,8 +17,8 @@ from spirl_cli.demos.chunks import GeneratedEpisode
 from spirl_cli.demos.generation import GeneratedSource, Generator, generate
 from spirl_cli.demos.kitchen_expert.demonstrator import Demonstrator
 from spirl_cli.demos.minari_source import MinariSource, datasets_folder, is_local
-from spirl_cli.envs.kitchen import GOAL_RADIUS
 from spirl_cli.errors import DatasetError, SpirlError
+from spirl_cli.kitchen.simulation import GOAL_RADIUS
 from spirl_cli.monitor.children import variables
 from spirl_cli.monitor.reporter import Reporter
 from spirl_cli.recipe.schema import KITCHEN_TASKS, KitchenExpert
@@ -109,7 +109,7 @@ def _store(dataset_id: str, source: GeneratedSource, settings: KitchenExpert, id
     """Write the dataset beside its place and rename it."""
     from minari import create_dataset_from_buffers
 
-    env = _demonstrator(settings).env
+    kitchen = _demonstrator(settings).kitchen
     root = datasets_folder()
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".scripted-", dir=root) as folder:
@@ -117,9 +117,9 @@ def _store(dataset_id: str, source: GeneratedSource, settings: KitchenExpert, id
             warnings.simplefilter("ignore")  # about fields that describe an author
             create_dataset_from_buffers(
                 dataset_id,
-                list(_buffers(source, env.goals)),
-                observation_space=env.observation_space,
-                action_space=env.action_space,
+                list(_buffers(source, kitchen.goals)),
+                observation_space=kitchen.env.observation_space,
+                action_space=kitchen.env.action_space,
                 algorithm_name="scripted expert",
                 description=f"Demonstrations of the scripted expert of spirl in FrankaKitchen, {identity.sha256}.",
             )

@@ -14,8 +14,8 @@ from spirl_cli.demos.kitchen_expert.plans import completes_target, draw_plan
 from spirl_cli.demos.kitchen_expert.scene import ARM, Scene
 from spirl_cli.demos.kitchen_expert.style import draw_style
 from spirl_cli.demos.kitchen_expert.subtasks import machine_of
-from spirl_cli.envs.kitchen import GOAL_RADIUS, KitchenEnv
-from spirl_cli.recipe.schema import KITCHEN_TASKS, KitchenExpert, KitchenSection
+from spirl_cli.kitchen.simulation import Kitchen
+from spirl_cli.recipe.schema import KITCHEN_TASKS, KitchenExpert
 
 FIRST_REST = (1, 6)  # steps before the first movement, least and most
 TAIL = (0, 6)  # steps after the last subtask
@@ -54,13 +54,7 @@ class Demonstrator:
     """
 
     def __init__(self, settings: KitchenExpert, render_mode: str | None = None) -> None:
-        section = KitchenSection(
-            tasks=KITCHEN_TASKS,
-            noise=settings.noise,
-            object_noise=settings.object_noise,
-            episode_length=settings.max_steps * 8,
-        )
-        self.env = KitchenEnv(section, render_mode)
+        self.kitchen = Kitchen(KITCHEN_TASKS, settings.noise, settings.object_noise, render_mode)
         self._settings = settings
 
     def play(self, seed: np.random.SeedSequence, plan: tuple[str, ...] | None = None) -> Demonstration:
@@ -72,7 +66,7 @@ class Demonstrator:
         """
         for_expert, for_noise = seed.spawn(2)
         rng = np.random.default_rng(for_expert)
-        recorder = _Recorder(self.env, int(for_noise.generate_state(1)[0]))
+        recorder = _Recorder(self.kitchen, int(for_noise.generate_state(1)[0]))
         drawn = draw_plan(self._settings, rng)
         plan = plan or drawn
         restarts = self._carry_out(plan, rng, recorder)
@@ -80,7 +74,7 @@ class Demonstrator:
 
     def _carry_out(self, plan: tuple[str, ...], rng: np.random.Generator, recorder: _Recorder) -> int:
         """Do one subtask after the other until one fails; return how often one was started over."""
-        scene = Scene(*self.env.simulation, self.env.goals)
+        scene = Scene(self.kitchen)
         controller = Controller(scene)
         restarts = 0
         recorder.rest(controller, int(rng.integers(*FIRST_REST)))
@@ -119,23 +113,23 @@ class Demonstrator:
 class _Recorder:
     """Keeps what happens in an episode."""
 
-    def __init__(self, env: KitchenEnv, seed: int) -> None:
+    def __init__(self, kitchen: Kitchen, seed: int) -> None:
         self.completed: dict[str, int] = {}
-        self._env = env
+        self._kitchen = kitchen
         self._observations: list[np.ndarray] = []
         self._states: list[np.ndarray] = []
         self._actions: list[np.ndarray] = []
-        self._keep(env.reset(seed=seed)[0])
+        self._keep(kitchen.reset(seed))
 
     def step(self, action: np.ndarray) -> None:
         """Apply an action (9,), as it is stored."""
         stored = np.clip(action, -1.0, 1.0).astype(np.float32)
-        observation, _, _, _, info = self._env.step(stored)
+        observation = self._kitchen.step(stored)
         self._actions.append(stored)
         self._keep(observation)
         for task in KITCHEN_TASKS:
-            if info["metrics"][task]:
-                self.completed.setdefault(task, len(self._actions))
+            if task not in self.completed and self._kitchen.at_goal(task):
+                self.completed[task] = len(self._actions)
 
     def rest(self, controller: Controller, steps: int) -> None:
         """Stay where the arm is."""
@@ -144,8 +138,7 @@ class _Recorder:
 
     def demonstration(self, plan: tuple[str, ...], restarts: int, target: bool) -> Demonstration:
         """Return the episode and whether it is one to learn from."""
-        goals, last = self._env.goals, self._states[-1]
-        still = all(np.linalg.norm(last[goals[task][0]] - goals[task][1]) < GOAL_RADIUS for task in plan)
+        still = all(self._kitchen.at_goal(task) for task in plan)
         success = set(plan) <= set(self.completed) and still and (target or not completes_target(tuple(self.completed)))
         return Demonstration(
             np.array(self._observations),
@@ -159,4 +152,4 @@ class _Recorder:
 
     def _keep(self, observation: dict[str, Any]) -> None:
         self._observations.append(np.array(observation["observation"]))
-        self._states.append(np.array(self._env.simulation[1].qpos))
+        self._states.append(np.array(self._kitchen.data.qpos))

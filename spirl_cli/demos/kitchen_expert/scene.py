@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import mujoco
 import numpy as np
 
-from spirl_cli.envs.kitchen import GOAL_RADIUS
+from spirl_cli.kitchen.simulation import Kitchen
 
 ARM = 7  # joints of the arm; two fingers follow
 
@@ -17,16 +14,14 @@ class Scene:
     """A view of the running simulation; every attribute is its present state.
 
     Args:
-        model, data: of MuJoCo.
-        goals: of each subtask, the indices into the joint positions and what they should be.
+        kitchen: the running simulation.
     """
 
-    def __init__(self, model: Any, data: Any, goals: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
-        self.model = model
-        self.data = data
-        self._goals = goals
-        self._gripper = model.site("end_effector").id
-        self._jacobian = np.zeros((6, model.nv))
+    def __init__(self, kitchen: Kitchen) -> None:
+        self.model, self.data = kitchen.model, kitchen.data
+        self._kitchen = kitchen
+        self._gripper = self.model.site("end_effector").id
+        self._jacobian = np.zeros((6, self.model.nv))
 
     @property
     def position(self) -> np.ndarray:
@@ -78,13 +73,11 @@ class Scene:
 
     def offset(self, task: str) -> float:
         """Return how far a subtask's object is from its goal, over all its joints."""
-        indices, goal = self._goals[task]
-        away = self.data.qpos[indices] - goal
-        return math.sqrt(away.dot(away))
+        return self._kitchen.offset(task)
 
     def solved(self, task: str) -> bool:
         """Say whether a subtask counts as done in the present state."""
-        return self.offset(task) < GOAL_RADIUS
+        return self._kitchen.at_goal(task)
 
     def _joint(self, task: str) -> int:
-        return int(self._goals[task][0][1 if task == "hinge cabinet" else 0])  # the right one of two doors
+        return int(self._kitchen.goals[task][0][1 if task == "hinge cabinet" else 0])  # the right one of two doors

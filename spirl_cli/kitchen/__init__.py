@@ -1,0 +1,1 @@
+"""The kitchen's world: FrankaKitchen's simulator, its goals, and how subtasks are paid."""
