@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import math
 import os
+from pathlib import Path
 
 import pytest
 import torch
+from clip_data import make_clips
 
 from spirl_cli.benchmarks import __main__ as benchmarks
-from spirl_cli.benchmarks import maze, memory, rl, skills
+from spirl_cli.benchmarks import maze, memory, rl, skills, transfer
 from spirl_cli.benchmarks.bare import BareLoop, count_parameters
 from spirl_cli.benchmarks.figure import Figure
+from spirl_cli.errors import ArtifactError
 from spirl_cli.monitor.reporter import SilentReporter
 from spirl_cli.recipe.schema import TrainSkillsSection
 from spirl_cli.skills.models import SkillModel
+from spirl_cli.skills.skill_training import SkillTrainer
 
 
 def few_transitions(seconds: float, reporter: object) -> list[Figure]:
@@ -54,6 +58,28 @@ class TestMaze:
         assert generated.parts["episodes"] == 6 and generated.parts["steps"] > 6 * 20
         assert generated.value == pytest.approx(generated.parts["steps"] / generated.parts["seconds"])
         assert drawn.value == pytest.approx(drawn.parts["batches"] * 128 / drawn.parts["seconds"])
+
+
+class TestTransfer:
+    def test_training_explains_held_out_actions_and_other_sizes_are_refused(self, tmp_path: Path) -> None:
+        clips = make_clips(tmp_path / "clips.hdf5", state_dim=5, action_dim=3, horizon=4)
+        section = TrainSkillsSection(horizon=4, latent_dim=4, iterations=150, learning_rate=3e-3, beta=1e-4)
+        trainer = SkillTrainer(section, clips, 0)
+        before = transfer.carry_over(trainer.model.eval(), clips)
+        trainer.model.train()
+        for _ in range(150):
+            trainer.update()
+        after = transfer.carry_over(trainer.model.eval(), clips)
+        assert before["explained"] < 0.2 and 0.8 < after["explained"] <= 1.0 and after["error"] < before["error"]
+        other = make_clips(tmp_path / "other.hdf5", state_dim=6, action_dim=3, horizon=4)
+        with pytest.raises(ArtifactError, match=r"5 numbers.*6 numbers"):
+            transfer.carry_over(trainer.model, other)
+
+    def test_clips_are_described(self, tmp_path: Path) -> None:
+        clips = make_clips(tmp_path / "clips.hdf5", state_dim=5, action_dim=3, horizon=4)
+        described = transfer.describe(clips)
+        assert (described["episodes"], described["steps"], described["median_length"]) == (8, 260, 32.5)
+        assert described["still"] < 0.1 and 0.4 < described["action"] < 0.8
 
 
 class TestSkills:

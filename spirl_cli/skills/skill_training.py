@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from spirl_cli.clips import Clips
@@ -15,7 +14,8 @@ from spirl_cli.monitor.checkpoint import State, merge
 from spirl_cli.recipe.schema import TrainSkillsSection
 from spirl_cli.skills.models import SkillModel, rate, reconstruction_error
 from spirl_cli.skills.optimization import make_optimizer, scheduled_rate, set_learning_rate
-from spirl_cli.skills.sampling import WindowSampler, add_images, spread, windows
+from spirl_cli.skills.reconstruction import observe, reconstruct
+from spirl_cli.skills.sampling import WindowSampler, spread, windows
 from spirl_cli.skills.training import (
     VALIDATION_WINDOWS,
     make_augmenter,
@@ -27,7 +27,6 @@ from spirl_cli.skills.training import (
 
 BETA_LEARNING_RATE = 1e-2  # of log β, when a target KL tunes it
 BEST_OF_WINDOWS = 128
-VALIDATION_BATCH = 256  # windows whose images are drawn at a time
 
 
 class SkillTrainer:
@@ -64,7 +63,7 @@ class SkillTrainer:
         clip = windows(self.clips, starts)
         augmented, targets = self._to_device(*self.augment(*clip))  # what the decoder sees, and is to do
         states, actions = (augmented, targets) if section.augmentation.encoder else self._to_device(*clip)
-        observations = self._observations(augmented, starts)
+        observations = observe(self.model, self.clips, augmented, starts)
         predicted, posterior = self.model(states, actions, self.generator, observations)
         reconstruction, kl = reconstruction_error(targets, predicted), rate(posterior)
         loss = reconstruction + self.beta * kl
@@ -90,32 +89,17 @@ class SkillTrainer:
         generator = torch.Generator().manual_seed(0)
         self.model.eval()
         starts = spread(self.clips.starts("validation"), VALIDATION_WINDOWS)
-        states, actions = self._to_device(*windows(self.clips, starts))
-        posterior = self.model.encode(self.model.normalizer(states), actions)
-        seen = self._perceived(states, starts)
-        predicted = self.model.decoder(seen, posterior.sample(generator))
+        done = reconstruct(self.model, self.clips, starts, generator, self.device)
         figures = {
-            "validation/reconstruction": float(reconstruction_error(actions, predicted)),
-            "validation/kl": float(rate(posterior)),
-            "validation/best_of": self._best_of(seen, actions, generator),
+            "validation/reconstruction": float(reconstruction_error(done.actions, done.predicted)),
+            "validation/kl": float(rate(done.posterior)),
+            "validation/best_of": self._best_of(done.seen, done.actions, generator),
         }
         self.model.train()
         return figures
 
     def _to_device(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         return tuple(tensor.to(self.device) for tensor in tensors)
-
-    def _observations(self, states: Tensor, starts: NDArray[np.int64]) -> Tensor:
-        """(B, H, D) states with, if the decoder looks at them, the images of the windows (B,) → (B, H, D+P)."""
-        if self.model.perception.image is None:
-            return states
-        rows = starts[:, None] + np.arange(self.clips.horizon)  # (B, H)
-        return add_images(states.cpu(), self.clips, rows).to(self.device)
-
-    def _perceived(self, states: Tensor, starts: NDArray[np.int64]) -> Tensor:
-        """(B, H, n) inputs of the decoder, made in parts: the images of all windows would take too much memory."""
-        parts = zip(states.split(VALIDATION_BATCH), _split(starts, VALIDATION_BATCH), strict=True)
-        return torch.cat([self.model.perceive(self._observations(*part)) for part in parts])
 
     def _best_of(self, seen: Tensor, actions: Tensor, generator: torch.Generator) -> float:
         chosen = torch.from_numpy(spread(np.arange(len(seen)), BEST_OF_WINDOWS))
@@ -136,7 +120,3 @@ class SkillTrainer:
         """Continue from a saved state."""
         unpack_training(state, self.model, self.optimizer, self.rng, self.generator, self.noise)
         self.log_beta, self.iteration = state.scalars["log_beta"], state.scalars["iteration"]
-
-
-def _split(values: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
-    return [values[first : first + size] for first in range(0, len(values), size)]

@@ -1,0 +1,64 @@
+"""Windows through a skill model and back: what it sees of them, and what it makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spirl_cli.clips import Clips
+from spirl_cli.skills.gaussian import Gaussian
+from spirl_cli.skills.models import SkillModel
+from spirl_cli.skills.sampling import add_images, windows
+
+AT_ONCE = 256  # windows whose images are drawn together
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Windows and what became of them.
+
+    Attributes:
+        seen: (B, H, n) inputs of the decoder besides the skill.
+        actions: (B, H, A) as demonstrated.
+        predicted: (B, H, A) decoded from a sample of the posterior.
+        posterior: q(z | clip), (B, K).
+    """
+
+    seen: Tensor
+    actions: Tensor
+    predicted: Tensor
+    posterior: Gaussian
+
+
+@torch.no_grad()
+def reconstruct(
+    model: SkillModel, clips: Clips, starts: NDArray[np.int64], generator: torch.Generator, device: str = "cpu"
+) -> Reconstruction:
+    """Encode the windows at these starts (B,), and decode a sample of each posterior."""
+    states, actions = (tensor.to(device) for tensor in windows(clips, starts))
+    posterior = model.encode(model.normalizer(states), actions)
+    seen = _perceived(model, clips, states, starts)
+    return Reconstruction(seen, actions, model.decoder(seen, posterior.sample(generator)), posterior)
+
+
+def observe(model: SkillModel, clips: Clips, states: Tensor, starts: NDArray[np.int64]) -> Tensor:
+    """(B, H, D) states with, if the decoder looks at them, the images of the windows (B,) → (B, H, D+P)."""
+    if model.perception.image is None:
+        return states
+    rows = starts[:, None] + np.arange(clips.horizon)  # (B, H)
+    return add_images(states.cpu(), clips, rows).to(states.device)
+
+
+def _perceived(model: SkillModel, clips: Clips, states: Tensor, starts: NDArray[np.int64]) -> Tensor:
+    """(B, H, n) inputs of the decoder, made in parts: the images of all windows would take too much memory."""
+    parts = range(0, len(starts), AT_ONCE)
+    return torch.cat(
+        [
+            model.perceive(observe(model, clips, states[first : first + AT_ONCE], starts[first : first + AT_ONCE]))
+            for first in parts
+        ]
+    )
