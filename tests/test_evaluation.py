@@ -325,7 +325,8 @@ def commit_evaluation(store: Store, tmp_path: Path, seed: int) -> Artifact:
         for name in result.keep:
             (context.folder / name).rename(run.folder / name)
         inputs = {"agent": agent.as_input()}
-        return run.commit(stage_version=1, parameters={}, inputs=inputs, seed=seed, keep=result.keep)
+        parameters = {"env": context.recipe.env.model_dump(mode="json")}
+        return run.commit(stage_version=1, parameters=parameters, inputs=inputs, seed=seed, keep=result.keep)
 
 
 def test_seeds_are_joined_into_one_row_per_condition(
@@ -352,7 +353,9 @@ def check_publishing(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture
     readme.write_text(f"before\n{tables.BEGIN}\nold\n{tables.END}\nafter\n")
     references = ["pendulum/evaluation@v1", "pendulum/evaluation@v2"]
     options = ["--artifacts", str(store.root), "--readme", str(readme)]
-    assert tables.main([str(results), *references, *options]) == 0
+    curve = tmp_path / "curve.png"
+    assert tables.main([str(results), *references, *options, "--curve", str(curve)]) == 0
+    assert curve.read_bytes().startswith(b"\x89PNG")
     table = capsys.readouterr().out
     assert readme.read_text() == f"before\n{tables.BEGIN}\n{table}{tables.END}\nafter\n"
     assert len(json.loads(results.read_text())) == 3

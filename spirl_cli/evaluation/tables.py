@@ -18,6 +18,7 @@ from pathlib import Path
 from spirl_cli.errors import SpirlError, UsageError
 from spirl_cli.evaluation.aggregate import aggregate, publish
 from spirl_cli.evaluation.results import ResultRow, read_rows
+from spirl_cli.store.artifact import Artifact
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 # Recordings that came with the project and are on no public server.
@@ -93,6 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("evaluations", nargs="*", help="evaluation artifacts, one per seed")
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="where references are looked up")
     parser.add_argument("--readme", type=Path, help="file whose table between the markers is renewed")
+    parser.add_argument("--curve", type=Path, help="picture of the learning curve of these evaluations to draw")
     parser.add_argument("--command", help="what made the numbers; default: as recorded in the first evaluation")
     options = parser.parse_args(arguments)
     try:
@@ -115,7 +117,21 @@ def _publish(options: argparse.Namespace) -> list[ResultRow]:
     store = Store(options.artifacts)
     artifacts = [store.resolve(reference, stage="evaluation") for reference in options.evaluations]
     command = options.command or shlex.join(artifacts[0].manifest.command)
-    return publish(options.results, aggregate(artifacts, command=command))
+    rows = aggregate(artifacts, command=command)
+    if options.curve:
+        _draw(options.curve, artifacts[0], rows)
+    return publish(options.results, rows)
+
+
+def _draw(path: Path, evaluation: Artifact, rows: Sequence[ResultRow]) -> None:
+    from pydantic import TypeAdapter
+
+    from spirl_cli.evaluation.figures import draw_learning_curve
+    from spirl_cli.recipe.schema import EnvSection
+
+    env: EnvSection = TypeAdapter(EnvSection).validate_python(evaluation.manifest.parameters["env"])
+    first = rows[0]  # of the agent; baselines come after it
+    draw_learning_curve(path, [row for row in rows if (row.method, row.metric) == (first.method, first.metric)], env)
 
 
 if __name__ == "__main__":
