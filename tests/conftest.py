@@ -30,6 +30,11 @@ KITCHEN_START = (
 ISOLATED = ("SPIRL_ARTIFACTS", "SPIRL_CHECKPOINT_SECONDS", "MINARI_REMOTE")
 
 
+def pytest_configure() -> None:
+    """Compute with one thread, here and in subprocesses, whose weights are compared bit by bit."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 @dataclass(frozen=True)
 class SyntheticMinari:
     """A folder of Minari datasets, and the names of those in it.

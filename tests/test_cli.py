@@ -270,6 +270,14 @@ def test_verify_checks_all_and_exits_with_3_on_damage(root: Path, run_cli: RunCl
     assert run_cli("verify", "tiny/skills@v1").returncode == 0
 
 
+def test_export_copies_what_an_artifact_was_made_from_but_no_data(root: Path, tmp_path: Path, run_cli: RunCli) -> None:
+    other = tmp_path / "other"
+    done = run_cli("export", "tiny/skills@v2", "--to", other, "--json")
+    assert [Path(path).parent.name for path in json.loads(done.stdout)["exported"]] == ["skills"]
+    assert Store(other).resolve("tiny/skills@v2").sha256 == Store(root).resolve("tiny/skills@v2").sha256
+    assert run_cli("export", "tiny/prior", "--to", other).returncode == 3
+
+
 def test_remove_previews_asks_and_protects(root: Path, run_cli: RunCli) -> None:
     asked = run_cli("remove", "tiny/skills@v1")
     assert asked.returncode == 2 and "--yes" in asked.stderr and "tiny/skills@v1" in asked.stderr

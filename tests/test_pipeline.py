@@ -21,6 +21,7 @@ from spirl_cli.pipeline.run import Outcome, Session, run_pipeline, run_stage
 from spirl_cli.recipe.load import load_recipe
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.store.artifact import Artifact
+from spirl_cli.store.export import export
 from spirl_cli.store.manifest import InputRecord
 from spirl_cli.store.store import Store
 from spirl_cli.store.writer import open_run
@@ -229,6 +230,17 @@ def test_more_steps_continue_the_longest_shorter_run(work: Workplace) -> None:
     assert work.plan("train_rl.steps=2000")["agent"].continue_from == longest
     work.run("train_rl.steps=2000", "train_rl.snapshots=[1500]")
     assert work.ran[0].options == {"continue_from": longest}
+
+
+def test_a_copy_without_its_training_state_is_not_continued(work: Workplace, tmp_path: Path) -> None:
+    made = work.run()
+    for artifact in made.values():
+        export(artifact, Store(tmp_path / "copies"), without=("payload*",) if artifact == made["agent"] else ())
+    assert work.plan("train_rl.steps=2000")["agent"].continue_from == made["agent"]
+    work.store = Store(tmp_path / "copies")
+    planned = work.plan("train_rl.steps=2000")["agent"]
+    assert (planned.status, planned.continue_from) == ("run", None)
+    assert work.plan()["agent"].status == "up to date"
 
 
 @pytest.mark.parametrize(

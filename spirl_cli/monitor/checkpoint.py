@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from spirl_cli.errors import ArtifactError, SpirlError
 from spirl_cli.monitor.files import TEMPORARY_SUFFIX, written_whole
@@ -64,7 +64,8 @@ def write_state(path: Path, state: State) -> None:
     header = {"format": FORMAT_VERSION, "scalars": content, "sha256": _digest(tensors, content)}
     try:
         with written_whole(path) as temporary:
-            save_file(tensors, temporary, metadata={_METADATA_KEY: json.dumps(header)})
+            # not `save_file`, whose files nobody else may read
+            temporary.write_bytes(save(tensors, {_METADATA_KEY: json.dumps(header)}))
     except (OSError, SafetensorError) as error:
         message = f"Cannot write {path}: {error}. The checkpoint before it is kept."
         raise SpirlError(message, "Make room on the disk, then run the same command again to resume.") from error

@@ -56,7 +56,16 @@ STAGES: tuple[StageSpec, ...] = (
     StageSpec("clips", "extract", "extract", 1, (), _clips, "spirl_cli.stages.extract"),
     StageSpec("skills", "train-skills", "train_skills", 1, ("clips",), _skills, "spirl_cli.stages.train_skills"),
     StageSpec("prior", "train-prior", "train_prior", 1, ("clips", "skills"), _prior, "spirl_cli.stages.train_prior"),
-    StageSpec("agent", "train-rl", "train_rl", 1, ("skills", "prior"), _agent, "spirl_cli.stages.train_rl"),
+    StageSpec(
+        "agent",
+        "train-rl",
+        "train_rl",
+        1,
+        ("skills", "prior"),
+        _agent,
+        "spirl_cli.stages.train_rl",
+        continuation=("checkpoint-*", "replay-*", "tensorboard/*"),
+    ),
     StageSpec("evaluation", "evaluate", "evaluate", 1, ("agent",), _evaluation, "spirl_cli.stages.evaluate"),
 )
 STAGE_NAMES: tuple[str, ...] = tuple(spec.name for spec in STAGES)

@@ -14,6 +14,7 @@ from spirl_cli.errors import ArtifactError
 from spirl_cli.pipeline.explain import explain
 from spirl_cli.pipeline.graph import STAGES, for_recipe
 from spirl_cli.store.diff import differences
+from spirl_cli.store.export import LEFT_OUT
 from spirl_cli.store.fingerprint import fingerprint
 
 if TYPE_CHECKING:
@@ -205,6 +206,7 @@ def _shorter_run(
         artifact
         for artifact in request.store.artifacts(stage="agent")
         if artifact.manifest.stage_version == spec.version
+        and LEFT_OUT not in artifact.manifest.extra
         and {name: record.fingerprint for name, record in artifact.manifest.inputs.items()} == inputs
         and _is_prefix(artifact, parameters)
     ]

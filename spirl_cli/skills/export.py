@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from spirl_cli.clips import Clips
@@ -74,7 +74,7 @@ def seen_header(perception: Perception) -> dict[str, Any]:
 def write_network(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
     """Write tensors and header as one safetensors file."""
     contiguous = {name: tensor.detach().float().contiguous() for name, tensor in tensors.items()}
-    save_file(contiguous, str(path), metadata={"network": json.dumps(header, sort_keys=True)})
+    path.write_bytes(save(contiguous, {"network": json.dumps(header, sort_keys=True)}))
 
 
 def folded_layers(

@@ -33,6 +33,7 @@ class StageSpec:
         inputs: names of the stages whose artifacts it reads.
         parameters: picks, from a resolved recipe, the values that affect the result.
         module: the module whose ``execute`` does the work; imported only then.
+        continuation: patterns of the files of its artifacts that only further training needs.
     """
 
     name: str
@@ -42,6 +43,7 @@ class StageSpec:
     inputs: tuple[str, ...]
     parameters: Callable[[Recipe], dict[str, Any]]
     module: str
+    continuation: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
