@@ -79,6 +79,7 @@ class TestTransfer:
         clips = make_clips(tmp_path / "clips.hdf5", state_dim=5, action_dim=3, horizon=4)
         described = transfer.describe(clips)
         assert (described["episodes"], described["steps"], described["median_length"]) == (8, 260, 32.5)
+        assert transfer.distance(clips, clips) < 0.5
         assert described["still"] < 0.1 and 0.4 < described["action"] < 0.8
 
 

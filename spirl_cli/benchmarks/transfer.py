@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from spirl_cli.store.artifact import Artifact
 
 WINDOWS = 4096  # held out, of each set of clips
+STATES = 1024  # held out, whose nearest neighbours are looked for
 
 
 def carry_over(model: SkillModel, clips: Clips) -> dict[str, float]:
@@ -76,8 +77,22 @@ def describe(clips: Clips) -> dict[str, float]:
     }
 
 
+def distance(clips: Clips, trained: Clips) -> float:
+    """Return how far held-out states of some clips are from what was seen in training: the median over states.
+
+    The distance is to the nearest of the training states, over all numbers of a state, in standard deviations of the
+    training states: the root of the mean square.
+    """
+    mean, spread_ = trained.statistics()
+    scale = np.where(spread_ > 0, spread_, 1.0)
+    known = torch.from_numpy((trained.states(trained.starts("train")) - mean) / scale)
+    asked = torch.from_numpy((clips.states(spread(clips.starts("validation"), STATES)) - mean) / scale)
+    nearest = torch.cdist(asked, known).min(1).values / len(scale) ** 0.5
+    return float(nearest.median())
+
+
 def compare(skills: Sequence[Artifact], clips: Sequence[Artifact]) -> dict[str, list[dict[str, object]]]:
-    """Describe every set of clips, and try every skill model on each."""
+    """Describe every set of clips and how far they are apart, and try every skill model on each."""
     opened = [(one, Clips.open(one.file(CLIPS_FILE))) for one in clips]
     described = [{"clips": one.reference, "dataset": _dataset(one), **describe(data)} for one, data in opened]
     tried: list[dict[str, object]] = []
@@ -86,7 +101,12 @@ def compare(skills: Sequence[Artifact], clips: Sequence[Artifact]) -> dict[str, 
         tried += [
             {"skills": one.reference, "clips": other.reference, **carry_over(model, data)} for other, data in opened
         ]
-    return {"clips": described, "transfer": tried}
+    apart: list[dict[str, object]] = [
+        {"trained": one.reference, "clips": other.reference, "distance": distance(data, known)}
+        for one, known in opened
+        for other, data in opened
+    ]
+    return {"clips": described, "distance": apart, "transfer": tried}
 
 
 def _dataset(clips: Artifact) -> str:
