@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from spirl_cli.errors import ArtifactError, did_you_mean
 from spirl_cli.store.artifact import Artifact, open_complete
 from spirl_cli.store.names import MANIFEST, Reference, parse_reference, parse_run_folder
 
-if TYPE_CHECKING:
-    from spirl_cli.store.store import Store
+
+class Shelf(Protocol):
+    """What is looked through: the store, see `spirl_cli.store.store.Store` for its methods."""
+
+    @property
+    def root(self) -> Path:
+        """Its folder."""
+
+    def artifacts(self, recipe: str | None = None, stage: str | None = None) -> list[Artifact]:
+        """The complete artifacts."""
+
+    def newest(self, recipe: str | None = None, stage: str | None = None) -> Artifact | None:
+        """The one that was finished last."""
+
+    def open_version(self, reference: Reference) -> Artifact | None:
+        """The one of a reference with a version."""
 
 
-def resolve(store: Store, text: str) -> Artifact:
+def resolve(store: Shelf, text: str) -> Artifact:
     """The artifact of a reference or a path; see :meth:`spirl_cli.store.store.Store.resolve`."""
     reference = parse_reference(text)
     if reference is not None and (store.root / reference.recipe / reference.stage).is_dir():
@@ -24,14 +38,14 @@ def resolve(store: Store, text: str) -> Artifact:
     raise _unknown(store, text)
 
 
-def known_references(store: Store) -> list[str]:
+def known_references(store: Shelf) -> list[str]:
     """Every reference that can be typed: ``recipe/stage`` and ``recipe/stage@vN``, sorted."""
     artifacts = store.artifacts()
     short = {f"{item.manifest.recipe}/{item.manifest.stage}" for item in artifacts if not item.manifest.quick}
     return sorted(short | {item.reference for item in artifacts})
 
 
-def _resolve_reference(store: Store, reference: Reference) -> Artifact:
+def _resolve_reference(store: Shelf, reference: Reference) -> Artifact:
     if reference.version is None:
         artifact = store.newest(reference.recipe, reference.stage)
     else:
@@ -41,7 +55,7 @@ def _resolve_reference(store: Store, reference: Reference) -> Artifact:
     return artifact
 
 
-def _no_version(store: Store, reference: Reference) -> ArtifactError:
+def _no_version(store: Shelf, reference: Reference) -> ArtifactError:
     there = store.artifacts(reference.recipe, reference.stage)
     versions = ", ".join(f"v{item.manifest.version}" for item in there)
     if not there:
@@ -54,7 +68,7 @@ def _no_version(store: Store, reference: Reference) -> ArtifactError:
     return ArtifactError(f"{short} has no version {reference.version}; there is {versions}", hint=_list_hint(store))
 
 
-def _resolve_path(store: Store, path: Path) -> Artifact:
+def _resolve_path(store: Shelf, path: Path) -> Artifact:
     folder = path.parent if path.name == MANIFEST else path
     if parse_run_folder(folder.name) is not None:
         raise ArtifactError(f"{folder} is an unfinished run, not an artifact", hint="run its stage again to finish it")
@@ -65,12 +79,12 @@ def _resolve_path(store: Store, path: Path) -> Artifact:
     return open_complete(folder)
 
 
-def _unknown(store: Store, text: str) -> ArtifactError:
+def _unknown(store: Shelf, text: str) -> ArtifactError:
     known = known_references(store)
     return ArtifactError(
         f"there is no artifact '{text}' in {store.root}.{did_you_mean(text, known)}", hint=_list_hint(store)
     )
 
 
-def _list_hint(store: Store) -> str:
+def _list_hint(store: Shelf) -> str:
     return f"`spirl list --artifacts {store.root}` shows what is there"
