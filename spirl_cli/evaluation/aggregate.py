@@ -85,12 +85,18 @@ def publish(path: Path, rows: Iterable[ResultRow]) -> list[ResultRow]:
     """
     known = {row.condition: row for row in (read_rows(path) if path.exists() else [])}
     known.update((row.condition, row) for row in rows if row.method != "random")  # no method of the field
-    merged = [known[condition] for condition in sorted(known, key=lambda key: tuple(map(_sortable, key)))]
+    merged = sorted(known.values(), key=_place)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps([asdict(row) for row in merged], indent=1) + "\n", encoding="utf-8")
     os.replace(temporary, path)
     return merged
+
+
+def _place(row: ResultRow) -> tuple[tuple[int, float, str], ...]:
+    """Put rows that make up one learning curve next to one another."""
+    setting = (row.env, row.method, row.data, row.order, row.noise, row.reward, row.layout)
+    return tuple(map(_sortable, (*setting, row.metric, row.policy, row.env_steps)))
 
 
 def _sortable(value: object) -> tuple[int, float, str]:
