@@ -7,17 +7,20 @@ import math
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from clip_data import make_clips
 
 from spirl_cli.benchmarks import __main__ as benchmarks
-from spirl_cli.benchmarks import maze, memory, rl, skills, transfer
+from spirl_cli.benchmarks import blocks, maze, memory, rl, skills, transfer
 from spirl_cli.benchmarks.bare import BareLoop, count_parameters
 from spirl_cli.benchmarks.figure import Figure
+from spirl_cli.blocks.physics import BlocksPhysics
+from spirl_cli.envs.blocks import BlocksEnv
 from spirl_cli.errors import ArtifactError
 from spirl_cli.monitor.reporter import SilentReporter
-from spirl_cli.recipe.schema import TrainSkillsSection
+from spirl_cli.recipe.schema import BlocksSection, TrainSkillsSection
 from spirl_cli.skills.models import SkillModel
 from spirl_cli.skills.skill_training import SkillTrainer
 
@@ -81,6 +84,22 @@ class TestTransfer:
         assert (described["episodes"], described["steps"], described["median_length"]) == (8, 260, 32.5)
         assert transfer.distance(clips, clips) < 0.5
         assert described["still"] < 0.1 and 0.4 < described["action"] < 0.8
+
+
+class TestBlocks:
+    def test_steps_with_images_and_bare_ones_are_timed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in (("EPISODES", 1), ("STEPS", 20), ("ROUNDS", 2)):
+            monkeypatch.setattr(blocks, name, value)
+        random, stacking = blocks.measure(0.01, SilentReporter())
+        for figure in (random, stacking):
+            assert figure.parts["steps"] == 20 and figure.parts["rounds"] >= 2 and figure.bound == "at least"
+            assert figure.value == pytest.approx(figure.parts["steps_per_second"] / figure.parts["bare_per_second"])
+
+    def test_both_do_the_same(self) -> None:
+        course = blocks.stacking_course(4, 0)
+        env, physics = BlocksEnv(BlocksSection(kind="blocks", blocks=4)), BlocksPhysics(4)
+        assert len(blocks.step_times(env, course)) == len(blocks.bare_times(physics, course)) == len(course.actions)
+        np.testing.assert_array_equal(env.physics.data.qpos, physics.data.qpos)
 
 
 class TestSkills:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ import pytest
 
 from spirl_cli.blocks import image, scene
 from spirl_cli.clips import Clips
-from spirl_cli.demos.blocks_planner import blocks_generator, stack_episode, stack_numbered
-from spirl_cli.demos.generation import GeneratedSource, generate
+from spirl_cli.demos.blocks_planner import blocks_generator, stack_episode
+from spirl_cli.demos.generation import GeneratedSource, generate, make_numbered
 from spirl_cli.demos.source import identify
 from spirl_cli.errors import UsageError
 from spirl_cli.monitor.reporter import SilentReporter
@@ -34,6 +35,7 @@ from tests.conftest import RunCli
 
 SMALL = BlocksPlanner(blocks=3, stacked=1, stackings=1)
 STATE = (ObservationPart(key="state"),)
+stack_numbered = functools.partial(make_numbered, stack_episode)
 
 
 def levels(state: np.ndarray) -> np.ndarray:

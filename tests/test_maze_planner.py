@@ -18,8 +18,8 @@ from spirl_cli.clip_drawing import Drawing
 from spirl_cli.clips import Clips, ClipWriter
 from spirl_cli.demos.chunks import GeneratedEpisode, write_chunk
 from spirl_cli.demos.episode import ActionBounds, Episode
-from spirl_cli.demos.generation import GeneratedSource, Generator, generate
-from spirl_cli.demos.maze_planner import maze_generator, plan_episode, plan_numbered
+from spirl_cli.demos.generation import GeneratedSource, Generator, generate, make_numbered
+from spirl_cli.demos.maze_planner import maze_generator, plan_episode
 from spirl_cli.demos.raw import RawEpisode
 from spirl_cli.demos.source import identify
 from spirl_cli.envs.maze import MazeEnv
@@ -44,6 +44,7 @@ from tests.conftest import RunCli
 
 BOUNDS = ActionBounds(np.full(2, -1, np.float32), np.full(2, 1, np.float32))
 SMALL = MazePlanner(size=10)
+plan_numbered = functools.partial(make_numbered, plan_episode)
 STATE = (ObservationPart(key="state"),)
 
 

@@ -1,4 +1,4 @@
-"""``python -m spirl_cli.benchmarks [skills|rl|maze|memory] [--seconds S] [--json]``.
+"""``python -m spirl_cli.benchmarks [skills|rl|maze|blocks|memory] [--seconds S] [--json]``.
 
 Exit codes: 0 all limits are kept, 1 one is not or could not be judged on a busy machine, 2 wrong usage.
 """
@@ -19,7 +19,7 @@ from spirl_cli.errors import SpirlError
 from spirl_cli.monitor.reporter import Reporter, RichReporter
 from spirl_cli.store.provenance import machine
 
-NAMES = ("skills", "rl", "maze", "memory")
+NAMES = ("skills", "rl", "maze", "blocks", "memory")
 SECONDS = 60.0
 PLAIN_WIDTH = 160
 
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def benchmark(name: str) -> Callable[[float, Reporter], list[Figure]]:
     """The measurement of this name; torch and the simulator are imported only now."""
-    from spirl_cli.benchmarks import maze, memory, rl, skills
+    from spirl_cli.benchmarks import blocks, maze, memory, rl, skills
 
     if name == "skills":
         return skills.measure
@@ -52,6 +52,8 @@ def benchmark(name: str) -> Callable[[float, Reporter], list[Figure]]:
         return rl.measure
     if name == "maze":
         return maze.measure
+    if name == "blocks":
+        return blocks.measure
     return lambda seconds, reporter: memory.measure()  # counts, so that it needs no time
 
 

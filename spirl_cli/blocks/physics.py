@@ -39,6 +39,9 @@ _BLOCKS, _GRIPPER, _TABLE = 1, 2, 4
 class BlocksPhysics:
     """State of the gripper and of n blocks, moved by actions.
 
+    Attributes:
+        state: the state (8 + 3·n,), see `spirl_cli.blocks.scene`; a new array after every step.
+
     Args:
         blocks: n; table and walls are as long and high as they need to be.
     """
@@ -51,6 +54,7 @@ class BlocksPhysics:
         self._position, self._velocity, self._control = self.data.qpos, self.data.qvel, self.data.ctrl
         self._goal = self.data.act  # where the drives want the gripper, (2,)
         self._open = True
+        self.state = self._read()
 
     def reset(self, gripper: npt.ArrayLike, places: npt.ArrayLike) -> None:
         """Start anew at rest, with open fingers; the blocks get 0.1 s to settle.
@@ -66,6 +70,7 @@ class BlocksPhysics:
         self._position[GRIPPER_JOINTS:] = np.asarray(places).ravel()
         self._control[2:] = scene.OPENING
         mujoco.mj_step(self.model, self.data, SUBSTEPS)
+        self.state = self._read()
 
     def step(self, action: npt.NDArray[np.floating]) -> None:
         """Move for 0.1 s.
@@ -74,22 +79,26 @@ class BlocksPhysics:
             action: velocities along y and z in units of 0.5 m/s, clipped to [-1, 1]; the third opens
                 the fingers above 0.5, closes them below -0.5, and else leaves them at what they were told.
         """
-        y, z, fingers = action.tolist()
+        self.command(action)
+        mujoco.mj_step(self.model, self.data, SUBSTEPS)
+        self.state = self._read()
+
+    def command(self, action: npt.NDArray[np.floating]) -> None:
+        """Tell the actuators what an action asks for, without moving."""
+        y, z, fingers = action.tolist()  # Python's floats are the fastest here
         if fingers > OPEN_ABOVE:
             self._open = True
         elif fingers < CLOSE_BELOW:
             self._open = False
         target = FINGER_TARGETS[self._open]
         self._control[:] = (SPEED * y, SPEED * z, target, target)  # velocities are clipped by the actuators
-        np.clip(self._goal, self._position[:2] - DRIVE_LEAD, self._position[:2] + DRIVE_LEAD, out=self._goal)
-        mujoco.mj_step(self.model, self.data, SUBSTEPS)
+        goals = zip(self._goal.tolist(), self._position[:2].tolist(), strict=True)
+        self._goal[:] = [min(max(goal, at - DRIVE_LEAD), at + DRIVE_LEAD) for goal, at in goals]
 
     @property
     def places(self) -> npt.NDArray[np.float64]:
-        """y, z and angle of the blocks, the angles in [-π/4, π/4), (n, 3)."""
-        places = self._position[GRIPPER_JOINTS:].reshape(-1, scene.BLOCK_NUMBERS).copy()
-        places[:, 2] = scene.wrap(places[:, 2])
-        return places
+        """y, z and angle of the blocks, the angles in [-π/4, π/4), (n, 3); a part of the state."""
+        return self.state[scene.GRIPPER_NUMBERS :].reshape(-1, scene.BLOCK_NUMBERS)
 
     @property
     def speeds(self) -> npt.NDArray[np.float64]:
@@ -98,18 +107,19 @@ class BlocksPhysics:
 
     def touching(self) -> set[tuple[int, int]]:
         """What touches what: pairs of blocks 0 … n - 1, `TABLE`, `PALM`, `LEFT` and `RIGHT`, the smaller first."""
-        geoms = self.data.contact.geom - _GEOMS_BEFORE_BLOCKS  # (contacts, 2)
-        return set(map(tuple, np.sort(geoms, axis=1).tolist()))
+        geoms = self.data.contact.geom - _GEOMS_BEFORE_BLOCKS  # (contacts, 2), in the order of kinds and numbers
+        return set(zip(*geoms.T.tolist(), strict=True))
 
-    @property
-    def state(self) -> npt.NDArray[np.float64]:
-        """The state (8 + 3·n,), see `spirl_cli.blocks.scene`."""
+    def _read(self) -> npt.NDArray[np.float64]:
+        """Return the state as the simulator has it now."""
         state = np.empty(scene.state_size(self.blocks))
         state[0:2], state[2:4] = self._position[0:2], self._velocity[0:2]
         state[4:6] = self._position[2:4]
         state[6] = 0.5 * (self._velocity[2] + self._velocity[3])
         state[7] = 1.0 if self._open else -1.0
-        state[scene.GRIPPER_NUMBERS :] = self.places.ravel()
+        state[scene.GRIPPER_NUMBERS :] = self._position[GRIPPER_JOINTS:]
+        angles = state[scene.GRIPPER_NUMBERS + 2 :: scene.BLOCK_NUMBERS]
+        angles[:] = scene.wrap(angles)
         return state
 
 

@@ -1,8 +1,10 @@
-"""Which blocks stand on which, and what was done with them: the metrics and rewards of block stacking.
+"""What was stacked: the metrics and rewards of block stacking.
 
-*Stacked* is strict: a tower of n blocks at rest, none of them held, counts n. Every block of it stands
-upright with its middle over the block below, so that it would stay where it is, and all but the lowest
-were lifted by the fingers before. A lone block counts 1 if it was lifted before, else 0.
+*Stacked* is strict: a tower of n blocks that the gripper does not touch counts n. It stands by itself: every
+block is upright and at rest, and what it bears has its centre of mass over it. And it was stacked: every block
+but the lowest was carried through the air to right above the one it stands on, and let go there. What
+was thrown, dropped from high above, or pushed onto another adds nothing. A lone block, or one that came to
+stand without being put, counts 1 if it was lifted before, else 0.
 
 *Height* is the looser metric of the published curves: the top of the highest block that was lifted
 before, does not touch the gripper, and rests on the table or on blocks that do, whichever way; in blocks.
@@ -10,28 +12,20 @@ before, does not touch the gripper, and rests on the table or on blocks that do,
 
 from __future__ import annotations
 
-import math
-from typing import TypeAlias
-
 from spirl_cli.blocks import scene
-from spirl_cli.blocks.physics import LEFT, PALM, RIGHT, TABLE, BlocksPhysics
+from spirl_cli.blocks.physics import TABLE, BlocksPhysics
+from spirl_cli.blocks.standing import LEVEL_TOLERANCE, Arrangement, Standing, arrange, levels, standing
 
-UPRIGHT = math.radians(5)
-STILL, TURNING = 0.05, 0.5  # m/s and rad/s; what is slower is at rest
-LEVEL_TOLERANCE = 0.01  # m, by which the middle of a block may differ from one block above the next
 LIFTED_BY = 0.01  # m above the table
-
-Places: TypeAlias = list[list[float]]  # y, z and angle of every block
-Below: TypeAlias = dict[int, list[int]]
+DROP = scene.HALF  # m; a block that is let go higher above another is not put there
 
 
 class Towers:
     """Watches the blocks of one episode, from :meth:`look` to look.
 
     Attributes:
-        lifted: blocks that both fingers held while these touched nothing else. Blocks that lay on others from
-            the start may be added, to count as if they had been lifted.
-        delivered: of them, those that stood on another block later.
+        lifted: blocks that both fingers held in the air while these touched nothing else.
+        delivered: of them, those that were put onto another block and stood there, in a tower.
         held: blocks between both fingers now.
         stacked: as above, now.
         height: as above, now.
@@ -46,70 +40,54 @@ class Towers:
         self.lifted: set[int] = set()
         self.delivered: set[int] = set()
         self.held: set[int] = set()
-        self.levels: dict[int, int] = {}
         self.stacked, self.height = 0, 0.0
+        self._carried: set[int] = set()  # of those that are held now, the ones that were in the air since
+        self._put: dict[int, set[int]] = {}  # right above which others a block was when it was last carried
 
     def look(self) -> None:
         """Take in where the blocks are now."""
-        touching = self._physics.touching()
-        places: list[list[float]] = self._physics.places.tolist()  # lists, since they are small and looked at singly
-        self.held = {block for other, block in touching if other == LEFT and (RIGHT, block) in touching}
-        resting = {block for other, block in touching if other == TABLE}
-        below, meeting = _meetings(touching, places)
-        for block in self.held - self.lifted - resting - meeting:
-            if places[block][1] > scene.HALF + LIFTED_BY:
+        lie = arrange(self._physics)
+        self.held = lie.held
+        if not (lie.held or self.lifted):
+            return  # there is nothing to count yet
+        self._follow(lie)
+        matter = self.lifted.union(lie.below, *lie.below.values())  # others cannot be part of a tower
+        self._count(lie, standing(lie, self._physics, matter))
+        self.height = self._height(lie)
+
+    def _follow(self, lie: Arrangement) -> None:
+        """Note which blocks are carried, and what they are right above of."""
+        self._carried &= lie.held
+        for block in lie.held:
+            y, z, _ = lie.places[block]
+            if block not in lie.resting | lie.meeting and z > scene.HALF + LIFTED_BY:
+                self._carried.add(block)
                 self.lifted.add(block)
-        upwards = sorted(range(len(places)), key=lambda block: places[block][1])
-        self.levels = self._levels(upwards, places, resting, below)
-        touched = {block for other, block in touching if PALM <= other <= RIGHT}
-        self.height = self._height(upwards, places, resting, below, touched)
-        self.delivered |= {block for block, level in self.levels.items() if level > 1 and block in self.lifted}
-        tallest = max(self.levels.values(), default=0)
-        self.stacked = tallest if tallest > 1 else int(not self.lifted.isdisjoint(self.levels))
+            if block in self._carried:
+                self._put[block] = {
+                    other
+                    for other, (other_y, other_z, _) in enumerate(lie.places)
+                    if abs(y - other_y) <= scene.HALF and -LEVEL_TOLERANCE <= z - other_z - scene.BLOCK <= DROP
+                }
+        for block in lie.resting & self._put.keys():
+            del self._put[block]
 
-    def _levels(self, upwards: list[int], places: Places, resting: set[int], below: Below) -> dict[int, int]:
-        """Return for every block of a tower, lone ones included, which one it is from below, 1 and up.
+    def _count(self, lie: Arrangement, upright: Standing) -> None:
+        """Count the tallest tower of blocks that nothing touches and that were put where they stand."""
+        free = {block: support for block, support in upright.items() if block not in lie.touched}
+        put = {block: on for block, on in free.items() if on == TABLE or on in self._put.get(block, ())}
+        self.stacked = int(not self.lifted.isdisjoint(free))
+        for block, level in levels(put).items():
+            if level > 1:
+                self.delivered.add(block)
+                self.stacked = max(self.stacked, level)
 
-        What was pushed onto another block without being lifted belongs to no tower.
-        """
-        speeds: list[list[float]] = self._physics.speeds.tolist()
-        levels: dict[int, int] = {}
-        for block in upwards:
-            y, z, angle = places[block]
-            along_y, along_z, turning = speeds[block]
-            moves = abs(along_y) > STILL or abs(along_z) > STILL or abs(turning) > TURNING
-            if block in self.held or moves or abs(angle) > UPRIGHT:
-                continue
-            if block in resting:
-                levels[block] = 1
-                continue
-            for support in below.get(block, ()) if block in self.lifted else ():
-                over, above = y - places[support][0], z - places[support][1]
-                fits = abs(over) <= scene.HALF and abs(above - scene.BLOCK) <= LEVEL_TOLERANCE
-                if support in levels and fits:
-                    levels[block] = levels[support] + 1
-        return levels
-
-    def _height(self, upwards: list[int], places: Places, resting: set[int], below: Below, touched: set[int]) -> float:
+    def _height(self, lie: Arrangement) -> float:
         """Return the height of the top of the highest block that was lifted and rests on something, in blocks."""
-        supported = resting - self.held
-        for block in upwards:
-            if block in below and block not in self.held and not supported.isdisjoint(below[block]):
+        places = lie.places
+        supported = lie.resting - lie.held
+        for block in sorted(lie.below.keys() - lie.held, key=lambda block: places[block][1]):
+            if not supported.isdisjoint(lie.below[block]):
                 supported.add(block)
-        tops = [places[block][1] for block in supported & self.lifted - touched]
+        tops = [places[block][1] for block in supported & self.lifted - lie.touched]
         return (max(tops) + scene.HALF) / scene.BLOCK if tops else 0.0
-
-
-def _meetings(touching: set[tuple[int, int]], places: Places) -> tuple[Below, set[int]]:
-    """Return for blocks those that they touch and that lie lower by a quarter of a block, and all that touch any."""
-    below: Below = {}
-    meeting: set[int] = set()
-    for one, other in touching:
-        if one < 0:
-            continue
-        meeting |= {one, other}
-        rise = places[one][1] - places[other][1]
-        if abs(rise) >= scene.BLOCK / 4:
-            upper, lower = (one, other) if rise > 0 else (other, one)
-            below.setdefault(upper, []).append(lower)
-    return below, meeting

@@ -7,6 +7,7 @@ worker, however many episodes are asked for.
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -26,6 +28,7 @@ from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.monitor.reporter import Reporter
 
 MakeEpisode = Callable[[int], GeneratedEpisode]
+Settings = TypeVar("Settings")
 
 CHUNK = 100  # episodes; about a second of work
 LOOK_SECONDS = 0.2  # between looks for a signal
@@ -55,6 +58,35 @@ class Generator:
         firsts = range(0, self.episodes, self.chunk)
         numbers = (range(first, min(first + self.chunk, self.episodes)) for first in firsts)
         return {chunk_path(folder, one): one for one in numbers}
+
+
+def seeded_generator(
+    name: str,
+    make: Callable[[Settings, np.random.SeedSequence], GeneratedEpisode],
+    settings: Settings,
+    episodes: int,
+    seed: int,
+    actions: int,
+) -> Generator:
+    """Return the generator of episodes that follow from settings, a seed and their numbers.
+
+    Args:
+        name: what messages call it.
+        make: makes an episode.
+        settings: for it.
+        episodes: how many there are.
+        seed: of the set.
+        actions: A, their size; each is in [-1, 1].
+    """
+    bound = np.ones(actions, np.float32)
+    return Generator(name, functools.partial(make_numbered, make, settings, seed), episodes, -bound, bound)
+
+
+def make_numbered(
+    make: Callable[[Settings, np.random.SeedSequence], GeneratedEpisode], settings: Settings, seed: int, number: int
+) -> GeneratedEpisode:
+    """Return the episode of a number, 0 and up, of the set that ``seed`` decides."""
+    return make(settings, np.random.SeedSequence(seed, spawn_key=(number,)))
 
 
 class GeneratedSource:

@@ -7,13 +7,12 @@ way-point w until it is within reach, then to the next one. The episode ends at 
 
 from __future__ import annotations
 
-import functools
 import math
 
 import numpy as np
 
 from spirl_cli.demos.chunks import GeneratedEpisode
-from spirl_cli.demos.generation import Generator
+from spirl_cli.demos.generation import Generator, seeded_generator
 from spirl_cli.maze.layout import distances, generate_layout, shortest_path
 from spirl_cli.maze.physics import MazePhysics
 from spirl_cli.recipe.schema import MazePlanner
@@ -24,14 +23,7 @@ STATES = 4  # x, y, vx, vy
 
 def maze_generator(name: str, planner: MazePlanner, episodes: int, seed: int) -> Generator:
     """Return the generator of a set of demonstrations."""
-    make = functools.partial(plan_numbered, planner, seed)
-    bound = np.ones(ACTIONS, np.float32)
-    return Generator(name, make, episodes, -bound, bound)
-
-
-def plan_numbered(planner: MazePlanner, seed: int, number: int) -> GeneratedEpisode:
-    """Return the episode of a number, 0 and up, of the set that ``seed`` decides."""
-    return plan_episode(planner, np.random.SeedSequence(seed, spawn_key=(number,)))
+    return seeded_generator(name, plan_episode, planner, episodes, seed, ACTIONS)
 
 
 def plan_episode(planner: MazePlanner, seed: np.random.SeedSequence) -> GeneratedEpisode:

@@ -33,7 +33,8 @@ def select(observation: Any, parts: Sequence[ObservationPart], leading: int = 0)
     if not parts:
         raise UsageError("the observation selection is empty", "name at least one part under `observation`")
     pieces = [_piece(observation, part, leading) for part in parts]
-    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=-1)
+    # always a copy, since environments may reuse their buffers
+    return np.concatenate(pieces, axis=-1, dtype=np.float32, casting="unsafe")
 
 
 def _piece(observation: Any, part: ObservationPart, leading: int) -> np.ndarray:
@@ -86,7 +87,7 @@ def _missing(key: str, name: str, children: Mapping[str, Any]) -> UsageError:
 
 
 def _numeric(leaf: Any, key: str | None, leading: int) -> np.ndarray:
-    """Return the array as float32, or explain why it cannot be one."""
+    """Return the array if it is one of numbers, or explain why it is not."""
     children = _children(leaf)
     if children:
         raise UsageError(
@@ -98,7 +99,7 @@ def _numeric(leaf: Any, key: str | None, leading: int) -> np.ndarray:
         raise UsageError(f"observation {_name(key)} is not numeric (its type is {array.dtype})")
     if array.ndim < leading:
         raise UsageError(f"observation {_name(key)} has shape {array.shape}, too few axes for a batch")
-    return array.astype(np.float32)  # a copy: environments may reuse their buffers
+    return array
 
 
 def _name(key: str | None) -> str:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from spirl_cli.blocks import image, picture, scene
 from spirl_cli.blocks.physics import CONTROL_SECONDS, BlocksPhysics
 from spirl_cli.blocks.towers import Towers
-from spirl_cli.envs.images import image_shape
+from spirl_cli.envs.images import image_shape, without_oldest
 from spirl_cli.recipe.schema import BlocksSection
 
 START_HEIGHT = (0.18, 0.28)  # m, of the gripper
@@ -30,7 +30,7 @@ class BlocksEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
     gripper somewhere above them; they are truncated after ``episode_length`` steps and never terminate.
 
     Rewards, with the height h of `spirl_cli.blocks.towers` in metres: ``dense`` pays 50·h at every step, 1
-    for every block when it is lifted for the first time, and 2 when it first stands on another;
+    for every block when it is lifted for the first time, and 2 when it first stands on another that it was put onto;
     ``sparse`` pays h at every step.
 
     ``info["metrics"]``: ``stacked`` and ``height`` (in blocks) as `spirl_cli.blocks.towers` defines them, now,
@@ -54,7 +54,7 @@ class BlocksEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         self._dense = section.reward == "dense"
         self._episode_length, self._frames = section.episode_length, section.frames
         self._sees = image_shape(section) is not None
-        self._views: list[npt.NDArray[np.uint8]] = []
+        self._views: npt.NDArray[np.uint8] | None = None  # the last ones, (32, 32, 3 · frames)
         self._elapsed, self._max_stacked, self._max_height = 0, 0, 0.0
         self.observation_space = _observation_space(section)
         self.action_space = gym.spaces.Box(-1.0, 1.0, (3,), np.float32)
@@ -71,7 +71,7 @@ class BlocksEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         self.towers.reset()
         self.towers.look()
         self._elapsed, self._max_stacked, self._max_height = 0, 0, 0.0
-        self._views = []
+        self._views = None
         return self._observe(), {"metrics": self._metrics()}
 
     def step(self, action: npt.NDArray[np.floating]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -97,9 +97,12 @@ class BlocksEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         state = self.physics.state.astype(np.float32)
         if not self._sees:
             return {"state": state}
-        view = image.draw(state[None])[0]
-        self._views = [*(self._views or [view] * self._frames)[1:], view]
-        return {"state": state, "image": np.concatenate(self._views, axis=-1)}
+        if self._views is None:
+            self._views = np.tile(image.draw(state[None])[0], self._frames)
+        else:
+            self._views = without_oldest(self._views)
+            image.draw(state[None], self._views[None, ..., -image.CHANNELS :])
+        return {"state": state, "image": self._views}
 
     def _metrics(self) -> dict[str, float]:
         towers = self.towers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from spirl_cli.blocks.scene import state_size
 from spirl_cli.demos.observation import select
@@ -35,6 +36,13 @@ def image_shape(section: EnvSection) -> tuple[int, int, int] | None:
     if section.observation[-1].indices is not None:
         raise UsageError("env.observation: only the whole image can be selected", "leave out its `indices`")
     return PIXELS, PIXELS, CHANNELS * section.frames
+
+
+def without_oldest(views: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return a copy of stacked views (rows, columns, 3 · frames) that all moved up by one, for a new one at the end."""
+    moved = np.empty_like(views)
+    moved.reshape(-1)[:-CHANNELS] = views.reshape(-1)[CHANNELS:]  # all at once, since that is faster than by pixels
+    return moved
 
 
 def state_parts(section: EnvSection) -> tuple[ObservationPart, ...]:

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from spirl_cli.envs.images import image_shape
+from spirl_cli.envs.images import image_shape, without_oldest
 from spirl_cli.maze import image, picture
 from spirl_cli.maze.physics import TIME_STEP, MazePhysics
 from spirl_cli.maze.task import centre, maze_task
@@ -55,7 +55,7 @@ class MazeEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         self._episode_length = section.episode_length
         self._sees = image_shape(section) is not None
         self._frames = section.frames
-        self._views: list[npt.NDArray[np.uint8]] = []  # the last frames, the oldest first
+        self._views: npt.NDArray[np.uint8] | None = None  # the last ones, (32, 32, 3 · frames)
         self._visited: set[tuple[int, int]] = set()
         self._success = False
         self._nearest = self._elapsed = 0
@@ -75,7 +75,7 @@ class MazeEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         self._success = False
         self._nearest, self._elapsed = int(self.task.distances[self.task.start]), 0
         self._path, self._canvas = [], None
-        self._views = []
+        self._views = None
         state = self._physics.state.astype(np.float32)
         self._arrive(state)
         return self._observe(state), {"metrics": self._metrics()}
@@ -116,8 +116,12 @@ class MazeEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         if not self._sees:
             return {"state": state}
         view = image.draw(self.task.layout, state[None, :2])[0]
-        self._views = [*(self._views or [view] * self._frames)[1:], view]
-        return {"state": state, "image": image.stack(self._views)}
+        if self._views is None:
+            self._views = np.tile(view, self._frames)
+        else:
+            self._views = without_oldest(self._views)
+            self._views[..., -image.CHANNELS :] = view
+        return {"state": state, "image": self._views}
 
     def _metrics(self) -> dict[str, float]:
         return {
