@@ -93,10 +93,13 @@ class Demonstration:
         return True
 
     def _choose(self) -> tuple[int, int] | None:
-        """Draw a block that can be taken and another, not below it, to put it onto; None if there is none."""
+        """Draw a block on the table that can be taken and another to put it onto; None if there is none.
+
+        Nothing is taken off a tower: a prior of such demonstrations takes down what it has built.
+        """
         heights = levels(self._standing)
         tops = [block for block in heights if self._is_top(block)]
-        free = [block for block in tops if self._can_be_taken(block)]
+        free = [block for block in tops if heights[block] == 1 and self._can_be_taken(block)]
         if len(tops) < 2 or not free:
             return None
         tallest = max(heights.values())
