@@ -35,7 +35,8 @@ __all__ = [
     "scripted_identity",
 ]
 
-PLANNER_VERSION = 1  # raised when the same parameters would give other demonstrations
+MAZE_PLANNER_VERSION = 1  # raised when the same parameters would give other demonstrations
+BLOCKS_PLANNER_VERSION = 2  # likewise
 SCRIPTED_VERSION = 1  # likewise
 SCRIPTED_EPISODES = 600
 SCRIPTED_DATASET = "spirl/kitchen-scripted"
@@ -227,7 +228,8 @@ def _name(section: ExtractSection) -> str:
 def _planner_identity(section: ExtractSection) -> DatasetIdentity:
     planner = section.planner or section.blocks_planner
     assert planner is not None and section.episodes is not None, "checked with the recipe"
-    decides = {"version": PLANNER_VERSION, "planner": planner.model_dump(mode="json"), "seed": section.seed or 0}
+    version = BLOCKS_PLANNER_VERSION if isinstance(planner, BlocksPlanner) else MAZE_PLANNER_VERSION
+    decides = {"version": version, "planner": planner.model_dump(mode="json"), "seed": section.seed or 0}
     if isinstance(planner, BlocksPlanner):
         return generated_identity("planner", f"blocks-{planner.blocks}", section.episodes, decides)
     return generated_identity("planner", f"maze-{planner.size}x{planner.size}", section.episodes, decides)
