@@ -20,6 +20,7 @@ SLOW = 0.05  # m/s, at the end of a way
 CLEARANCE = 0.03  # m between what moves and what it passes over
 ACCESS = 2 * scene.FINGER_RADIUS + scene.OPENING - scene.HALF + 0.004  # m beside a block that open fingers need
 GRIP_STEPS = 3  # of closing or opening the fingers
+NEAR = 0.1  # m: nearer to a sub-goal noise is smaller, in proportion
 PATIENCE = 30  # steps towards a sub-goal before it is given up
 DETOUR = (0.2, 0.8)  # part of a segment in which its displaced sub-goal lies
 
@@ -85,7 +86,7 @@ class Pilot:
         if fingers != self._fingers:
             self._fingers = fingers
             for _ in range(GRIP_STEPS):
-                self._act(np.zeros(2))
+                self._act(np.zeros(2), np.zeros(2))
 
     def _safe_height(self, one: float, other: float, carried: int | None) -> float:
         """Return the height at which the gripper passes over all blocks between two places."""
@@ -129,18 +130,31 @@ class Pilot:
             speed = math.hypot(*self.states[-1][2:4])
             if math.hypot(*offset) < reach and (reach > REACHED or speed < SLOW):
                 return
-            self._act(self._planner.gain * offset)
+            near = min(1.0, math.hypot(*offset) / NEAR)
+            self._act(self._planner.gain * offset, near * self._noise())
             patience -= 1
 
-    def _act(self, velocity: Point) -> None:
-        """Do one step."""
+    def _act(self, velocity: Point, noise: Point) -> None:
+        """Do one step.
+
+        The noise moves the gripper and is not recorded: so demonstrations show how to come back from where they would not
+        have gone (DART, Laskey et al. 2017).
+        """
         if len(self.actions) >= self._planner.max_steps:
             raise OutOfStepsError
-        noise = self._planner.action_noise * self._rng.standard_normal(2)
-        action = np.append(np.clip(velocity + noise, -1.0, 1.0), self._fingers).astype(np.float32)
-        self._physics.step(action)
+        meant = self._action(velocity)
+        self._physics.step(self._action(meant[:2] + noise))
         self.states.append(self._physics.state)
-        self.actions.append(action)
+        self.actions.append(meant)
+
+    def _action(self, velocity: Point) -> npt.NDArray[np.float32]:
+        return np.append(np.clip(velocity, -1.0, 1.0), self._fingers).astype(np.float32)
+
+    def _noise(self) -> Point:
+        planner = self._planner
+        if not planner.action_noise or self._rng.random() >= planner.noisy_share:
+            return np.zeros(2)
+        return planner.action_noise * self._rng.standard_normal(2)
 
 
 def _fixed(point: Point) -> Callable[[], Point]:

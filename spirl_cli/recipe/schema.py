@@ -175,7 +175,9 @@ class BlocksPlanner(Section):
     disturbance: NonNegativeFloat = 0.2  # of a way's length, by which its displaced sub-goal lies aside
     onto_tallest: Annotated[float, Field(ge=0, le=1)] = 0.5  # how often the tallest tower is chosen; else by chance
     gain: PositiveFloat = 12.0
-    action_noise: NonNegativeFloat = 0.0  # standard deviation, added before clipping
+    # standard deviation of what moves the gripper besides its actions, which are recorded as they were meant
+    action_noise: NonNegativeFloat = 0.0
+    noisy_share: Annotated[float, Field(ge=0, le=1)] = 1.0  # of the steps
 
     @model_validator(mode="after")
     def _enough_blocks(self) -> BlocksPlanner:
@@ -283,6 +285,9 @@ class TrainSkillsSection(Section):
     # what a closed-loop decoder sees: numbers of the state (null: all, or none beside an image), and the image
     state_indices: tuple[Index, ...] | None = None
     image: ImageEncoderSection | None = None
+    # so many steps of a window, drawn at random, are all that a closed-loop decoder learns from; null: all. Steps of a
+    # window are much alike, so that fewer with more windows learn more in a minute where the decoder sees images
+    decoder_steps: PositiveInt | None = None
     batch_norm: bool = False
     normalize: bool = True
     beta: NonNegativeFloat = 5e-4
@@ -303,6 +308,12 @@ class TrainSkillsSection(Section):
     def _primitive_is_one_step(self) -> TrainSkillsSection:
         if self.model == "primitive" and self.horizon != 1:
             raise ValueError("train_skills.model 'primitive' needs train_skills.horizon: 1")
+        return self
+
+    @model_validator(mode="after")
+    def _has_these_steps(self) -> TrainSkillsSection:
+        if self.decoder_steps is not None and (self.model != "closed-loop" or self.decoder_steps > self.horizon):
+            raise ValueError("train_skills.decoder_steps is for a closed-loop model, and at most train_skills.horizon")
         return self
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from spirl_cli.clips import Clips
 from spirl_cli.skills.gaussian import Gaussian
 from spirl_cli.skills.models import SkillModel
-from spirl_cli.skills.sampling import add_images, windows
+from spirl_cli.skills.sampling import add_images, window_rows, windows
 
 AT_ONCE = 256  # windows whose images are drawn together
 
@@ -45,20 +45,15 @@ def reconstruct(
     return Reconstruction(seen, actions, model.decoder(seen, posterior.sample(generator)), posterior)
 
 
-def observe(model: SkillModel, clips: Clips, states: Tensor, starts: NDArray[np.int64]) -> Tensor:
-    """(B, H, D) states with, if the decoder looks at them, the images of the windows (B,) → (B, H, D+P)."""
+def observe(model: SkillModel, clips: Clips, states: Tensor, rows: NDArray[np.int64]) -> Tensor:
+    """(B, H, D) states with, if the decoder looks at them, the images at these rows (B, H) → (B, H, D+P)."""
     if model.perception.image is None:
         return states
-    rows = starts[:, None] + np.arange(clips.horizon)  # (B, H)
     return add_images(states.cpu(), clips, rows).to(states.device)
 
 
 def _perceived(model: SkillModel, clips: Clips, states: Tensor, starts: NDArray[np.int64]) -> Tensor:
     """(B, H, n) inputs of the decoder, made in parts: the images of all windows would take too much memory."""
-    parts = range(0, len(starts), AT_ONCE)
-    return torch.cat(
-        [
-            model.perceive(observe(model, clips, states[first : first + AT_ONCE], starts[first : first + AT_ONCE]))
-            for first in parts
-        ]
-    )
+    rows = window_rows(starts, clips.horizon)
+    parts = [slice(first, first + AT_ONCE) for first in range(0, len(starts), AT_ONCE)]
+    return torch.cat([model.perceive(observe(model, clips, states[part], rows[part])) for part in parts])

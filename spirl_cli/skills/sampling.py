@@ -41,6 +41,11 @@ def windows(clips: Clips, starts: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(observations[:, :-1]), torch.from_numpy(actions)
 
 
+def window_rows(starts: NDArray[np.int64], horizon: int) -> NDArray[np.int64]:
+    """Rows (B, H) of the steps of windows that begin at these (B,)."""
+    return starts[:, None] + np.arange(horizon)
+
+
 def add_images(states: Tensor, clips: Clips, rows: NDArray[np.int64]) -> Tensor:
     """Observations (..., D+P): the states (..., D), which may be augmented, and the images at these rows (...)."""
     images = torch.from_numpy(clips.images(rows)).flatten(rows.ndim)  # (..., P) uint8

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from spirl_cli.clips import Clips
@@ -15,7 +16,7 @@ from spirl_cli.recipe.schema import TrainSkillsSection
 from spirl_cli.skills.models import SkillModel, rate, reconstruction_error
 from spirl_cli.skills.optimization import make_optimizer, scheduled_rate, set_learning_rate
 from spirl_cli.skills.reconstruction import observe, reconstruct
-from spirl_cli.skills.sampling import WindowSampler, spread, windows
+from spirl_cli.skills.sampling import WindowSampler, spread, window_rows, windows
 from spirl_cli.skills.training import (
     VALIDATION_WINDOWS,
     make_augmenter,
@@ -63,7 +64,10 @@ class SkillTrainer:
         clip = windows(self.clips, starts)
         augmented, targets = self._to_device(*self.augment(*clip))  # what the decoder sees, and is to do
         states, actions = (augmented, targets) if section.augmentation.encoder else self._to_device(*clip)
-        observations = observe(self.model, self.clips, augmented, starts)
+        rows = window_rows(starts, section.horizon)
+        if section.decoder_steps is not None:
+            rows, augmented, targets = self._some_steps(section.decoder_steps, rows, augmented, targets)
+        observations = observe(self.model, self.clips, augmented, rows)
         predicted, posterior = self.model(states, actions, self.generator, observations)
         reconstruction, kl = reconstruction_error(targets, predicted), rate(posterior)
         loss = reconstruction + self.beta * kl
@@ -78,6 +82,14 @@ class SkillTrainer:
             self.log_beta += BETA_LEARNING_RATE * float(kl.detach() - section.target_kl)
         self.iteration += 1
         return {"reconstruction": reconstruction.detach(), "kl": kl.detach()}
+
+    def _some_steps(
+        self, count: int, rows: NDArray[np.int64], states: Tensor, actions: Tensor
+    ) -> tuple[NDArray[np.int64], Tensor, Tensor]:
+        """So many random steps of each window: rows (B, count), states (B, count, D) and actions (B, count, A)."""
+        chosen = torch.rand(rows.shape, generator=self.generator).argsort(1)[:, :count]
+        windows = torch.arange(len(rows)).unsqueeze(1)
+        return np.take_along_axis(rows, chosen.numpy(), 1), states[windows, chosen], actions[windows, chosen]
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
