@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from spirl_cli.blocks import image, scene
+from spirl_cli.blocks.physics import BlocksPhysics
 from spirl_cli.clips import Clips
 from spirl_cli.demos.blocks_planner import blocks_generator, stack_episode
 from spirl_cli.demos.generation import GeneratedSource, generate, make_numbered
@@ -72,6 +73,23 @@ def test_detours_make_ways_longer() -> None:
         for size in (0.0, 0.4)
     )
     assert detours > straight
+
+
+def test_noise_moves_the_gripper_and_is_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[np.ndarray] = []
+    step = BlocksPhysics.step
+    monkeypatch.setattr(BlocksPhysics, "step", lambda self, action: done.append(action) or step(self, action))
+
+    def noise_of(planner: BlocksPlanner) -> tuple[np.ndarray, np.ndarray]:
+        done.clear()
+        episode = stack_numbered(planner, 0, 0)
+        return np.array(done[-len(episode.actions) :]) - episode.actions, episode.actions[0]
+
+    calm, first = noise_of(SMALL)
+    noise, also_first = noise_of(SMALL.model_copy(update={"action_noise": 0.3, "noisy_share": 0.5}))
+    assert not calm.any() and not noise[:, 2].any()
+    assert 0.1 < noise[:, :2].any(axis=1).mean() < 0.6 and 0.05 < noise[:, :2].std() < 0.3
+    np.testing.assert_array_equal(first, also_first)
 
 
 def test_what_never_succeeds_is_an_error() -> None:

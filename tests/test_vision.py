@@ -296,8 +296,12 @@ class TestTraining:
         assert (mean[:, 0] - states[:, 0]).abs().mean() < 0.15
         assert trainer.validate()["validation/log_likelihood"] > before + 0.5
 
-    def test_training_with_images_is_restored_identically(self, tmp_path: Path, clips: Clips) -> None:
-        section = skills_section(augmentation={"state_noise": [{"indices": ["0:2"], "sigma": 0.1}]})
+    @pytest.mark.parametrize("decoder_steps", [None, 2])
+    def test_training_with_images_is_restored_identically(
+        self, tmp_path: Path, clips: Clips, decoder_steps: int | None
+    ) -> None:
+        noise = {"state_noise": [{"indices": ["0:2"], "sigma": 0.1}]}
+        section = skills_section(augmentation=noise, decoder_steps=decoder_steps)
         whole, half, rest = (SkillTrainer(section, clips, seed=3) for _ in range(3))
         before = weights(whole.model.perception)
         for _ in range(3):
@@ -310,6 +314,20 @@ class TestTraining:
         assert equal(weights(whole.model), weights(rest.model))
         assert not equal(before, weights(whole.model.perception))
         assert whole.validate() == rest.validate()
+
+    def test_some_steps_of_windows_stand_for_all(self, clips: Clips, monkeypatch: pytest.MonkeyPatch) -> None:
+        drawn: list[np.ndarray] = []
+        images = clips.images
+        monkeypatch.setattr(clips, "images", lambda rows: drawn.append(rows) or images(rows))
+        losses = []
+        for steps in (None, 2):
+            section = skills_section(decoder_steps=steps, batch_size=32, learning_rate=1e-9)
+            trainer = SkillTrainer(section, clips, seed=3)
+            losses.append(np.mean([float(trainer.update()["reconstruction"]) for _ in range(100)]))
+        assert losses[1] == pytest.approx(losses[0], rel=0.03)
+        whole, some = drawn[0], np.concatenate(drawn[100:])
+        assert whole.shape == (32, HORIZON) and some.shape == (3200, 2) and (some[:, 0] != some[:, 1]).all()
+        assert {-2, -1, 1, 2} == set((some[:, 1] - some[:, 0]).tolist())  # any two of three
 
     def test_the_clip_encoder_sees_no_image(self, clips: Clips) -> None:
         plain, seeing = (SkillModel(skills_section(image=image), STATE, ACTION, None, SHAPE) for image in (None, SMALL))

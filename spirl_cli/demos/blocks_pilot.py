@@ -137,8 +137,8 @@ class Pilot:
     def _act(self, velocity: Point, noise: Point) -> None:
         """Do one step.
 
-        The noise moves the gripper and is not recorded: so demonstrations show how to come back from where they would not
-        have gone (DART, Laskey et al. 2017).
+        The noise moves the gripper and is not recorded, so that demonstrations show how to come back from where they
+        would not have gone (DART, Laskey et al. 2017).
         """
         if len(self.actions) >= self._planner.max_steps:
             raise OutOfStepsError
