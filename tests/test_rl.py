@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from spirl_cli.envs.vector import LocalVector, VectorStep, make_vector
-from spirl_cli.errors import DivergedError
-from spirl_cli.recipe.schema import GymnasiumSection, TrainRLSection
-from spirl_cli.rl.critics import CriticEnsemble, FourierFeatures
+from spirl_cli.errors import DivergedError, UsageError
+from spirl_cli.recipe.schema import FourierSection, GymnasiumSection, ObjectsSection, TrainRLSection
+from spirl_cli.rl.critic_inputs import FourierFeatures, ObjectFeatures
+from spirl_cli.rl.critics import CriticEnsemble
 from spirl_cli.rl.episodes import returns_to_go
 from spirl_cli.rl.loop import SkillLearning
 from spirl_cli.rl.replay import Batch, Replay
@@ -168,7 +169,8 @@ class TestCritics:
 
     def test_fourier_features_are_sines_and_cosines_of_the_chosen_numbers(self) -> None:
         torch.manual_seed(0)
-        waves = FourierFeatures([0, 2], wavelength=4.0, features=2000)
+        section = FourierSection.model_validate({"indices": [0, 2], "wavelength": 4.0, "features": 2000})
+        waves = FourierFeatures(section, STATE)
         states = make_batch().states
         expected = [
             function(2 * math.pi * (states[:, 0] * x + states[:, 2] * y) / 4.0)
@@ -188,6 +190,57 @@ class TestCritics:
         other.critics.load_state_dict(sac.critics.state_dict())
         torch.testing.assert_close(sac.critics(batch.states, batch.latents), other.critics(batch.states, batch.latents))
         assert sac.critics.network[0].weight.shape[1] == STATE + 16 + LATENT
+
+    def test_objects_are_a_set(self) -> None:
+        """Two places of the agent and four objects of three numbers: their order does not matter, their places do."""
+        torch.manual_seed(0)
+        section = ObjectsSection.model_validate(
+            {"first": 2, "size": 3, "origin": ["0:2"], "lengths": [0.1, 1.0], "width": 5}
+        )
+        features = ObjectFeatures(section, 2, Normalizer(torch.full((14,), 0.3), torch.full((14,), 2.0)))
+        states = torch.randn(6, 14)
+        known = features(states)
+        assert known.shape == (2, 6, 10) and not torch.equal(known[0], known[1])
+        shuffled = torch.cat([states[:, :2], states[:, 2:].unflatten(1, (4, 3))[:, [2, 0, 3, 1]].flatten(1)], dim=1)
+        torch.testing.assert_close(features(shuffled), known)
+        moved = states.clone()
+        moved[:, 5] += 0.01
+        assert not torch.allclose(features(moved), known)
+
+    def test_objects_see_their_distance_on_every_length(self) -> None:
+        section = ObjectsSection.model_validate(
+            {"first": 1, "size": 2, "origin": [0], "lengths": [0.1, 1.0], "width": 4}
+        )
+        features = ObjectFeatures(section, 1, Normalizer.identity(3))
+        seen: list[torch.Tensor] = []
+        features.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        features(torch.tensor([[0.5, 0.6, 7.0]]))
+        expected = [0.6, 7.0, math.tanh(1.0), math.tanh(0.1)]
+        torch.testing.assert_close(seen[0][0, 0], torch.tensor(expected))
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"first": 14}, "does not end with objects"),
+            ({"size": 5}, "does not end with"),
+            ({"size": 1}, "more numbers"),
+        ],
+    )
+    def test_a_state_without_such_objects_is_refused(self, change: dict[str, int], message: str) -> None:
+        values = {"first": 2, "size": 3, "origin": ["0:2"], "lengths": [0.1], **change}
+        with pytest.raises(UsageError, match=message):
+            ObjectFeatures(ObjectsSection.model_validate(values), 2, Normalizer.identity(14))
+
+    def test_objects_enter_the_critics_and_their_checkpoint(self) -> None:
+        objects = {"first": 1, "size": STATE - 1, "origin": [0], "lengths": [0.1], "width": 8}
+        sac, other = make_sac(critic_objects=objects), make_sac(seed=1, critic_objects=objects)
+        batch = make_batch()
+        other.critics.load_state_dict(sac.critics.state_dict())
+        torch.testing.assert_close(sac.critics(batch.states, batch.latents), other.critics(batch.states, batch.latents))
+        assert sac.critics.network[0].weight.shape[1] == STATE + 16 + LATENT
+        before = [weight.clone() for weight in sac.critics.objects.parameters()]
+        sac.update(batch)
+        assert all(not torch.equal(old, new) for old, new in zip(before, sac.critics.objects.parameters(), strict=True))
 
 
 def test_values_never_exceed_what_can_be_earned() -> None:

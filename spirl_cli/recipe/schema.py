@@ -403,6 +403,16 @@ class FourierSection(Section):
     features: PositiveInt = 64  # waves; each gives a sine and a cosine
 
 
+class ObjectsSection(Section):
+    """Objects at the end of a state, which critics see as a set (see `spirl_cli/rl/critic_inputs.py`)."""
+
+    first: NonNegativeInt  # index of the first number of the first object
+    size: PositiveInt  # numbers of an object, of which the first say where it is
+    origin: tuple[Index, ...]  # the numbers that say where the agent is
+    lengths: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]  # on which distances are told apart
+    width: PositiveInt = 64
+
+
 class TrainRLSection(Section):
     """Soft actor-critic in skill space, regularised by the prior (stage `agent`)."""
 
@@ -429,6 +439,7 @@ class TrainRLSection(Section):
     critic_depth: PositiveInt = 2
     critic_layer_norm: bool = True
     critic_fourier: FourierSection | None = None
+    critic_objects: ObjectsSection | None = None
     # for sparse rewards that are never negative: values are no lower than the return that followed in the very
     # episode, and this share of a batch is drawn from transitions that were followed by any reward
     rewarded_share: Annotated[float, Field(gt=0, lt=1)] | None = None

@@ -2,74 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from spirl_cli.recipe.indices import expand_indices
-from spirl_cli.recipe.schema import TrainRLSection
+from spirl_cli.recipe.schema import FourierSection, ObjectsSection
+from spirl_cli.rl.critic_inputs import FourierFeatures, ObjectFeatures
+from spirl_cli.rl.layers import EnsembleLayerNorm, EnsembleLinear
 from spirl_cli.skills.networks import LEAK, Normalizer
-
-
-class EnsembleLinear(nn.Module):
-    """E linear layers at once: (E, B, inputs) → (E, B, outputs)."""
-
-    def __init__(self, members: int, inputs: int, outputs: int) -> None:
-        super().__init__()
-        bound = math.sqrt(2.0 / (inputs + outputs))  # Xavier-normal, as everywhere
-        self.weight = nn.Parameter(torch.randn(members, inputs, outputs) * bound)
-        self.bias = nn.Parameter(torch.zeros(members, 1, outputs))
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """One batched matrix product for all members."""
-        return torch.baddbmm(self.bias, inputs, self.weight)
-
-
-class EnsembleLayerNorm(nn.Module):
-    """Layer normalisation with a gain and offset per member."""
-
-    def __init__(self, members: int, width: int) -> None:
-        super().__init__()
-        self.gain = nn.Parameter(torch.ones(members, 1, width))
-        self.offset = nn.Parameter(torch.zeros(members, 1, width))
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(E, B, width) → (E, B, width)."""
-        normalized = nn.functional.layer_norm(inputs, inputs.shape[-1:])
-        return torch.addcmul(self.offset, normalized, self.gain)
-
-
-class FourierFeatures(nn.Module):
-    """Random Fourier features (Rahimi & Recht 2007): sines and cosines of waves across some state numbers.
-
-    An MLP alone is slow to learn a function that jumps, such as a value on either side of a wall.
-
-    Args:
-        indices: which numbers of the state.
-        wavelength: wave vectors are Gaussian with standard deviation 2π / wavelength.
-        features: number of waves F.
-    """
-
-    indices: Tensor
-    waves: Tensor
-
-    def __init__(self, indices: Sequence[int], wavelength: float, features: int) -> None:
-        super().__init__()
-        self.register_buffer("indices", torch.tensor(indices, dtype=torch.long), persistent=False)
-        self.register_buffer("waves", torch.randn(len(indices), features) * (2.0 * math.pi / wavelength))
-
-    @property
-    def size(self) -> int:
-        """Number of features, 2·F."""
-        return 2 * self.waves.shape[1]
-
-    def forward(self, states: Tensor) -> Tensor:
-        """(B, D) raw states → (B, 2·F)."""
-        phases = states[:, self.indices] @ self.waves
-        return torch.cat([phases.sin(), phases.cos()], dim=-1)
 
 
 class CriticEnsemble(nn.Module):
@@ -80,7 +21,7 @@ class CriticEnsemble(nn.Module):
         latent_dim: K.
         members: E; the minimum over members is the pessimistic estimate of SAC.
         width, depth: hidden layers; layer_norm normalises each of them.
-        fourier: further inputs made from the state.
+        fourier, objects: further inputs made from the state.
     """
 
     def __init__(
@@ -91,11 +32,15 @@ class CriticEnsemble(nn.Module):
         width: int,
         depth: int,
         layer_norm: bool,
-        fourier: FourierFeatures | None = None,
+        fourier: FourierSection | None = None,
+        objects: ObjectsSection | None = None,
     ) -> None:
         super().__init__()
-        self.members, self.normalizer, self.fourier = members, normalizer, fourier
-        sizes = [normalizer.size + (fourier.size if fourier else 0) + latent_dim] + [width] * depth
+        self.members, self.normalizer = members, normalizer
+        self.fourier = None if fourier is None else FourierFeatures(fourier, normalizer.size)
+        self.objects = None if objects is None else ObjectFeatures(objects, members, normalizer)
+        more = sum(features.size for features in (self.fourier, self.objects) if features is not None)
+        sizes = [normalizer.size + more + latent_dim] + [width] * depth
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(sizes):
             layers.append(EnsembleLinear(members, inputs, outputs))
@@ -109,13 +54,7 @@ class CriticEnsemble(nn.Module):
         """(B, D+P) observations, of which the raw states (B, D) are seen, (B, K) skills → (E, B) values."""
         states = states[:, : self.normalizer.size]
         waves = () if self.fourier is None else (self.fourier(states),)
-        inputs = torch.cat([self.normalizer(states), *waves, latents], dim=-1)
-        return self.network(inputs.expand(self.members, -1, -1)).squeeze(-1)
-
-
-def fourier_features(section: TrainRLSection, state_dim: int) -> FourierFeatures | None:
-    """What the recipe adds to the inputs of the critics."""
-    fourier = section.critic_fourier
-    if fourier is None:
-        return None
-    return FourierFeatures(expand_indices(fourier.indices, state_dim), fourier.wavelength, fourier.features)
+        inputs = torch.cat([self.normalizer(states), *waves, latents], dim=-1).expand(self.members, -1, -1)
+        if self.objects is not None:
+            inputs = torch.cat([inputs, self.objects(states)], dim=-1)
+        return self.network(inputs).squeeze(-1)

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from spirl_cli.recipe.schema import TrainRLSection
-from spirl_cli.rl.critics import CriticEnsemble, fourier_features
+from spirl_cli.rl.critics import CriticEnsemble
 from spirl_cli.rl.policy import initial_policy
 from spirl_cli.rl.replay import Batch
 from spirl_cli.rl.squash import log_det_squash, squash
@@ -77,7 +77,8 @@ class SAC:
             section.critic_width,
             section.critic_depth,
             section.critic_layer_norm,
-            fourier_features(section, scales.size),
+            section.critic_fourier,
+            section.critic_objects,
         ).to(device)
         self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
         self.log_alpha = nn.Parameter(torch.tensor(math.log(section.initial_alpha), device=device))
