@@ -74,10 +74,10 @@ class TestComposition:
         sac = learner(load_recipe("gymnasium", method=name))
         with torch.no_grad():
             sac.policy.network[-1].bias += 0.1
-            _, before = sac._penalty(torch.ones(400, STATE))
+            _, _, before = sac._choices(torch.ones(400, STATE))
             for weight in sac.prior.parameters():
                 weight.mul_(0.5)  # only D changes with the prior
-            _, after = sac._penalty(torch.ones(400, STATE))
+            _, _, after = sac._choices(torch.ones(400, STATE))
         assert (abs(float(after.mean() - before.mean())) > 0.3 * float(before.std())) == (name in WITH_PRIOR)
         target = sac.section.target_divergence if name in WITH_PRIOR else LATENT
         assert sac.target_penalty == target

@@ -16,12 +16,12 @@ from spirl_cli.recipe.schema import TrainPriorSection, TrainRLSection
 from spirl_cli.rl.replay import Batch
 from spirl_cli.rl.sac import SAC
 from spirl_cli.skills.ensemble import Ensemble, EnsembleNetwork
-from spirl_cli.skills.export_priors import export_prior
+from spirl_cli.skills.export_priors import export_policy, export_prior
 from spirl_cli.skills.families import make_prior
 from spirl_cli.skills.files import load_prior, save_prior
 from spirl_cli.skills.flow import Flow
 from spirl_cli.skills.gaussian import Gaussian
-from spirl_cli.skills.mixture import MIN_WEIGHT, Mixture
+from spirl_cli.skills.mixture import MIN_WEIGHT, Mixture, MixtureNetwork
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.numpy_priors import NumpyEnsemble, NumpyFlow, NumpyMixture, load_density
 from spirl_cli.skills.prior import Density, GaussianNetwork, PriorNetwork, StandardNormal
@@ -242,6 +242,28 @@ def make_sac(family: str = "gaussian", **changes: Any) -> SAC:
     return SAC(TrainRLSection.model_validate(values), make(family), LATENT, torch.Generator().manual_seed(0))
 
 
+class TestStrata:
+    @pytest.mark.parametrize("family", ["gaussian", "mixture"])
+    def test_their_weighted_mean_is_the_expectation_and_so_is_its_gradient(self, family: str) -> None:
+        """E[z₀²] of a mixture is Σ w·(μ² + σ²); in closed form and by many samples, with gradients for all."""
+        leaves = [torch.randn(3), torch.randn(3, 1), torch.randn(3, 1) / 3]
+        if family == "gaussian":
+            leaves = [torch.zeros(1), *(leaf[:1] for leaf in leaves[1:])]
+        logits, mean, log_sigma = (leaf.requires_grad_() for leaf in leaves)
+        weights = logits.softmax(0)
+        exact = (weights * (mean.square() + (2 * log_sigma).exp())[:, 0]).sum()
+        density = Gaussian(mean[0], log_sigma[0]) if family == "gaussian" else None
+        density = density or Mixture(weights.log(), Gaussian(mean, log_sigma))
+        shares, samples = density.repeated(100_000).strata(torch.Generator().manual_seed(0))
+        assert samples.shape == (len(mean), 100_000, 1)
+        found = (shares * samples[..., 0].square()).sum(0).mean()
+        torch.testing.assert_close(found, exact, rtol=0.02, atol=0.01)
+        parts = [mean, log_sigma] if family == "gaussian" else [logits, mean, log_sigma]
+        gradients = (torch.autograd.grad(value, parts, retain_graph=True) for value in (found, exact))
+        for ours, theirs in zip(*gradients, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=0.05, atol=0.02)
+
+
 class TestReinforcementLearning:
     def test_monte_carlo_divergence_and_its_gradient_are_those_of_the_closed_form(self) -> None:
         states = torch.randn(4, STATE)
@@ -265,11 +287,11 @@ class TestReinforcementLearning:
         states = torch.randn(16, STATE)
         batch = Batch(states, torch.zeros(16, LATENT), torch.zeros(16), states, torch.ones(16))
         frozen = [weight.clone() for weight in sac.prior.parameters()]
-        before = sac._penalty(states)[1].mean().item()
+        before = sac._choices(states)[2].mean().item()
         for _ in range(30):
             figures = sac.update(batch)
         assert isinstance(sac.policy, GaussianNetwork)
-        assert sac._penalty(states)[1].mean().item() < before - 0.3
+        assert sac._choices(states)[2].mean().item() < before - 0.3
         assert all(torch.equal(a, b) for a, b in zip(frozen, sac.prior.parameters(), strict=True))
         assert ("prior_disagreement" in figures) == (family == "ensemble")
 
@@ -278,6 +300,51 @@ class TestReinforcementLearning:
         for family in FAMILIES:
             sac = make_sac(family, min_log_sigma=-10.0)
             assert torch.equal(sac.policy(states).mean, sac.prior.as_gaussian()(states).mean)
+
+    def test_a_mixture_policy_starts_as_its_prior_and_shifts_weight_to_the_better_component(self) -> None:
+        """Reward 1 where z₀ > 0, which is half of what the prior does; to do nothing else costs log 2 = 0.69 nats."""
+        rates = {"critic_learning_rate": 3e-3, "policy_learning_rate": 3e-3, "alpha_learning_rate": 3e-2}
+        sac = make_sac("mixture", policy_family="mixture", target_divergence=0.4, min_log_sigma=-10.0, **rates)
+        assert isinstance(sac.policy, MixtureNetwork)
+        with torch.no_grad():  # two narrow components in 2 and −2, alike in weight; the others are negligible
+            for network in (sac.prior.network, sac.policy.network):
+                head = network[-1]
+                head.weight.zero_()
+                logits, components = head.bias[:5], head.bias[5:].view(5, 2 * LATENT)
+                logits.copy_(torch.tensor([5.0, 5.0, -9.0, -9.0, -9.0]))
+                components.zero_()
+                components[:, LATENT:] = -1.0
+                components[0, 0], components[1, 0] = 2.0, -2.0
+        states = torch.randn(64, STATE)
+        assert sac._choices(states)[2].abs().max() < 1e-4
+        for _ in range(300):
+            latents = torch.from_numpy(sac.act(states.numpy()))
+            sac.update(Batch(states, latents, (latents[:, 0] > 0).float(), states, torch.ones(64)))
+        samples = torch.from_numpy(sac.act(states.repeat(20, 1).numpy()))
+        assert (samples[:, 0] > 0).float().mean() > 0.8
+        assert sac._choices(states)[2].mean() < math.log(2.0)
+
+    def test_a_mixture_policy_in_numpy_is_the_same(self, tmp_path: Path) -> None:
+        sac = make_sac("mixture", policy_family="mixture")
+        export_policy(tmp_path / "policy.safetensors", sac.policy)
+        states = torch.randn(3, STATE)
+        with torch.no_grad():
+            density = sac.policy(states)
+        exported = load_density(tmp_path / "policy.safetensors")
+        assert isinstance(exported, NumpyMixture)
+        weights, mean, log_sigma = exported(states.numpy())
+        np.testing.assert_allclose(weights, density.log_weights.exp().numpy(), rtol=1e-4)
+        np.testing.assert_allclose(mean, density.components.mean.numpy(), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(log_sigma, density.components.log_sigma.numpy(), rtol=1e-4, atol=1e-5)
+        with pytest.raises(AttributeError):
+            sac.policy.as_gaussian()  # the Gaussian beside the prior is not part of the policy
+
+    def test_the_divergence_between_mixtures_is_zero_for_equal_and_log_two_for_one_of_two(self) -> None:
+        sac = make_sac("mixture", policy_family="mixture", divergence_samples=4000)
+        components = Gaussian(torch.tensor([[[5.0, 0.0], [-5.0, 0.0]]]), torch.zeros(1, 2, LATENT))
+        both, one = (Mixture(torch.tensor([weights]).log(), components) for weights in ((0.5, 0.5), (1.0 - 1e-7, 1e-7)))
+        assert float(sac._divergence(both, both)) == pytest.approx(0.0, abs=1e-5)
+        assert float(sac._divergence(one, both)) == pytest.approx(math.log(2.0), abs=1e-3)
 
     def test_actions_have_the_bounds_that_the_policy_is_squashed_into(self) -> None:
         bounds = torch.tensor([[-1.0, 0.0], [3.0, 0.5]])

@@ -415,3 +415,25 @@ def test_images_that_can_be_drawn_are_not_extracted(write: Write) -> None:
 def test_incomplete_maze_recipes_say_what_is_missing(write: Write, override: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         load_recipe(write("maze.yaml", MAZE), overrides=[override])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["train_rl.policy_family=mixture"], "needs train_prior.family: mixture"),
+        (
+            ["train_rl.policy_family=mixture", "train_prior.family=mixture", "train_prior.objective=nll"]
+            + ["train_rl.initial_policy=scratch"],
+            "needs train_prior.family: mixture to start from",
+        ),
+        (
+            ["train_rl.policy_family=mixture", "train_prior.family=mixture", "train_prior.objective=nll"]
+            + ["train_rl.squash=tanh"],
+            "needs train_rl.squash: none",
+        ),
+        (["train_skills.decoder_steps=11"], "at most train_skills.horizon"),
+        (["train_skills.decoder_steps=3", "train_skills.model=open-loop"], "is for a closed-loop model"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(overrides: list[str], message: str) -> None:
+    assert message in error_of("kitchen", *overrides)

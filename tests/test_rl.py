@@ -46,11 +46,11 @@ def make_batch(terminal: float = 0.0, reward: float = 1.0) -> Batch:
 class TestObjective:
     def test_policy_starts_as_the_prior(self) -> None:
         sac = make_sac(min_log_sigma=-10.0)
-        _, divergence = sac._penalty(torch.randn(BATCH, STATE))
+        _, _, divergence = sac._choices(torch.randn(BATCH, STATE))
         torch.testing.assert_close(divergence, torch.zeros(BATCH))
 
     def test_policy_from_scratch_differs_from_the_prior(self) -> None:
-        _, divergence = make_sac(initial_policy="scratch")._penalty(torch.randn(BATCH, STATE))
+        _, _, divergence = make_sac(initial_policy="scratch")._choices(torch.randn(BATCH, STATE))
         assert divergence.min() > 0
 
     def test_terminal_states_have_no_future(self) -> None:
@@ -126,7 +126,7 @@ class TestObjective:
             sac.update(Batch(states, latents, rewards, states, torch.ones(64)))
         states = torch.randn(256, STATE)
         moved = (sac.policy(states).mean - sac.prior(states).mean)[:, 0].mean()
-        _, divergence = sac._penalty(states)
+        _, _, divergence = sac._choices(states)
         assert moved > 0.3
         assert 0.1 < divergence.mean() < 1.5
 

@@ -76,7 +76,7 @@ class TestWhoSeesWhat:
     def test_the_policy_starts_as_the_prior(self, frozen: bool | None) -> None:
         sac = make_sac(frozen_image_encoder=frozen)
         states = torch.from_numpy(sac.encode(raw(0)))
-        torch.testing.assert_close(sac._penalty(states)[1], torch.zeros(BATCH))
+        torch.testing.assert_close(sac._choices(states)[2], torch.zeros(BATCH))
         torch.testing.assert_close(sac._prior(states).mean, sac.prior(torch.from_numpy(raw(0))).mean)
 
     @pytest.mark.parametrize(

@@ -421,6 +421,7 @@ class TrainRLSection(Section):
     warmup_steps: NonNegativeInt = 5_000  # environment steps with the initial policy, no updates
     regularizer: Literal["prior", "entropy"] = "prior"
     initial_policy: Literal["prior", "scratch"] = "prior"
+    policy_family: Literal["mixture"] | None = None  # like the prior that it starts from; null: a Gaussian
     policy_width: PositiveInt = 128  # of a policy from scratch; from the prior it has its shape
     policy_depth: PositiveInt = 6
     target_divergence: PositiveFloat = 5.0  # delta, nats
@@ -489,6 +490,17 @@ class Recipe(Section):
     train_prior: TrainPriorSection = TrainPriorSection()
     train_rl: TrainRLSection = TrainRLSection()
     evaluate: EvaluateSection = EvaluateSection()
+
+    @model_validator(mode="after")
+    def _policy_is_like_the_prior(self) -> Recipe:
+        rl = self.train_rl
+        if rl.policy_family is None:
+            return self
+        if rl.initial_policy != "prior" or self.train_prior.family != rl.policy_family:
+            raise ValueError("train_rl.policy_family 'mixture' needs train_prior.family: mixture to start from")
+        if rl.squash != "none":
+            raise ValueError("train_rl.policy_family 'mixture' needs train_rl.squash: none")
+        return self
 
     @model_validator(mode="after")
     def _networks_carry_over(self) -> Recipe:

@@ -51,10 +51,16 @@ class CriticEnsemble(nn.Module):
         self.network = nn.Sequential(*layers)
 
     def forward(self, states: Tensor, latents: Tensor) -> Tensor:
-        """(B, D+P) observations, of which the raw states (B, D) are seen, (B, K) skills → (E, B) values."""
+        """(B, D+P) observations, of which the raw states (B, D) are seen, (..., B, K) skills → (E, ..., B) values."""
         states = states[:, : self.normalizer.size]
         waves = () if self.fourier is None else (self.fourier(states),)
-        inputs = torch.cat([self.normalizer(states), *waves, latents], dim=-1).expand(self.members, -1, -1)
+        seen = torch.cat([self.normalizer(states), *waves], dim=-1)
+        inputs = torch.cat([seen.expand(*latents.shape[:-1], -1), latents], dim=-1)  # (..., B, n)
+        inputs = inputs.expand(self.members, *inputs.shape)
         if self.objects is not None:
-            inputs = torch.cat([inputs, self.objects(states)], dim=-1)
-        return self.network(inputs).squeeze(-1)
+            objects = self.objects(states)  # (E, B, m)
+            between = [1] * (inputs.ndim - objects.ndim)
+            objects = objects.reshape(self.members, *between, *objects.shape[1:])
+            inputs = torch.cat([inputs, objects.expand(*inputs.shape[:-1], -1)], dim=-1)
+        values: Tensor = self.network(inputs.flatten(1, -2))
+        return values.reshape(inputs.shape[:-1])

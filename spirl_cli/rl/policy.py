@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from spirl_cli.recipe.schema import TrainRLSection
+from spirl_cli.skills.mixture import MixtureNetwork
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import GaussianNetwork, PriorNetwork
 
 
 def initial_policy(
     section: TrainRLSection, prior: PriorNetwork, latent_dim: int, scales: Normalizer
-) -> GaussianNetwork:
+) -> GaussianNetwork | MixtureNetwork:
     """A copy of the prior, or of the Gaussian that stands for it (paper §3.3); or a fresh network.
 
-    The fresh one sees the whole state, standardised by ``scales``, and no image.
+    The prior may be a mixture, and the policy with it. The fresh one sees the whole state, standardised by
+    ``scales``, and no image.
     """
+    policy: GaussianNetwork | MixtureNetwork
     if section.initial_policy == "prior":
-        policy = prior.as_gaussian()
+        if section.policy_family == "mixture":
+            assert isinstance(prior, MixtureNetwork), "checked with the recipe"
+            policy = prior.as_mixture()
+        else:
+            policy = prior.as_gaussian()
         policy.min_log_sigma = max(section.min_log_sigma, policy.min_log_sigma)
     else:
         policy = GaussianNetwork(

@@ -8,7 +8,8 @@ With D(s) = KL(π(·|s) ‖ p(·|s)) and the skill's summed reward R:
 * temperature L_α = α·(δ − D)
 
 D is known in closed form where the prior is a Gaussian, else it is the mean of log π(z|s) − log p(z|s) over
-samples z ~ π(·|s), whose gradient reaches the policy through z.
+samples z ~ π(·|s), whose gradient reaches the policy through z. Where the policy is a mixture of Gaussians, means
+over z are sums over one sample of each component, by the components' weights, whose gradient they carry.
 
 Plain SAC is the same with log π(z|s) in place of D and minus the target entropy in place of δ.
 
@@ -33,6 +34,7 @@ from spirl_cli.rl.replay import Batch
 from spirl_cli.rl.squash import log_det_squash, squash
 from spirl_cli.skills.ensemble import EnsembleNetwork
 from spirl_cli.skills.gaussian import Gaussian
+from spirl_cli.skills.mixture import Mixture
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import Density, PriorNetwork
 
@@ -155,31 +157,37 @@ class SAC:
             **self._out_of_distribution(batch.states),
         }
 
-    def _penalty(self, states: Tensor) -> tuple[Tensor, Tensor]:
-        """Skills z ~ π(·|s) (B, K), and D(s) (B,): the divergence from the prior, or log π(z|s)."""
-        policy = self._policy(states)
-        sample = policy.sample(self.generator)
-        latent = self._squash(sample)
-        if self.section.regularizer == "prior":
-            return latent, self._divergence(policy, self._prior(states))
-        return latent, policy.log_prob(sample) - log_det_squash(sample, self.section.squash, self.bounds)
+    def _choices(self, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Skills z ~ π(·|s), one of each component, and D(s): the divergence from the prior, or log π(z|s).
 
-    def _divergence(self, policy: Gaussian, prior: Density) -> Tensor:
+        Returns:
+            weights of the components (M, B), skills (M, B, K), D (B,); M = 1 for a Gaussian.
+        """
+        policy = self._policy(states)
+        weights, samples = policy.strata(self.generator)
+        latents = self._squash(samples)
+        if self.section.regularizer == "prior":
+            return weights, latents, self._divergence(policy, self._prior(states))
+        log_prob = policy.log_prob(samples) - log_det_squash(samples, self.section.squash, self.bounds)
+        return weights, latents, (weights * log_prob).sum(0)
+
+    def _divergence(self, policy: Gaussian | Mixture, prior: Density) -> Tensor:
         """D(s) (B,), in closed form or by samples; before the squash, under which it would be the same."""
         samples = self.section.divergence_samples
-        if isinstance(prior, Gaussian) and samples is None:
+        if isinstance(policy, Gaussian) and isinstance(prior, Gaussian) and samples is None:
             return policy.kl(prior).sum(-1)
-        latents = policy.repeated(samples or DIVERGENCE_SAMPLES).sample(self.generator)  # (S, B, K)
-        return (policy.log_prob(latents) - prior.log_prob(latents)).mean(0)
+        components = 1 if isinstance(policy, Gaussian) else policy.log_weights.shape[-1]
+        count = max((samples or DIVERGENCE_SAMPLES) // components, 1)
+        weights, latents = policy.repeated(count).strata(self.generator)  # (M, S, B), (M, S, B, K)
+        return (weights * (policy.log_prob(latents) - prior.log_prob(latents))).sum(0).mean(0)
 
     def _squash(self, sample: Tensor) -> Tensor:
         return squash(sample, self.section.squash, self.bounds)
 
-    def _policy(self, states: Tensor) -> Gaussian:
+    def _policy(self, states: Tensor) -> Gaussian | Mixture:
         if self.section.initial_policy == "scratch":
             states = self._whole(states)
-        gaussian: Gaussian = self.policy(states) if self.learns_to_see else self.policy.head(states)
-        return gaussian
+        return self.policy(states) if self.learns_to_see else self.policy.head(states)
 
     def _whole(self, states: Tensor) -> Tensor:
         """s (B, …) such that it begins with the whole state of the environment (B, D+X)."""
@@ -204,8 +212,8 @@ class SAC:
     @torch.no_grad()
     def _target_value(self, batch: Batch) -> Tensor:
         """y (B,): the summed reward plus the discounted soft value of the next state, within its bounds."""
-        latent, penalty = self._penalty(batch.next_states)
-        value = self.target_critics(self._whole(batch.next_states), latent).amin(0)
+        weights, latents, penalty = self._choices(batch.next_states)
+        value = (weights * self.target_critics(self._whole(batch.next_states), latents).amin(0)).sum(0)
         value = value - self.alpha * self._clamped(penalty)
         target = batch.rewards + (1.0 - batch.terminals) * self.section.discount * value
         if batch.returns is not None:  # an optimal policy earns no less than was earned (He et al. 2017)
@@ -222,11 +230,11 @@ class SAC:
         return loss.detach(), values.detach().mean()
 
     def _update_policy(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        latent, penalty = self._penalty(batch.states)
+        weights, latents, penalty = self._choices(batch.states)
         # Clamping here would remove the gradient exactly where the policy has strayed (METHOD §5).
         used = self._clamped(penalty) if self.section.parity.clamp_policy_divergence else penalty
         self.critics.requires_grad_(False)
-        value = self.critics(self._whole(batch.states), latent).amin(0)
+        value = (weights * self.critics(self._whole(batch.states), latents).amin(0)).sum(0)
         self.critics.requires_grad_(True)
         loss = (self.alpha.detach() * used - value).mean()
         self.policy_optimizer.zero_grad(set_to_none=True)

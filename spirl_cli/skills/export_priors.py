@@ -1,4 +1,4 @@
-"""Priors of every family → files for NumPy inference; see `numpy_priors.py`, which reads them."""
+"""Priors and policies of every family → files for NumPy inference; see `numpy_priors.py`, which reads them."""
 
 from __future__ import annotations
 
@@ -28,6 +28,16 @@ def export_prior(path: Path, prior: PriorNetwork) -> None:
         assert isinstance(prior, FlowNetwork)
         tensors, header = _flow(prior)
     write_network(path, tensors, {**header, **seen_header(prior.perception)})
+
+
+def export_policy(
+    path: Path, policy: GaussianNetwork | MixtureNetwork, squash: str = "none", bounds: Tensor | None = None
+) -> None:
+    """Write a policy; see `export_gaussian`. A mixture is not squashed."""
+    if isinstance(policy, GaussianNetwork):
+        export_gaussian(path, policy, squash, bounds)
+    else:
+        export_prior(path, policy)
 
 
 def _mixture(prior: MixtureNetwork) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -34,6 +34,11 @@ class Gaussian(NamedTuple):
         noise = torch.randn(self.mean.shape, generator=generator).to(self.mean.device)
         return self.mean + self.log_sigma.exp() * noise
 
+    def strata(self, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """What a mixture has of each component: the weight 1 (1, ...) and a sample (1, ..., K)."""
+        sample = self.sample(generator).unsqueeze(0)
+        return torch.ones_like(sample[..., 0]), sample
+
     def log_prob(self, value: Tensor) -> Tensor:
         """Log-density of (..., K) values, summed over K → (...,), in nats."""
         standardized = (value - self.mean) * (-self.log_sigma).exp()

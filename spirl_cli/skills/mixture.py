@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import NamedTuple
 
 import torch
@@ -33,6 +34,18 @@ class Mixture(NamedTuple):
         index = chosen.expand(*weights.shape[:-1], 1, self.components.mean.shape[-1])
         parts = (part.detach().gather(-2, index).squeeze(-2) for part in self.components)
         return Gaussian(*parts).sample(generator)
+
+    def strata(self, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """The weights (M, ...) of the components, and a reparametrised sample (M, ..., K) of each.
+
+        The weighted sum of a function of the samples estimates its mean, with gradients for all parameters.
+        """
+        return self.log_weights.exp().movedim(-1, 0), self.components.sample(generator).movedim(-2, 0)
+
+    def repeated(self, count: int) -> Mixture:
+        """``count`` times the same along a new first axis."""
+        weights = self.log_weights.expand(count, *self.log_weights.shape)
+        return Mixture(weights, self.components.repeated(count))
 
     def broadened(self, min_log_sigma: float) -> Mixture:
         """The same with no component narrower than this."""
@@ -73,6 +86,12 @@ class MixtureNetwork(PriorWithStart):
         super().__init__(normalizer, latent_dim, width, depth, batch_norm, min_log_sigma, perception)
         self.components = components
         self.network = mlp(perception.size, components * (1 + 2 * latent_dim), width, depth, batch_norm)
+
+    def as_mixture(self) -> MixtureNetwork:
+        """A copy without the Gaussian that is trained beside it, as a policy."""
+        own = copy.deepcopy(self)
+        del own.start
+        return own
 
     def head(self, encoded: Tensor) -> Mixture:
         """(..., D+F) observations with features in place of the pixels → mixture over (..., K)."""

@@ -18,7 +18,7 @@ from spirl_cli.recipe.schema import BlocksSection, EnvSection, Recipe
 from spirl_cli.rl.loop import SkillLearning
 from spirl_cli.rl.replay import Replay
 from spirl_cli.rl.sac import SAC
-from spirl_cli.skills.export import export_gaussian
+from spirl_cli.skills.export_priors import export_policy
 from spirl_cli.skills.files import load_prior
 from spirl_cli.skills.inference import load_decoder, read_network
 from spirl_cli.skills.networks import Normalizer
@@ -60,7 +60,7 @@ def execute(context: StageContext) -> StageResult:
     finally:
         vector.close()
     shutil.copyfile(decoder_path, context.folder / DECODER)  # so that an agent needs no other artifact
-    export_gaussian(context.folder / POLICY, learning.sac.policy.cpu(), section.squash, bounds)
+    export_policy(context.folder / POLICY, learning.sac.policy.cpu(), section.squash, bounds)
     checkpoint = f"checkpoint-{learning.steps}.safetensors"
     keep = [POLICY, DECODER, METRICS, EVENTS, checkpoint, *learning.replay.segments]
     if (context.folder / SNAPSHOTS).is_dir():
@@ -172,7 +172,7 @@ def _save_snapshot(folder: Path, learning: SkillLearning, step: int) -> None:
     (folder / SNAPSHOTS).mkdir(exist_ok=True)
     path = folder / _snapshot_name(step)
     temporary = path.with_suffix(".tmp")
-    export_gaussian(temporary, learning.sac.policy, learning.section.squash, learning.sac.bounds)
+    export_policy(temporary, learning.sac.policy, learning.section.squash, learning.sac.bounds)
     temporary.replace(path)
 
 
