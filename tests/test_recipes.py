@@ -417,20 +417,15 @@ def test_incomplete_maze_recipes_say_what_is_missing(write: Write, override: str
         load_recipe(write("maze.yaml", MAZE), overrides=[override])
 
 
+MIXTURE = ["train_rl.policy_family=mixture", "train_prior.family=mixture", "train_prior.objective=nll"]
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
         (["train_rl.policy_family=mixture"], "needs train_prior.family: mixture"),
-        (
-            ["train_rl.policy_family=mixture", "train_prior.family=mixture", "train_prior.objective=nll"]
-            + ["train_rl.initial_policy=scratch"],
-            "needs train_prior.family: mixture to start from",
-        ),
-        (
-            ["train_rl.policy_family=mixture", "train_prior.family=mixture", "train_prior.objective=nll"]
-            + ["train_rl.squash=tanh"],
-            "needs train_rl.squash: none",
-        ),
+        ([*MIXTURE, "train_rl.initial_policy=scratch"], "needs train_prior.family: mixture to start from"),
+        ([*MIXTURE, "train_rl.squash=tanh"], "needs train_rl.squash: none"),
         (["train_skills.decoder_steps=11"], "at most train_skills.horizon"),
         (["train_skills.decoder_steps=3", "train_skills.model=open-loop"], "is for a closed-loop model"),
     ],
