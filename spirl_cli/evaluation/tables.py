@@ -27,8 +27,7 @@ COLUMNS = (
     "environment",
     "method",
     "data",
-    "order",
-    "noise",
+    "setting",
     "policy",
     "env steps",
     "metric",
@@ -49,8 +48,15 @@ def _line(row: ResultRow) -> str:
     data = f"{_text(row.data)}{' †' if _unfetchable(row) else ''}"
     value = f"**{row.mean:.2f}** [{row.low:.2f}, {row.high:.2f}]"
     seeds = f"{row.seeds} x {row.episodes // row.seeds}"
-    condition = (row.env, row.method, data, _text(row.order), _text(row.noise), row.policy, f"{row.env_steps:,}")
+    condition = (row.env, row.method, data, _setting(row), row.policy, f"{row.env_steps:,}")
     return _cells((*condition, row.metric, value, seeds))
+
+
+def _setting(row: ResultRow) -> str:
+    """What distinguishes tasks in the same environment."""
+    noise = None if row.noise is None else f"noise {row.noise}"
+    reward = None if row.reward is None or row.layout is not None else f"{row.reward} reward"
+    return ", ".join(filter(None, (row.order, noise, row.layout, reward))) or "-"
 
 
 def _cells(cells: Sequence[str]) -> str:
