@@ -55,8 +55,10 @@ def test_a_demonstration_takes_blocks_from_the_table_onto_others(number: int) ->
     assert set(np.unique(episode.actions[:, 2])) == {-1.0, 1.0}
 
 
-def test_nearly_all_demonstrations_succeed() -> None:
-    attempts = [stack_numbered(BlocksPlanner(), 1, number).attempts for number in range(8)]
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_nearly_all_demonstrations_succeed(noise: float) -> None:
+    planner = BlocksPlanner(action_noise=noise, noisy_share=0.3)
+    attempts = [stack_numbered(planner, 1, number).attempts for number in range(12)]
     assert len(attempts) / sum(attempts) >= 0.8
 
 

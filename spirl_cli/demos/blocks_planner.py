@@ -63,11 +63,20 @@ class Demonstration:
         self.pilot = Pilot(planner, physics, rng)
 
     def perform(self) -> bool:
-        """Stack as many blocks as were drawn; return whether all came to stand where they should."""
+        """Stack as many blocks as were drawn, or can be taken; return whether any was, and no tower fell."""
+        before, done = self._raised(), 0
         try:
-            return all(self._stack() for _ in range(self._rng.integers(1, self._planner.stackings + 1)))
+            for _ in range(self._rng.integers(1, self._planner.stackings + 1)):
+                if not self._stack():
+                    break
+                done += 1
         except OutOfStepsError:
             return False
+        return done > 0 and self._raised() == before + done
+
+    def _raised(self) -> int:
+        """How many blocks stand on others."""
+        return sum(level > 1 for level in levels(self._standing).values())
 
     @property
     def _places(self) -> Point:
@@ -80,17 +89,15 @@ class Demonstration:
         return standing(arrange(self._physics), self._physics, range(self._planner.blocks))
 
     def _stack(self) -> bool:
-        """Put one block onto another, trying again until it stands there."""
-        choice = self._choose()
-        if choice is None:
-            return False
-        block, target = choice
-        while not self._stands(block, target):
-            if not self._can_be_taken(block) or not self._is_top(target):
-                return False  # something fell
-            if self._pick(block):
-                self._place(block, target)
-        return True
+        """Put one block onto another, trying again until it stands there, or with others where it cannot any more."""
+        while (choice := self._choose()) is not None:
+            block, target = choice
+            while self._can_be_taken(block) and self._is_top(target):
+                if self._pick(block):
+                    self._place(block, target)
+                if self._stands(block, target):
+                    return True
+        return False
 
     def _choose(self) -> tuple[int, int] | None:
         """Draw a block on the table that can be taken and another to put it onto; None if there is none.
@@ -102,11 +109,15 @@ class Demonstration:
         free = [block for block in tops if heights[block] == 1 and self._can_be_taken(block)]
         if len(tops) < 2 or not free:
             return None
-        tallest = max(heights.values())
+        tallest = max(heights[block] for block in tops)
         if self._rng.random() < self._planner.onto_tallest:
             targets = [block for block in tops if heights[block] == tallest]
         else:
             targets = tops
+        if len(free) == 1:  # a block cannot be put onto itself
+            targets = [block for block in targets if block not in free] or [
+                block for block in tops if block not in free
+            ]
         target = int(self._rng.choice(targets))
         free = [block for block in free if block != target]
         return None if not free else (int(self._rng.choice(free)), target)

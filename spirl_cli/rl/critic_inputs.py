@@ -102,9 +102,8 @@ class ObjectFeatures(nn.Module):
         near = (distance.unsqueeze(-1) / self.lengths).tanh().flatten(2)
         seen = torch.cat([self._objects(self.normalizer(states)), near], dim=-1)  # (B, n, inputs)
         batch, count, _ = seen.shape
-        each = self.network(seen.flatten(0, 1).expand(self.members, -1, -1)).unflatten(
-            1, (batch, count)
-        )  # (E, B, n, W)
+        each = self.network(seen.flatten(0, 1).expand(self.members, -1, -1))  # (E, B·n, W)
+        each = each.unflatten(1, (batch, count))
         return torch.cat([each.amax(2), each.mean(2)], dim=-1)
 
     def _objects(self, states: Tensor) -> Tensor:
