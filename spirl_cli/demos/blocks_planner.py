@@ -114,13 +114,9 @@ class Demonstration:
             targets = [block for block in tops if heights[block] == tallest]
         else:
             targets = tops
-        if len(free) == 1:  # a block cannot be put onto itself
-            targets = [block for block in targets if block not in free] or [
-                block for block in tops if block not in free
-            ]
-        target = int(self._rng.choice(targets))
-        free = [block for block in free if block != target]
-        return None if not free else (int(self._rng.choice(free)), target)
+        others = [block for block in tops if free != [block]]  # the only free block cannot be put onto itself
+        target = int(self._rng.choice([block for block in targets if block in others] or others))
+        return int(self._rng.choice([block for block in free if block != target])), target
 
     def _is_top(self, block: int) -> bool:
         """Whether a block stands with nothing on it."""
