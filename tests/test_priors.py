@@ -324,6 +324,18 @@ class TestReinforcementLearning:
         assert (samples[:, 0] > 0).float().mean() > 0.8
         assert sac._choices(states)[2].mean() < math.log(2.0)
 
+    def test_a_target_of_one_skill_has_the_mean_of_those_of_all_components(self) -> None:
+        sac = make_sac("mixture", policy_family="mixture", initial_policy="scratch", divergence_samples=400)
+        states = torch.randn(1, STATE).expand(4000, -1)
+        batch = Batch(states, torch.zeros(4000, LATENT), torch.ones(4000), states, torch.zeros(4000))
+        target = sac._target_value(batch)
+        weights, latents, penalty = sac._choices(states)
+        value = (weights * sac.target_critics(states, latents).amin(0)).sum(0)
+        expected = (1.0 + sac.section.discount * (value - sac.alpha * penalty)).detach()
+        standard_error = float(target.std() + expected.std()) / math.sqrt(len(states))
+        assert abs(float((target - expected).mean())) < 4 * standard_error
+        assert target.std() > 1.01 * expected.std()  # one skill instead of one of each component
+
     def test_a_mixture_policy_in_numpy_is_the_same(self, tmp_path: Path) -> None:
         sac = make_sac("mixture", policy_family="mixture")
         export_policy(tmp_path / "policy.safetensors", sac.policy)

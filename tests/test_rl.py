@@ -167,6 +167,23 @@ class TestCritics:
             alone.load_state_dict(own)
             torch.testing.assert_close(alone(batch.states, batch.latents)[0], values[member])
 
+    @pytest.mark.parametrize("more", [False, True])
+    def test_several_skills_in_a_state_have_the_values_and_gradients_of_each(self, more: bool) -> None:
+        fourier = FourierSection.model_validate({"indices": [0], "wavelength": 2.0, "features": 3})
+        objects = ObjectsSection.model_validate({"first": 1, "size": 3, "origin": [0], "lengths": [0.1], "width": 5})
+        critics = CriticEnsemble(
+            Normalizer.identity(STATE), LATENT, 2, 16, 2, True, fourier if more else None, objects if more else None
+        )
+        states = make_batch().states
+        skills = torch.randn(3, BATCH, LATENT, requires_grad=True)
+        together, apart = critics(states, skills), torch.stack([critics(states, each) for each in skills], dim=1)
+        assert together.shape == (2, 3, BATCH)
+        torch.testing.assert_close(together, apart)
+        leaves = [skills, *critics.parameters()]
+        gradients = (torch.autograd.grad(values.square().sum(), leaves) for values in (together, apart))
+        for ours, theirs in zip(*gradients, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
     def test_fourier_features_are_sines_and_cosines_of_the_chosen_numbers(self) -> None:
         torch.manual_seed(0)
         section = FourierSection.model_validate({"indices": [0, 2], "wavelength": 4.0, "features": 2000})

@@ -55,12 +55,36 @@ class CriticEnsemble(nn.Module):
         states = states[:, : self.normalizer.size]
         waves = () if self.fourier is None else (self.fourier(states),)
         seen = torch.cat([self.normalizer(states), *waves], dim=-1)
-        inputs = torch.cat([seen.expand(*latents.shape[:-1], -1), latents], dim=-1)  # (..., B, n)
-        inputs = inputs.expand(self.members, *inputs.shape)
-        if self.objects is not None:
-            objects = self.objects(states)  # (E, B, m)
-            between = [1] * (inputs.ndim - objects.ndim)
-            objects = objects.reshape(self.members, *between, *objects.shape[1:])
-            inputs = torch.cat([inputs, objects.expand(*inputs.shape[:-1], -1)], dim=-1)
-        values: Tensor = self.network(inputs.flatten(1, -2))
-        return values.reshape(inputs.shape[:-1])
+        seen = seen.expand(self.members, *seen.shape)  # (E, B, n)
+        objects = () if self.objects is None else (self.objects(states),)  # (E, B, m)
+        first, *rest = self.network
+        assert isinstance(first, EnsembleLinear)
+        skills = latents.reshape(-1, *latents.shape[-2:])  # (S, B, K)
+        if len(skills) == 1:
+            acted = skills.expand(self.members, *skills.shape[1:])
+            hidden = first(torch.cat([seen, acted, *objects], dim=-1))
+        else:
+            hidden = self._several(first, seen, skills, objects)
+        for layer in rest:
+            hidden = layer(hidden)
+        values: Tensor = hidden.reshape(self.members, *latents.shape[:-1])
+        return values
+
+    def _several(self, first: EnsembleLinear, seen: Tensor, skills: Tensor, objects: tuple[Tensor, ...]) -> Tensor:
+        """The first layer for several skills (S, B, K) in each state: the state's part is computed once.
+
+        Args:
+            first: the layer.
+            seen, objects: of the states, (E, B, n) and none or (E, B, m).
+
+        Returns:
+            (E, S·B, width).
+        """
+        sizes = [seen.shape[-1], skills.shape[-1], *(part.shape[-1] for part in objects)]
+        for_seen, for_skills, *for_objects = first.weight.split(sizes, dim=1)
+        state = torch.baddbmm(first.bias, seen, for_seen)
+        for part, weight in zip(objects, for_objects, strict=True):
+            state = torch.baddbmm(state, part, weight)
+        hidden = skills.flatten(0, 1).expand(self.members, -1, -1) @ for_skills
+        hidden = hidden.unflatten(1, skills.shape[:2]) + state[:, None]
+        return hidden.flatten(1, 2)

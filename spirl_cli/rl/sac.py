@@ -9,7 +9,7 @@ With D(s) = KL(π(·|s) ‖ p(·|s)) and the skill's summed reward R:
 
 D is known in closed form where the prior is a Gaussian, else it is the mean of log π(z|s) − log p(z|s) over
 samples z ~ π(·|s), whose gradient reaches the policy through z. Where the policy is a mixture of Gaussians, means
-over z are sums over one sample of each component, by the components' weights, whose gradient they carry.
+over z in L_π and D are sums over one sample of each component, by the components' weights, whose gradient they carry.
 
 Plain SAC is the same with log π(z|s) in place of D and minus the target entropy in place of δ.
 
@@ -157,14 +157,22 @@ class SAC:
             **self._out_of_distribution(batch.states),
         }
 
-    def _choices(self, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Skills z ~ π(·|s), one of each component, and D(s): the divergence from the prior, or log π(z|s).
+    def _choices(self, states: Tensor, every: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+        """Skills z ~ π(·|s), and D(s): the divergence from the prior, or log π(z|s).
+
+        Args:
+            states: s (B, …).
+            every: one of every component of the policy, with gradients; else one.
 
         Returns:
-            weights of the components (M, B), skills (M, B, K), D (B,); M = 1 for a Gaussian.
+            weights (M, B), skills (M, B, K), D (B,); M is 1, or the number of components.
         """
         policy = self._policy(states)
-        weights, samples = policy.strata(self.generator)
+        if every:
+            weights, samples = policy.strata(self.generator)
+        else:
+            samples = policy.sample(self.generator).unsqueeze(0)
+            weights = torch.ones_like(samples[..., 0])
         latents = self._squash(samples)
         if self.section.regularizer == "prior":
             return weights, latents, self._divergence(policy, self._prior(states))
@@ -212,7 +220,7 @@ class SAC:
     @torch.no_grad()
     def _target_value(self, batch: Batch) -> Tensor:
         """y (B,): the summed reward plus the discounted soft value of the next state, within its bounds."""
-        weights, latents, penalty = self._choices(batch.next_states)
+        weights, latents, penalty = self._choices(batch.next_states, every=False)
         value = (weights * self.target_critics(self._whole(batch.next_states), latents).amin(0)).sum(0)
         value = value - self.alpha * self._clamped(penalty)
         target = batch.rewards + (1.0 - batch.terminals) * self.section.discount * value
