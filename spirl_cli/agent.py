@@ -23,7 +23,8 @@ from spirl_cli.demos.observation import select
 from spirl_cli.envs.images import block_numbers, state_parts
 from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.evaluation.policies import PolicyKind, SkillPolicy, load_policy
-from spirl_cli.recipe.schema import BlocksSection, EnvSection, ObservationPart
+from spirl_cli.recipe.sections.base import ObservationPart
+from spirl_cli.recipe.sections.env import BlocksSection, EnvSection
 from spirl_cli.skills.inference import Array, Decoder, load_decoder, read_network
 from spirl_cli.skills.numpy_vision import image_pixels
 

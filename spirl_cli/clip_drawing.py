@@ -17,7 +17,7 @@ import numpy as np
 from spirl_cli.blocks import image as blocks_image
 from spirl_cli.errors import ArtifactError
 from spirl_cli.maze import image as maze_image
-from spirl_cli.recipe.schema import DrawnSection, EnvSection
+from spirl_cli.recipe.sections.env import DrawnSection, EnvSection
 
 KINDS = ("maze", "blocks")
 

@@ -7,7 +7,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from spirl_cli.recipe.schema import GymnasiumSection, ObservationPart
+from spirl_cli.recipe.sections.base import ObservationPart
+from spirl_cli.recipe.sections.env import GymnasiumSection
 
 PENDULUM = GymnasiumSection(kind="gymnasium", id="Pendulum-v1", episode_length=23)
 

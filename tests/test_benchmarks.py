@@ -20,7 +20,8 @@ from spirl_cli.blocks.physics import BlocksPhysics
 from spirl_cli.envs.blocks import BlocksEnv
 from spirl_cli.errors import ArtifactError
 from spirl_cli.monitor.reporter import SilentReporter
-from spirl_cli.recipe.schema import BlocksSection, TrainSkillsSection
+from spirl_cli.recipe.sections.env import BlocksSection
+from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.skills.models import SkillModel
 from spirl_cli.skills.skill_training import SkillTrainer
 

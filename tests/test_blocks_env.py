@@ -14,13 +14,11 @@ from spirl_cli.envs.blocks import BlocksEnv
 from spirl_cli.envs.images import block_numbers, image_shape, state_parts
 from spirl_cli.envs.make import make_env
 from spirl_cli.errors import UsageError
-from spirl_cli.recipe.schema import (
-    BlocksSection,
-    ImageEncoderSection,
-    ObservationPart,
-    TrainPriorSection,
-    TrainRLSection,
-)
+from spirl_cli.recipe.sections.base import ObservationPart
+from spirl_cli.recipe.sections.env import BlocksSection
+from spirl_cli.recipe.sections.prior import TrainPriorSection
+from spirl_cli.recipe.sections.rl import TrainRLSection
+from spirl_cli.recipe.sections.skills import ImageEncoderSection
 from spirl_cli.rl.sac import SAC
 from spirl_cli.skills.families import make_prior
 from spirl_cli.skills.networks import Normalizer

@@ -20,16 +20,11 @@ from spirl_cli.errors import UsageError
 from spirl_cli.monitor.reporter import SilentReporter
 from spirl_cli.pipeline.graph import stage
 from spirl_cli.recipe.load import load_recipe
-from spirl_cli.recipe.schema import (
-    BlocksPlanner,
-    BlocksSection,
-    ExtractSection,
-    KitchenSection,
-    MazePlanner,
-    ObservationPart,
-    Recipe,
-    TrainSkillsSection,
-)
+from spirl_cli.recipe.schema import Recipe
+from spirl_cli.recipe.sections.base import ObservationPart
+from spirl_cli.recipe.sections.env import BlocksSection, KitchenSection
+from spirl_cli.recipe.sections.extract import BlocksPlanner, ExtractSection, MazePlanner
+from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.stages.extract import CLIPS_FILE, execute
 from tests.conftest import RunCli

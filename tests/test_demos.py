@@ -18,7 +18,9 @@ from spirl_cli.demos.minari_source import local_datasets
 from spirl_cli.demos.observation import select
 from spirl_cli.demos.source import open_demonstrations
 from spirl_cli.errors import DatasetError, UsageError
-from spirl_cli.recipe.schema import KITCHEN_POSITIONS, WHOLE_OBSERVATION, ExtractSection, ObservationPart
+from spirl_cli.recipe.sections.base import WHOLE_OBSERVATION, ObservationPart
+from spirl_cli.recipe.sections.env import KITCHEN_POSITIONS
+from spirl_cli.recipe.sections.extract import ExtractSection
 
 BOUNDS = ActionBounds(np.full(2, -1, np.float32), np.full(2, 1, np.float32))
 NESTED = {

@@ -15,7 +15,8 @@ import pytest
 from spirl_cli.demos import download as download_module
 from spirl_cli.demos.source import identify, open_demonstrations
 from spirl_cli.errors import DatasetError
-from spirl_cli.recipe.schema import WHOLE_OBSERVATION, ExtractSection, ObservationPart
+from spirl_cli.recipe.sections.base import WHOLE_OBSERVATION, ObservationPart
+from spirl_cli.recipe.sections.extract import ExtractSection
 
 ROBOT = (ObservationPart(key="robot/qpos"),)
 

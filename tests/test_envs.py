@@ -18,7 +18,8 @@ from spirl_cli.envs.kitchen import KitchenEnv
 from spirl_cli.envs.make import check_compatible, make_env, make_raw_env
 from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.kitchen.subtasks import Subtasks
-from spirl_cli.recipe.schema import GymnasiumSection, KitchenSection, ObservationPart
+from spirl_cli.recipe.sections.base import ObservationPart
+from spirl_cli.recipe.sections.env import GymnasiumSection, KitchenSection
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 OPENED_MICROWAVE = -0.75
@@ -134,7 +135,7 @@ def test_goals_are_not_shared(kitchens: Callable[..., KitchenEnv]) -> None:
 def test_metrics_keep_the_recipes_order_for_any_hash_seed() -> None:
     script = """
         from spirl_cli.envs.make import make_env
-        from spirl_cli.recipe.schema import KitchenSection
+        from spirl_cli.recipe.sections.env import KitchenSection
         env = make_env(KitchenSection(tasks=("slide cabinet", "kettle", "microwave")))
         env.reset(seed=0)
         print(list(env.step([0.0] * 9)[4]["metrics"]))

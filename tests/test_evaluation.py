@@ -27,7 +27,8 @@ from spirl_cli.evaluation.results import Provenance, ResultRow, read_rows, resul
 from spirl_cli.evaluation.rollouts import RolloutSettings, rollout
 from spirl_cli.evaluation.statistics import bootstrap_mean, metric_rates
 from spirl_cli.monitor.reporter import SilentReporter
-from spirl_cli.recipe.schema import EnvSection, KitchenSection, MazeSection, Parity, TrainRLSection
+from spirl_cli.recipe.sections.env import EnvSection, KitchenSection, MazeSection
+from spirl_cli.recipe.sections.rl import Parity, TrainRLSection
 from spirl_cli.skills.inference import load_decoder
 from spirl_cli.stages.evaluate import execute
 from spirl_cli.store.artifact import Artifact

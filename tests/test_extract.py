@@ -16,14 +16,11 @@ from spirl_cli.clips import Clips
 from spirl_cli.demos.source import identify
 from spirl_cli.errors import DatasetError, Interrupted
 from spirl_cli.monitor.reporter import SilentReporter
-from spirl_cli.recipe.schema import (
-    KITCHEN_POSITIONS,
-    WHOLE_OBSERVATION,
-    ExtractSection,
-    KitchenSection,
-    Recipe,
-    TrainSkillsSection,
-)
+from spirl_cli.recipe.schema import Recipe
+from spirl_cli.recipe.sections.base import WHOLE_OBSERVATION
+from spirl_cli.recipe.sections.env import KITCHEN_POSITIONS, KitchenSection
+from spirl_cli.recipe.sections.extract import ExtractSection
+from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.stages.context import StageContext, StageResult, StageSpec
 from spirl_cli.stages.extract import CLIPS_FILE, execute
 

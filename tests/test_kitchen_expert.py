@@ -20,7 +20,8 @@ from spirl_cli.demos.kitchen_expert.rotations import pointing, rotation_between
 from spirl_cli.demos.kitchen_expert.scene import Scene
 from spirl_cli.demos.kitchen_expert.style import draw_style, plain_style
 from spirl_cli.demos.source import identify, scripted_identity
-from spirl_cli.recipe.schema import KITCHEN_TASKS, ExtractSection, KitchenExpert
+from spirl_cli.recipe.sections.env import KITCHEN_TASKS
+from spirl_cli.recipe.sections.extract import ExtractSection, KitchenExpert
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,8 @@ from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.maze import image, picture
 from spirl_cli.maze.layout import distances, generate_layout
 from spirl_cli.maze.task import maze_task
-from spirl_cli.recipe.schema import MazeSection, ObservationPart
+from spirl_cli.recipe.sections.base import ObservationPart
+from spirl_cli.recipe.sections.env import MazeSection
 
 CORRIDOR = "##########\n#........#\n##########"
 STATE_ONLY = (ObservationPart(key="state"),)

@@ -29,15 +29,11 @@ from spirl_cli.maze.layout import distances, generate_layout
 from spirl_cli.maze.physics import MazePhysics
 from spirl_cli.monitor.reporter import SilentReporter
 from spirl_cli.pipeline.graph import stage
-from spirl_cli.recipe.schema import (
-    ExtractSection,
-    KitchenSection,
-    MazePlanner,
-    MazeSection,
-    ObservationPart,
-    Recipe,
-    TrainSkillsSection,
-)
+from spirl_cli.recipe.schema import Recipe
+from spirl_cli.recipe.sections.base import ObservationPart
+from spirl_cli.recipe.sections.env import KitchenSection, MazeSection
+from spirl_cli.recipe.sections.extract import ExtractSection, MazePlanner
+from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.stages.extract import CLIPS_FILE, GENERATED, execute
 from tests.conftest import RunCli

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from spirl_cli.errors import UsageError
-from spirl_cli.recipe.schema import TrainPriorSection, TrainRLSection
+from spirl_cli.recipe.sections.prior import TrainPriorSection
+from spirl_cli.recipe.sections.rl import TrainRLSection
 from spirl_cli.rl.replay import Batch
 from spirl_cli.rl.sac import SAC
 from spirl_cli.skills.ensemble import Ensemble, EnsembleNetwork

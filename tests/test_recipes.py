@@ -15,7 +15,7 @@ from spirl_cli.recipe import folder
 from spirl_cli.recipe.indices import expand_indices
 from spirl_cli.recipe.library import check_recipe, copy_recipe, find_recipe, list_recipes, packaged_recipes
 from spirl_cli.recipe.load import load_recipe
-from spirl_cli.recipe.schema import GymnasiumSection, KitchenSection, MazeSection
+from spirl_cli.recipe.sections.env import GymnasiumSection, KitchenSection, MazeSection
 from spirl_cli.recipe.yaml_places import read_scalar
 
 KITCHEN = """\

@@ -13,7 +13,8 @@ import torch
 
 from spirl_cli.envs.vector import LocalVector, VectorStep, make_vector
 from spirl_cli.errors import DivergedError, UsageError
-from spirl_cli.recipe.schema import FourierSection, GymnasiumSection, ObjectsSection, TrainRLSection
+from spirl_cli.recipe.sections.env import GymnasiumSection
+from spirl_cli.recipe.sections.rl import FourierSection, ObjectsSection, TrainRLSection
 from spirl_cli.rl.critic_inputs import FourierFeatures, ObjectFeatures
 from spirl_cli.rl.critics import CriticEnsemble
 from spirl_cli.rl.episodes import returns_to_go

@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from spirl_cli.envs.vector import make_vector
-from spirl_cli.recipe.schema import ImageEncoderSection, MazeSection, TrainRLSection
+from spirl_cli.recipe.sections.env import MazeSection
+from spirl_cli.recipe.sections.rl import TrainRLSection
+from spirl_cli.recipe.sections.skills import ImageEncoderSection
 from spirl_cli.rl.images import ImageStore
 from spirl_cli.rl.loop import SkillLearning
 from spirl_cli.rl.replay import Batch, Replay

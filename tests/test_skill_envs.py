@@ -20,7 +20,7 @@ from spirl_cli.envs.replayable import ReplayableEnv, episode_seed
 from spirl_cli.envs.skill_env import SkillEnv
 from spirl_cli.envs.vector import SkillVector, VectorStep, make_vector, restore_snapshots, split_step, take_snapshots
 from spirl_cli.errors import DivergedError, SpirlError
-from spirl_cli.recipe.schema import GymnasiumSection, KitchenSection
+from spirl_cli.recipe.sections.env import GymnasiumSection, KitchenSection
 
 TESTS = Path(__file__).resolve().parent
 

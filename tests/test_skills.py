@@ -11,7 +11,8 @@ import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
 from spirl_cli.clips import Clips
-from spirl_cli.recipe.schema import Augmentation, StateNoise, TrainPriorSection, TrainSkillsSection
+from spirl_cli.recipe.sections.prior import TrainPriorSection
+from spirl_cli.recipe.sections.skills import Augmentation, StateNoise, TrainSkillsSection
 from spirl_cli.skills.augmentation import Augmenter
 from spirl_cli.skills.export import export_decoder, export_gaussian, export_primitive_decoder
 from spirl_cli.skills.files import load_prior, load_skills, save_prior, save_skills

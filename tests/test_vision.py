@@ -16,13 +16,9 @@ from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.evaluation.policies import MeanPolicy
 from spirl_cli.monitor.checkpoint import State, merge, write_state
 from spirl_cli.monitor.packing import pack_module
-from spirl_cli.recipe.schema import (
-    STATE_AND_IMAGE,
-    ImageEncoderSection,
-    MazeSection,
-    TrainPriorSection,
-    TrainSkillsSection,
-)
+from spirl_cli.recipe.sections.env import STATE_AND_IMAGE, MazeSection
+from spirl_cli.recipe.sections.prior import TrainPriorSection
+from spirl_cli.recipe.sections.skills import ImageEncoderSection, TrainSkillsSection
 from spirl_cli.skills.export import export_decoder, export_gaussian
 from spirl_cli.skills.families import make_prior
 from spirl_cli.skills.files import load_prior, load_skills, save_prior, save_skills

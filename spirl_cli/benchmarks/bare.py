@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from spirl_cli.recipe.schema import TrainSkillsSection
+from spirl_cli.recipe.sections.skills import TrainSkillsSection
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "radam": torch.optim.RAdam}
 

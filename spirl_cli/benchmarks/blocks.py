@@ -23,7 +23,8 @@ from spirl_cli.envs.blocks import BlocksEnv
 from spirl_cli.envs.make import make_env
 from spirl_cli.monitor.reporter import Reporter
 from spirl_cli.recipe.load import load_recipe
-from spirl_cli.recipe.schema import BlocksPlanner, BlocksSection
+from spirl_cli.recipe.sections.env import BlocksSection
+from spirl_cli.recipe.sections.extract import BlocksPlanner
 
 LIMIT = 0.8  # of the speed of bare mj_step
 EPISODES = 3  # of each kind

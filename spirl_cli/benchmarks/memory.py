@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from spirl_cli.benchmarks.data import STATE_DIM
 from spirl_cli.benchmarks.figure import Figure
 from spirl_cli.recipe.load import load_recipe
-from spirl_cli.recipe.schema import ImageEncoderSection
+from spirl_cli.recipe.sections.skills import ImageEncoderSection
 from spirl_cli.rl.replay import Replay
 
 LIMIT, IMAGE_LIMIT = 700, 7000  # bytes

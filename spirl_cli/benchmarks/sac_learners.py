@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from spirl_cli.envs.vector import make_vector
-from spirl_cli.recipe.schema import GymnasiumSection, TrainRLSection
+from spirl_cli.recipe.sections.env import GymnasiumSection
+from spirl_cli.recipe.sections.rl import TrainRLSection
 from spirl_cli.rl.loop import SkillLearning
 from spirl_cli.rl.replay import Replay
 from spirl_cli.rl.sac import SAC

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from spirl_cli.blocks import scene
 from spirl_cli.blocks.physics import CONTROL_SECONDS, SPEED, BlocksPhysics
-from spirl_cli.recipe.schema import BlocksPlanner
+from spirl_cli.recipe.sections.extract import BlocksPlanner
 
 STEP_LENGTH = SPEED * CONTROL_SECONDS  # m, of an action of 1
 OPEN, CLOSE = 1.0, -1.0

@@ -16,7 +16,7 @@ from spirl_cli.blocks.standing import Standing, arrange, levels, standing
 from spirl_cli.demos.blocks_pilot import ACCESS, CLEARANCE, CLOSE, OPEN, OutOfStepsError, Pilot, Point
 from spirl_cli.demos.chunks import GeneratedEpisode
 from spirl_cli.demos.generation import Generator, seeded_generator
-from spirl_cli.recipe.schema import BlocksPlanner
+from spirl_cli.recipe.sections.extract import BlocksPlanner
 
 ACTIONS = 3
 START_HEIGHT = (0.1, 0.2)  # m above the highest block, of the gripper

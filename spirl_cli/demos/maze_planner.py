@@ -15,7 +15,7 @@ from spirl_cli.demos.chunks import GeneratedEpisode
 from spirl_cli.demos.generation import Generator, seeded_generator
 from spirl_cli.maze.layout import distances, generate_layout, shortest_path
 from spirl_cli.maze.physics import MazePhysics
-from spirl_cli.recipe.schema import MazePlanner
+from spirl_cli.recipe.sections.extract import MazePlanner
 
 ACTIONS = 2
 STATES = 4  # x, y, vx, vy

@@ -10,7 +10,7 @@ import numpy as np
 
 from spirl_cli.errors import UsageError, did_you_mean
 from spirl_cli.recipe.indices import expand_indices
-from spirl_cli.recipe.schema import ObservationPart
+from spirl_cli.recipe.sections.base import ObservationPart
 
 
 def select(observation: Any, parts: Sequence[ObservationPart], leading: int = 0) -> np.ndarray:

@@ -19,7 +19,8 @@ from spirl_cli.demos.observation import select
 from spirl_cli.demos.raw import EpisodeSource, RawEpisode, RawSource
 from spirl_cli.errors import DatasetError, SpirlError, UsageError
 from spirl_cli.monitor.reporter import Reporter
-from spirl_cli.recipe.schema import WHOLE_OBSERVATION, BlocksPlanner, ExtractSection, KitchenExpert, ObservationPart
+from spirl_cli.recipe.sections.base import WHOLE_OBSERVATION, ObservationPart
+from spirl_cli.recipe.sections.extract import BlocksPlanner, ExtractSection, KitchenExpert
 
 if TYPE_CHECKING:
     from spirl_cli.demos.generation import Generator

@@ -12,7 +12,7 @@ from spirl_cli.blocks import image, picture, scene
 from spirl_cli.blocks.physics import CONTROL_SECONDS, BlocksPhysics
 from spirl_cli.blocks.towers import Towers
 from spirl_cli.envs.images import image_shape, without_oldest
-from spirl_cli.recipe.schema import BlocksSection
+from spirl_cli.recipe.sections.env import BlocksSection
 
 START_HEIGHT = (0.18, 0.28)  # m, of the gripper
 

@@ -9,7 +9,8 @@ from spirl_cli.blocks.scene import state_size
 from spirl_cli.demos.observation import select
 from spirl_cli.errors import UsageError
 from spirl_cli.maze.image import CHANNELS, PIXELS
-from spirl_cli.recipe.schema import BlocksSection, DrawnSection, EnvSection, ObservationPart
+from spirl_cli.recipe.sections.base import ObservationPart
+from spirl_cli.recipe.sections.env import BlocksSection, DrawnSection, EnvSection
 
 
 def image_shape(section: EnvSection) -> tuple[int, int, int] | None:

@@ -8,7 +8,7 @@ import gymnasium as gym
 
 from spirl_cli.kitchen.simulation import Kitchen
 from spirl_cli.kitchen.subtasks import Subtasks
-from spirl_cli.recipe.schema import KitchenSection
+from spirl_cli.recipe.sections.env import KitchenSection
 
 
 class KitchenEnv(gym.Wrapper[Any, Any, Any, Any]):

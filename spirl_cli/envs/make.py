@@ -18,14 +18,8 @@ from spirl_cli.envs.kitchen import KitchenEnv
 from spirl_cli.envs.outcome import OutcomeEnv
 from spirl_cli.errors import ArtifactError, UsageError, did_you_mean
 from spirl_cli.kitchen.simulation import silence_notices
-from spirl_cli.recipe.schema import (
-    BlocksSection,
-    EnvSection,
-    GymnasiumSection,
-    KitchenSection,
-    MazeSection,
-    ObservationPart,
-)
+from spirl_cli.recipe.sections.base import ObservationPart
+from spirl_cli.recipe.sections.env import BlocksSection, EnvSection, GymnasiumSection, KitchenSection, MazeSection
 
 BOUND_TOLERANCE = 1e-4  # relative to the range; recorded bounds may have been rounded
 

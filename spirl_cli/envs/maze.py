@@ -13,7 +13,7 @@ from spirl_cli.envs.images import image_shape, without_oldest
 from spirl_cli.maze import image, picture
 from spirl_cli.maze.physics import TIME_STEP, MazePhysics
 from spirl_cli.maze.task import centre, maze_task
-from spirl_cli.recipe.schema import MazeSection
+from spirl_cli.recipe.sections.env import MazeSection
 
 START_JITTER = 0.1  # largest offset from the centre of the start cell, along each axis
 AGENT_RADIUS = 0.3  # in pictures for people: more than the true one, to be seen

@@ -8,7 +8,7 @@ import gymnasium as gym
 from gymnasium.utils import RecordConstructorArgs
 
 from spirl_cli.errors import UsageError, did_you_mean
-from spirl_cli.recipe.schema import GymnasiumSection
+from spirl_cli.recipe.sections.env import GymnasiumSection
 
 
 class OutcomeEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):

@@ -19,7 +19,7 @@ from spirl_cli.evaluation.rollouts import RolloutSettings, play
 from spirl_cli.evaluation.seeds import environment_seed, episode_generator
 from spirl_cli.kitchen.simulation import silence_notices
 from spirl_cli.monitor.reporter import Reporter
-from spirl_cli.recipe.schema import EnvSection
+from spirl_cli.recipe.sections.env import EnvSection
 
 
 class Recorder(gym.Wrapper[Any, Any, Any, Any]):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from spirl_cli.evaluation.published import PublishedCurve, published_curves
 from spirl_cli.evaluation.results import layout_name
-from spirl_cli.recipe.schema import EnvSection, KitchenSection, MazeSection
+from spirl_cli.recipe.sections.env import EnvSection, KitchenSection, MazeSection
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

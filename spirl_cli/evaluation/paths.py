@@ -17,7 +17,7 @@ from spirl_cli.evaluation.policies import SkillPolicy
 from spirl_cli.evaluation.rollouts import RolloutSettings, play
 from spirl_cli.evaluation.seeds import environment_seed, episode_generator
 from spirl_cli.maze.task import MazeTask, centre, maze_task
-from spirl_cli.recipe.schema import MazeSection
+from spirl_cli.recipe.sections.env import MazeSection
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

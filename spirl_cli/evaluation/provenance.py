@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from spirl_cli.recipe.schema import BlocksSection, EnvSection, KitchenSection, MazeSection, TrainRLSection
+from spirl_cli.recipe.sections.env import BlocksSection, EnvSection, KitchenSection, MazeSection
+from spirl_cli.recipe.sections.rl import TrainRLSection
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.lineage import Ancestor
 from spirl_cli.store.store import Store

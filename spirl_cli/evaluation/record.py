@@ -25,7 +25,7 @@ from spirl_cli.evaluation.policies import load_policy
 from spirl_cli.evaluation.rollouts import play
 from spirl_cli.evaluation.seeds import environment_seed, episode_generator
 from spirl_cli.evaluation.video import VideoRequest
-from spirl_cli.recipe.schema import EnvSection
+from spirl_cli.recipe.sections.env import EnvSection
 from spirl_cli.skills.inference import load_decoder
 
 FALLBACK_FRAMES_PER_SECOND = 30

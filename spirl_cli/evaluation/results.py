@@ -15,7 +15,7 @@ from pathlib import Path
 from spirl_cli.errors import ArtifactError
 from spirl_cli.evaluation.episodes import EpisodeResult, Evaluated
 from spirl_cli.evaluation.statistics import Estimate, bootstrap_mean, metric_rates
-from spirl_cli.recipe.schema import BlocksSection, EnvSection, GymnasiumSection, KitchenSection, MazeSection
+from spirl_cli.recipe.sections.env import BlocksSection, EnvSection, GymnasiumSection, KitchenSection, MazeSection
 
 
 @dataclass(frozen=True)

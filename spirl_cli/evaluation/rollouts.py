@@ -16,7 +16,7 @@ from spirl_cli.evaluation.episodes import EpisodeResult
 from spirl_cli.evaluation.policies import SkillPolicy
 from spirl_cli.evaluation.seeds import environment_seed, episode_generator
 from spirl_cli.monitor.reporter import Reporter
-from spirl_cli.recipe.schema import EnvSection
+from spirl_cli.recipe.sections.env import EnvSection
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,7 @@ def _draw(path: Path, evaluation: Artifact, rows: Sequence[ResultRow]) -> None:
     from pydantic import TypeAdapter
 
     from spirl_cli.evaluation.figures import draw_learning_curve
-    from spirl_cli.recipe.schema import EnvSection
+    from spirl_cli.recipe.sections.env import EnvSection
 
     env: EnvSection = TypeAdapter(EnvSection).validate_python(evaluation.manifest.parameters["env"])
     first = rows[0]  # of the agent; baselines come after it

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from spirl_cli.errors import UsageError
 from spirl_cli.maze.layout import Cell, Layout, choose_endpoints, distances, generate_layout, parse_layout
-from spirl_cli.recipe.schema import MazeSection
+from spirl_cli.recipe.sections.env import MazeSection
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from spirl_cli.errors import UsageError
 from spirl_cli.recipe.indices import expand_indices
-from spirl_cli.recipe.schema import FourierSection, ObjectsSection
+from spirl_cli.recipe.sections.rl import FourierSection, ObjectsSection
 from spirl_cli.rl.layers import EnsembleLinear
 from spirl_cli.skills.networks import LEAK, Normalizer
 

@@ -29,7 +29,7 @@ from spirl_cli.monitor.packing import (
     unpack_numpy_generator,
     unpack_optimizer,
 )
-from spirl_cli.recipe.schema import TrainRLSection
+from spirl_cli.recipe.sections.rl import TrainRLSection
 from spirl_cli.rl.episodes import RunningEpisodes, Transitions, returns_to_go
 from spirl_cli.rl.replay import Replay
 from spirl_cli.rl.sac import SAC

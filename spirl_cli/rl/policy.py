@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spirl_cli.recipe.schema import TrainRLSection
+from spirl_cli.recipe.sections.rl import TrainRLSection
 from spirl_cli.skills.mixture import MixtureNetwork
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import GaussianNetwork, PriorNetwork

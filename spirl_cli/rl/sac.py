@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spirl_cli.recipe.schema import TrainRLSection
+from spirl_cli.recipe.sections.rl import TrainRLSection
 from spirl_cli.rl.critics import CriticEnsemble
 from spirl_cli.rl.policy import initial_policy
 from spirl_cli.rl.replay import Batch

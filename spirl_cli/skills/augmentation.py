@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from spirl_cli.recipe.indices import expand_indices
-from spirl_cli.recipe.schema import Augmentation
+from spirl_cli.recipe.sections.skills import Augmentation
 
 
 class Augmenter:

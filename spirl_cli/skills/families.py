@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spirl_cli.recipe.schema import EnsembleSection, FlowSection, MixtureSection, TrainPriorSection
+from spirl_cli.recipe.sections.prior import EnsembleSection, FlowSection, MixtureSection, TrainPriorSection
 from spirl_cli.skills.ensemble import EnsembleNetwork
 from spirl_cli.skills.flow import FlowNetwork
 from spirl_cli.skills.mixture import MixtureNetwork

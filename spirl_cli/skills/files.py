@@ -8,7 +8,8 @@ from typing import Any
 
 from spirl_cli.monitor.checkpoint import State, merge, read_state, write_state
 from spirl_cli.monitor.packing import pack_module, unpack_module
-from spirl_cli.recipe.schema import TrainPriorSection, TrainSkillsSection
+from spirl_cli.recipe.sections.prior import TrainPriorSection
+from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.skills.families import make_prior
 from spirl_cli.skills.models import SkillModel
 from spirl_cli.skills.networks import Normalizer

@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from spirl_cli.recipe.schema import FlowSection
+from spirl_cli.recipe.sections.prior import FlowSection
 from spirl_cli.skills.gaussian import Gaussian
 from spirl_cli.skills.networks import LEAK, Normalizer, initialize_linear, mlp
 from spirl_cli.skills.prior import PriorWithStart

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from spirl_cli.recipe.schema import TrainSkillsSection
+from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.skills.gaussian import Gaussian
 from spirl_cli.skills.networks import Normalizer, initialize_linear, mlp
 from spirl_cli.skills.vision import ImageShape, Perception

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from spirl_cli.clips import Clips, Split
 from spirl_cli.monitor.checkpoint import State, merge
-from spirl_cli.recipe.schema import Augmentation, TrainPriorSection
+from spirl_cli.recipe.sections.prior import TrainPriorSection
+from spirl_cli.recipe.sections.skills import Augmentation
 from spirl_cli.skills.ensemble import Ensemble
 from spirl_cli.skills.families import make_prior
 from spirl_cli.skills.gaussian import Gaussian

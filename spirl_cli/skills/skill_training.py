@@ -12,7 +12,7 @@ from torch import Tensor
 
 from spirl_cli.clips import Clips
 from spirl_cli.monitor.checkpoint import State, merge
-from spirl_cli.recipe.schema import TrainSkillsSection
+from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.skills.models import SkillModel, rate, reconstruction_error
 from spirl_cli.skills.optimization import make_optimizer, scheduled_rate, set_learning_rate
 from spirl_cli.skills.reconstruction import observe, reconstruct

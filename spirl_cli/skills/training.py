@@ -17,7 +17,7 @@ from spirl_cli.monitor.packing import (
     unpack_numpy_generator,
     unpack_optimizer,
 )
-from spirl_cli.recipe.schema import Augmentation, TrainSkillsSection
+from spirl_cli.recipe.sections.skills import Augmentation, TrainSkillsSection
 from spirl_cli.skills.augmentation import Augmenter
 from spirl_cli.skills.networks import Normalizer
 

@@ -22,7 +22,8 @@ from spirl_cli.evaluation.rollouts import RolloutSettings, interrupted, rollout
 from spirl_cli.evaluation.statistics import metric_rates
 from spirl_cli.evaluation.video import VideoRequest, record_videos
 from spirl_cli.monitor.interrupts import Interrupts
-from spirl_cli.recipe.schema import MazeSection, TrainRLSection
+from spirl_cli.recipe.sections.env import MazeSection
+from spirl_cli.recipe.sections.rl import TrainRLSection
 from spirl_cli.skills.inference import Decoder, PrimitiveDecoder, load_decoder, read_network
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.stages.images import check_images

@@ -14,7 +14,8 @@ from spirl_cli.errors import DatasetError, Interrupted, UsageError
 from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.monitor.progress import ProgressBar
 from spirl_cli.monitor.reporter import Reporter
-from spirl_cli.recipe.schema import ExtractSection, Recipe
+from spirl_cli.recipe.schema import Recipe
+from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.store.files import discard
 from spirl_cli.store.manifest import InputRecord

@@ -8,7 +8,7 @@ from typing import Any
 
 from spirl_cli.envs.images import block_numbers, image_shape
 from spirl_cli.errors import ArtifactError
-from spirl_cli.recipe.schema import BlocksSection, EnvSection
+from spirl_cli.recipe.sections.env import BlocksSection, EnvSection
 from spirl_cli.skills.inference import read_network
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from spirl_cli.clips import Clips
-from spirl_cli.recipe.schema import TrainSkillsSection
+from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.skills.export_priors import export_prior
 from spirl_cli.skills.files import load_skills, save_prior
 from spirl_cli.skills.models import SkillModel

@@ -14,7 +14,8 @@ from spirl_cli.envs.make import check_compatible
 from spirl_cli.envs.vector import SkillVector, make_vector
 from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.monitor.run import TrainingRun
-from spirl_cli.recipe.schema import BlocksSection, EnvSection, Recipe
+from spirl_cli.recipe.schema import Recipe
+from spirl_cli.recipe.sections.env import BlocksSection, EnvSection
 from spirl_cli.rl.loop import SkillLearning
 from spirl_cli.rl.replay import Replay
 from spirl_cli.rl.sac import SAC

@@ -10,7 +10,8 @@ import torch
 from spirl_cli.errors import UsageError
 from spirl_cli.monitor.checkpoint import State
 from spirl_cli.monitor.run import TrainingRun
-from spirl_cli.recipe.schema import TrainPriorSection, TrainSkillsSection
+from spirl_cli.recipe.sections.prior import TrainPriorSection
+from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.stages.context import StageContext
 
 LOG_EVERY = 200  # iterations between rows of training losses

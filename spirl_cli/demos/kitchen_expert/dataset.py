@@ -21,7 +21,8 @@ from spirl_cli.errors import DatasetError, SpirlError
 from spirl_cli.kitchen.simulation import GOAL_RADIUS
 from spirl_cli.monitor.children import variables
 from spirl_cli.monitor.reporter import Reporter
-from spirl_cli.recipe.schema import KITCHEN_TASKS, KitchenExpert
+from spirl_cli.recipe.sections.env import KITCHEN_TASKS
+from spirl_cli.recipe.sections.extract import KitchenExpert
 
 ACTIONS, OBSERVATION = 9, 59
 ATTEMPTS = 25  # for one episode

@@ -15,7 +15,8 @@ from spirl_cli.demos.kitchen_expert.scene import ARM, Scene
 from spirl_cli.demos.kitchen_expert.style import draw_style
 from spirl_cli.demos.kitchen_expert.subtasks import machine_of
 from spirl_cli.kitchen.simulation import Kitchen
-from spirl_cli.recipe.schema import KITCHEN_TASKS, KitchenExpert
+from spirl_cli.recipe.sections.env import KITCHEN_TASKS
+from spirl_cli.recipe.sections.extract import KitchenExpert
 
 FIRST_REST = (1, 6)  # steps before the first movement, least and most
 TAIL = (0, 6)  # steps after the last subtask

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from spirl_cli.demos.kitchen_expert.demonstrator import Demonstration, Demonstrator
-from spirl_cli.recipe.schema import KITCHEN_TASKS, KitchenExpert
+from spirl_cli.recipe.sections.env import KITCHEN_TASKS
+from spirl_cli.recipe.sections.extract import KitchenExpert
 
 HUMAN_STEPS = {
     "microwave": 48.0,

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from spirl_cli.recipe.schema import KITCHEN_TASKS, KitchenExpert, KitchenSection
+from spirl_cli.recipe.sections.env import KITCHEN_TASKS, KitchenSection
+from spirl_cli.recipe.sections.extract import KitchenExpert
 
 TARGET = frozenset(KitchenSection().tasks)  # of the published task
 
