@@ -71,22 +71,25 @@ def wrap(angles: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return np.mod(np.asarray(angles) + quarter / 2, quarter) - quarter / 2
 
 
-def random_places(blocks: int, stacked: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Put blocks on the table, not closer than `GAP`, with one tower among them.
+def random_places(
+    blocks: int, stacked: int, rng: np.random.Generator, gap: float = GAP
+) -> npt.NDArray[np.float64]:
+    """Put blocks on the table, with one tower among them.
 
     Args:
         blocks: n.
         stacked: blocks that lie on another, all on the same.
         rng: decides where, and which.
+        gap: smallest between them, m.
 
     Returns:
         y, z and angle (n, 3); the tower's blocks follow each other from bottom to top.
     """
     columns = blocks - stacked
     # The gaps between the columns share the room that is left like broken sticks.
-    room = 2 * half_length(blocks) - columns * BLOCK - (columns + 1) * GAP
+    room = 2 * half_length(blocks) - columns * BLOCK - (columns + 1) * gap
     shares = rng.dirichlet(np.ones(columns + 1))  # the last one is the room right of all
-    left = -half_length(blocks) + np.cumsum(shares[:-1]) * room + GAP + np.arange(columns) * (BLOCK + GAP)
+    left = -half_length(blocks) + np.cumsum(shares[:-1]) * room + gap + np.arange(columns) * (BLOCK + gap)
     tower = rng.integers(columns)
     heights = np.where(np.arange(columns) == tower, 1 + stacked, 1)
     y = np.repeat(left + HALF, heights)

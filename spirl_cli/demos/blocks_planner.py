@@ -4,6 +4,9 @@ Blocks lie at random, some on a tower already. One block after the other is put 
 across and down; each of these segments leads past one sub-goal that is displaced sideways, so that the
 data cover more than straight lines. What went wrong is tried again; a demonstration that does not get
 done within its steps is not kept, and another one is drawn.
+
+Where blocks lie too close for a finger between them, an agent that tries to take one comes to rest on its neighbour, and
+stays there if nobody has shown what to do: some demonstrations begin like that (`failed_grasps`), and go on elsewhere.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from spirl_cli.recipe.sections.extract import BlocksPlanner
 
 ACTIONS = 3
 START_HEIGHT = (0.1, 0.2)  # m above the highest block, of the gripper
+CLOSE_GAP = 0.002  # m, smallest between blocks where a grasp has failed
+RESTING = 0.003  # m, at most so far above what they rest on are the fingers after a failed grasp
 ATTEMPTS = 200  # demonstrations in a row without success before it is called impossible
 
 
@@ -56,11 +61,36 @@ class Demonstration:
 
     def __init__(self, planner: BlocksPlanner, physics: BlocksPhysics, rng: np.random.Generator) -> None:
         self._planner, self._physics, self._rng = planner, physics, rng
-        places = scene.random_places(planner.blocks, int(rng.integers(planner.stacked + 1)), rng)
-        half = scene.half_length(planner.blocks)
-        height = places[:, 1].max() + scene.HALF + rng.uniform(*START_HEIGHT)
-        physics.reset((rng.uniform(-half, half), height), places)
+        failed = rng.random() < planner.failed_grasps
+        self._begin(failed)
+        while failed and self._choose() is None:  # blocks lie so close that none can be taken
+            self._begin(failed)
         self.pilot = Pilot(planner, physics, rng)
+
+    def _begin(self, failed: bool) -> None:
+        """Draw where blocks and gripper are, above all blocks or as after a failed grasp."""
+        stacked = int(self._rng.integers(self._planner.stacked + 1))
+        places = scene.random_places(self._planner.blocks, stacked, self._rng, CLOSE_GAP if failed else scene.GAP)
+        half = scene.half_length(self._planner.blocks)
+        above = places[:, 1].max() + scene.HALF + self._rng.uniform(*START_HEIGHT)
+        gripper = self._failed_grasp(places) if failed else (self._rng.uniform(-half, half), above)
+        self._physics.reset(gripper, places)
+
+    def _failed_grasp(self, places: Point) -> tuple[float, float]:
+        """Draw a place (y, z) of the gripper above some block, where a finger rests on that or on its neighbour.
+
+        It is as high as the highest block below the gripper lets the fingers and the palm come down.
+        """
+        half = scene.half_length(self._planner.blocks)
+        outer = scene.OPENING + 2 * scene.FINGER_RADIUS  # of the open fingers
+        while True:
+            y = self._rng.choice(places[:, 0]) + self._rng.uniform(-scene.HALF, scene.HALF)
+            away = np.abs(places[:, 0] - y)
+            under = (away < scene.HALF + outer) & (away > scene.OPENING - scene.HALF)  # of a finger
+            if under.any() and abs(y) < half:
+                break
+        z = places[under, 1].max() + scene.HALF + scene.FINGER_HALF + scene.FINGER_RADIUS
+        return float(y), float(z + self._rng.uniform(0.0, RESTING))
 
     def perform(self) -> bool:
         """Stack as many blocks as were drawn, or can be taken; return whether any was, and no tower fell."""
