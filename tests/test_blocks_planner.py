@@ -50,11 +50,31 @@ def test_a_demonstration_takes_blocks_from_the_table_onto_others(number: int) ->
     assert set(np.unique(episode.actions[:, 2])) == {-1.0, 1.0}
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.3])
-def test_nearly_all_demonstrations_succeed(noise: float) -> None:
-    planner = BlocksPlanner(action_noise=noise, noisy_share=0.3)
+@pytest.mark.parametrize(("noise", "failed"), [(0.0, 0.0), (0.3, 0.0), (0.3, 0.3)])
+def test_nearly_all_demonstrations_succeed(noise: float, failed: float) -> None:
+    planner = BlocksPlanner(action_noise=noise, noisy_share=0.5, failed_grasps=failed)
     attempts = [stack_numbered(planner, 1, number).attempts for number in range(12)]
     assert len(attempts) / sum(attempts) >= 0.8
+
+
+def test_after_a_failed_grasp_the_gripper_leaves_what_its_fingers_rest_on() -> None:
+    """Further down it could not go; the first thing that is shown is to rise, and another place is taken from."""
+    planner = BlocksPlanner(failed_grasps=1.0)
+    gaps = []
+    for number in range(8):
+        episode = stack_numbered(planner, 3, number)
+        first = episode.observations[0].astype(float)
+        places = first[scene.GRIPPER_NUMBERS :].reshape(-1, 3)
+        physics = BlocksPhysics(planner.blocks)
+        physics.reset(first[:2], places)
+        for _ in range(10):
+            physics.step(np.array([0.0, -1.0, 1.0]))
+        assert physics.state[1] > first[1] - 0.01 and physics.state[1] > scene.BLOCK
+        np.testing.assert_allclose(first[2:4], 0.0, atol=1e-3)
+        assert (episode.actions[:2, 1] > 0.1).all() and episode.observations[:8, 1].max() > first[1] + 0.02
+        floor = np.sort(places[places[:, 1] < scene.BLOCK, 0])
+        gaps.append(np.diff(floor).min() - scene.BLOCK)
+    assert min(gaps) < scene.GAP / 2
 
 
 def test_an_episode_follows_from_seed_and_number() -> None:

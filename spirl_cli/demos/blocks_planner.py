@@ -5,8 +5,9 @@ across and down; each of these segments leads past one sub-goal that is displace
 data cover more than straight lines. What went wrong is tried again; a demonstration that does not get
 done within its steps is not kept, and another one is drawn.
 
-Where blocks lie too close for a finger between them, an agent that tries to take one comes to rest on its neighbour, and
-stays there if nobody has shown what to do: some demonstrations begin like that (`failed_grasps`), and go on elsewhere.
+Where blocks lie too close for a finger between them, an agent that tries to take one comes to rest on its
+neighbour, and stays there if nobody has shown what to do: some demonstrations begin like that (`failed_grasps`),
+and go on elsewhere.
 """
 
 from __future__ import annotations
