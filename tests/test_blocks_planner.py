@@ -50,7 +50,7 @@ def test_a_demonstration_takes_blocks_from_the_table_onto_others(number: int) ->
     assert set(np.unique(episode.actions[:, 2])) == {-1.0, 1.0}
 
 
-@pytest.mark.parametrize(("noise", "failed"), [(0.0, 0.0), (0.3, 0.0), (0.3, 0.3)])
+@pytest.mark.parametrize(("noise", "failed"), [(0.0, 0.0), (0.3, 0.0), (0.3, 0.5)])
 def test_nearly_all_demonstrations_succeed(noise: float, failed: float) -> None:
     planner = BlocksPlanner(action_noise=noise, noisy_share=0.5, failed_grasps=failed)
     attempts = [stack_numbered(planner, 1, number).attempts for number in range(12)]
@@ -58,23 +58,19 @@ def test_nearly_all_demonstrations_succeed(noise: float, failed: float) -> None:
 
 
 def test_after_a_failed_grasp_the_gripper_leaves_what_its_fingers_rest_on() -> None:
-    """Further down it could not go; the first thing that is shown is to rise, and another place is taken from."""
+    """It is pressed down, where it can go no further, while it means to rise; then it rises."""
     planner = BlocksPlanner(failed_grasps=1.0)
-    gaps, stuck = [], []
-    for number in range(12):
+    gaps = []
+    for number in range(8):
         episode = stack_numbered(planner, 3, number)
-        first = episode.observations[0].astype(float)
-        places = first[scene.GRIPPER_NUMBERS :].reshape(-1, 3)
-        physics = BlocksPhysics(planner.blocks)
-        physics.reset(first[:2], places)
-        for _ in range(10):
-            physics.step(np.array([0.0, -1.0, 1.0]))
-        stuck.append(physics.state[1] > first[1] - 0.01)
-        np.testing.assert_allclose(first[2:4], 0.0, atol=1e-3)
-        assert (episode.actions[:2, 1] > 0.1).all() and episode.observations[:8, 1].max() > first[1] + 0.02
-        floor = np.sort(places[places[:, 1] < scene.BLOCK, 0])
-        gaps.append(np.diff(floor).min() - scene.BLOCK)
-    assert min(gaps) < scene.GAP / 2 and np.mean(stuck) > 0.6  # of the others, the tower below gives way
+        means_to_rise = (episode.actions == [0.0, 1.0, 1.0]).all(1)
+        pressed = int(np.argmin(means_to_rise)) if not means_to_rise.all() else len(means_to_rise)
+        heights = episode.observations[:, 1]
+        assert 3 <= pressed <= 20 and np.ptp(heights[: pressed + 1]) < 0.012
+        assert heights[pressed : pressed + 8].max() > heights[pressed] + 0.02
+        places = episode.observations[0, scene.GRIPPER_NUMBERS :].reshape(-1, 3)
+        gaps.append(np.diff(np.sort(places[places[:, 1] < scene.BLOCK, 0])).min() - scene.BLOCK)
+    assert min(gaps) < scene.GAP / 2
 
 
 def test_an_episode_follows_from_seed_and_number() -> None:

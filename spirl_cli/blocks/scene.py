@@ -71,9 +71,7 @@ def wrap(angles: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return np.mod(np.asarray(angles) + quarter / 2, quarter) - quarter / 2
 
 
-def random_places(
-    blocks: int, stacked: int, rng: np.random.Generator, gap: float = GAP
-) -> npt.NDArray[np.float64]:
+def random_places(blocks: int, stacked: int, rng: np.random.Generator, gap: float = GAP) -> npt.NDArray[np.float64]:
     """Put blocks on the table, with one tower among them.
 
     Args:

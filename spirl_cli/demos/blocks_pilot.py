@@ -81,6 +81,11 @@ class Pilot:
         """Go straight up; raises as `travel`."""
         self._move(_fixed(self.gripper + np.array([0.0, height])), PASSED)
 
+    def press(self, steps: int) -> None:
+        """Be pressed down while meaning to rise; raises as `travel`."""
+        for _ in range(steps):
+            self._act(np.array([0.0, 1.0]), np.array([0.0, -2.0]))
+
     def grip(self, fingers: float) -> None:
         """Open or close the fingers, if they are not that way; raises as `travel`."""
         if fingers != self._fingers:
@@ -138,7 +143,7 @@ class Pilot:
         """Do one step.
 
         The noise moves the gripper and is not recorded, so that demonstrations show how to come back from where they
-        would not have gone (DART, Laskey et al. 2017).
+        would not have gone (DART, Laskey et al. 2017). Both are in units of actions.
         """
         if len(self.actions) >= self._planner.max_steps:
             raise OutOfStepsError

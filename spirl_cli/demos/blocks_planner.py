@@ -6,8 +6,8 @@ data cover more than straight lines. What went wrong is tried again; a demonstra
 done within its steps is not kept, and another one is drawn.
 
 Where blocks lie too close for a finger between them, an agent that tries to take one comes to rest on its
-neighbour, and stays there if nobody has shown what to do: some demonstrations begin like that (`failed_grasps`),
-and go on elsewhere.
+neighbour, and stays there if nobody has shown what to do. Some demonstrations begin like that (`failed_grasps`):
+for a while the gripper is pressed down against what it is meant to do, which is to rise; then it goes on elsewhere.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ ACTIONS = 3
 START_HEIGHT = (0.1, 0.2)  # m above the highest block, of the gripper
 CLOSE_GAP = 0.002  # m, smallest between blocks where a grasp has failed
 RESTING = 0.003  # m, at most so far above what they rest on are the fingers after a failed grasp
+PRESSED = (3, 20)  # steps, how long
+GIVES_WAY = 0.012  # m; where the gripper gets further down it does not rest
+OFF_CENTRE = 0.008  # m, standard deviation of where a grasp is tried, or anywhere above the block
 ATTEMPTS = 200  # demonstrations in a row without success before it is called impossible
 
 
@@ -62,20 +65,30 @@ class Demonstration:
 
     def __init__(self, planner: BlocksPlanner, physics: BlocksPhysics, rng: np.random.Generator) -> None:
         self._planner, self._physics, self._rng = planner, physics, rng
-        failed = rng.random() < planner.failed_grasps
-        self._begin(failed)
-        while failed and self._choose() is None:  # blocks lie so close that none can be taken
-            self._begin(failed)
-        self.pilot = Pilot(planner, physics, rng)
+        if rng.random() >= planner.failed_grasps:
+            places = self._draw_places(scene.GAP)
+            half = scene.half_length(planner.blocks)
+            height = places[:, 1].max() + scene.HALF + rng.uniform(*START_HEIGHT)
+            self._begin((rng.uniform(-half, half), height), places)
+        else:
+            while not self._begin_with_failed_grasp():
+                pass
 
-    def _begin(self, failed: bool) -> None:
-        """Draw where blocks and gripper are, above all blocks or as after a failed grasp."""
+    def _draw_places(self, gap: float) -> Point:
         stacked = int(self._rng.integers(self._planner.stacked + 1))
-        places = scene.random_places(self._planner.blocks, stacked, self._rng, CLOSE_GAP if failed else scene.GAP)
-        half = scene.half_length(self._planner.blocks)
-        above = places[:, 1].max() + scene.HALF + self._rng.uniform(*START_HEIGHT)
-        gripper = self._failed_grasp(places) if failed else (self._rng.uniform(-half, half), above)
+        return scene.random_places(self._planner.blocks, stacked, self._rng, gap)
+
+    def _begin(self, gripper: tuple[float, float], places: Point) -> None:
         self._physics.reset(gripper, places)
+        self.pilot = Pilot(self._planner, self._physics, self._rng)
+
+    def _begin_with_failed_grasp(self) -> bool:
+        """Press the fingers onto blocks; return whether they rest on them, and some other block can be taken."""
+        places = self._draw_places(CLOSE_GAP)
+        start = self._failed_grasp(places)
+        self._begin(start, places)
+        self.pilot.press(min(int(self._rng.integers(*PRESSED, endpoint=True)), self._planner.max_steps))
+        return start[1] - self.pilot.gripper[1] < GIVES_WAY and self._choose() is not None
 
     def _failed_grasp(self, places: Point) -> tuple[float, float]:
         """Draw a place (y, z) of the gripper above some block, where a finger rests on that or on its neighbour.
@@ -85,7 +98,8 @@ class Demonstration:
         half = scene.half_length(self._planner.blocks)
         outer = scene.OPENING + 2 * scene.FINGER_RADIUS  # of the open fingers
         while True:
-            y = self._rng.choice(places[:, 0]) + self._rng.uniform(-scene.HALF, scene.HALF)
+            near, anywhere = OFF_CENTRE * self._rng.standard_normal(), self._rng.uniform(-scene.HALF, scene.HALF)
+            y = self._rng.choice(places[:, 0]) + self._rng.choice([near, anywhere])
             away = np.abs(places[:, 0] - y)
             under = (away < scene.HALF + outer) & (away > scene.OPENING - scene.HALF)  # of a finger
             if under.any() and abs(y) < half:

@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 MAZE_PLANNER_VERSION = 1  # raised when the same parameters would give other demonstrations
-BLOCKS_PLANNER_VERSION = 5  # likewise
+BLOCKS_PLANNER_VERSION = 6  # likewise
 SCRIPTED_VERSION = 1  # likewise
 SCRIPTED_EPISODES = 600
 SCRIPTED_DATASET = "spirl/kitchen-scripted"
