@@ -24,7 +24,7 @@ from spirl_cli.rl.sac import SAC
 from spirl_cli.rl.squash import log_det_squash, squash
 from spirl_cli.skills.inference import squash as numpy_squash
 from spirl_cli.skills.networks import Normalizer
-from spirl_cli.skills.prior import GaussianNetwork
+from spirl_cli.skills.prior import GaussianNetwork, PriorShape
 
 STATE, LATENT, BATCH = 4, 2, 8
 
@@ -32,7 +32,7 @@ STATE, LATENT, BATCH = 4, 2, 8
 def make_sac(seed: int = 0, state_dim: int = STATE, latent_dim: int = LATENT, **changes: Any) -> SAC:
     torch.manual_seed(seed)
     normalizer = Normalizer(torch.zeros(state_dim), torch.ones(state_dim))
-    prior = GaussianNetwork(normalizer, latent_dim, width=16, depth=1)
+    prior = GaussianNetwork(normalizer, PriorShape(latent_dim, width=16, depth=1))
     section = TrainRLSection.model_validate({"critic_width": 16, "batch_size": BATCH, **changes})
     return SAC(section, prior, latent_dim, torch.Generator().manual_seed(seed))
 

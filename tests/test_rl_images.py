@@ -18,7 +18,7 @@ from spirl_cli.rl.loop import SkillLearning
 from spirl_cli.rl.replay import Batch, Replay
 from spirl_cli.rl.sac import SAC
 from spirl_cli.skills.networks import Normalizer
-from spirl_cli.skills.prior import GaussianNetwork
+from spirl_cli.skills.prior import GaussianNetwork, PriorShape
 from spirl_cli.skills.vision import Perception
 from tests.environments import HoldDecoder
 
@@ -32,7 +32,7 @@ def make_sac(shape: tuple[int, int, int] = SHAPE, **changes: Any) -> SAC:
     section = ImageEncoderSection(channels=(4,), features=FEATURES) if changes.pop("prior_image", True) else None
     torch.manual_seed(0)
     perception = Perception(STATE, None, section, shape)
-    prior = GaussianNetwork(Normalizer.identity(STATE), LATENT, 16, 1, perception=perception)
+    prior = GaussianNetwork(Normalizer.identity(STATE), PriorShape(LATENT, 16, 1), perception)
     values = {"critic_width": 16, "batch_size": BATCH, "min_log_sigma": -10.0, **changes}
     return SAC(TrainRLSection.model_validate(values), prior, LATENT, torch.Generator().manual_seed(0))
 

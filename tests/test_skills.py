@@ -21,7 +21,7 @@ from spirl_cli.skills.inference import load_decoder, load_gaussian
 from spirl_cli.skills.models import SkillModel, rate, reconstruction_error
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.optimization import scheduled_rate
-from spirl_cli.skills.prior import GaussianNetwork, prior_loss
+from spirl_cli.skills.prior import GaussianNetwork, PriorShape, prior_loss
 from spirl_cli.skills.prior_training import PriorTrainer
 from spirl_cli.skills.sampling import WindowSampler, windows
 from spirl_cli.skills.skill_training import SkillTrainer
@@ -139,7 +139,7 @@ class TestNumpyInference:
     @pytest.mark.parametrize("batch_norm", [False, True])
     def test_gaussian_equals_torch(self, tmp_path: Path, batch_norm: bool) -> None:
         normalizer = Normalizer(torch.randn(STATE), torch.rand(STATE) + 0.1)
-        network = GaussianNetwork(normalizer, LATENT, 16, 2, batch_norm, min_log_sigma=-1.0)
+        network = GaussianNetwork(normalizer, PriorShape(LATENT, 16, 2, batch_norm, min_log_sigma=-1.0))
         network(torch.randn(64, STATE))
         network.eval()
         export_gaussian(tmp_path / "policy.safetensors", network)
@@ -166,7 +166,7 @@ class TestNumpyInference:
             load_skills(tmp_path / "skills").encode(states, actions).mean, model.encode(states, actions).mean
         )
         settings = TrainPriorSection(width=16, depth=1)
-        prior = GaussianNetwork(model.normalizer, LATENT, 16, 1).eval()
+        prior = GaussianNetwork(model.normalizer, PriorShape(LATENT, 16, 1)).eval()
         save_prior(tmp_path / "prior", prior, settings, LATENT)
         loaded, latent_dim = load_prior(tmp_path / "prior")
         assert latent_dim == LATENT and torch.equal(loaded(states[:, 0]).mean, prior(states[:, 0]).mean)

@@ -26,7 +26,7 @@ from spirl_cli.skills.inference import load_decoder, load_gaussian
 from spirl_cli.skills.models import SkillModel
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.numpy_vision import convolve
-from spirl_cli.skills.prior import GaussianNetwork
+from spirl_cli.skills.prior import GaussianNetwork, PriorShape
 from spirl_cli.skills.prior_training import PriorTrainer
 from spirl_cli.skills.sampling import add_images
 from spirl_cli.skills.skill_training import SkillTrainer
@@ -145,7 +145,7 @@ class TestPerception:
         assert not torch.allclose(prior(given).mean, prior(other).mean)
 
     def test_without_an_image_it_is_left_out(self) -> None:
-        network = GaussianNetwork(normalizer(), LATENT, 16, 1)
+        network = GaussianNetwork(normalizer(), PriorShape(LATENT, 16, 1))
         given = observations(3)
         assert torch.equal(network(given).mean, network(given[:, :STATE]).mean)
 
@@ -159,7 +159,7 @@ class TestPerception:
 class TestFiles:
     def test_names_of_parameters_without_images_stay(self) -> None:
         """Models and unfinished runs from before there were images still load."""
-        prior = set(GaussianNetwork(normalizer(), LATENT, 16, 0).state_dict())
+        prior = set(GaussianNetwork(normalizer(), PriorShape(LATENT, 16, 0)).state_dict())
         layers = {f"network.{layer}.{part}" for layer in (0, 2) for part in ("weight", "bias")}
         assert prior == layers | {"normalizer.mean", "normalizer.scale"}
         skills = SkillModel(skills_section(image=None), STATE, ACTION).state_dict()

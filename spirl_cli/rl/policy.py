@@ -5,7 +5,7 @@ from __future__ import annotations
 from spirl_cli.recipe.sections.rl import TrainRLSection
 from spirl_cli.skills.mixture import MixtureNetwork
 from spirl_cli.skills.networks import Normalizer
-from spirl_cli.skills.prior import GaussianNetwork, PriorNetwork
+from spirl_cli.skills.prior import GaussianNetwork, PriorNetwork, PriorShape
 
 
 def initial_policy(
@@ -25,13 +25,8 @@ def initial_policy(
             policy = prior.as_gaussian()
         policy.min_log_sigma = max(section.min_log_sigma, policy.min_log_sigma)
     else:
-        policy = GaussianNetwork(
-            scales,
-            latent_dim,
-            section.policy_width,
-            section.policy_depth,
-            min_log_sigma=section.min_log_sigma,
-        )
+        width, depth = section.policy_width, section.policy_depth
+        policy = GaussianNetwork(scales, PriorShape(latent_dim, width, depth, min_log_sigma=section.min_log_sigma))
     # BatchNorm stays in evaluation mode throughout RL, as in the authors' code.
     policy.eval().requires_grad_(True)
     policy.perception.requires_grad_(not section.frozen_image_encoder)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from spirl_cli.skills.gaussian import Gaussian
 from spirl_cli.skills.mixture import Mixture
-from spirl_cli.skills.networks import Normalizer, mlp
-from spirl_cli.skills.prior import GaussianNetwork, PriorNetwork, prior_loss
+from spirl_cli.skills.networks import Normalizer
+from spirl_cli.skills.prior import GaussianNetwork, PriorNetwork, PriorShape, prior_loss, prior_mlp
 from spirl_cli.skills.vision import Perception
 
 
@@ -58,29 +58,15 @@ class EnsembleNetwork(PriorNetwork):
 
     Args:
         normalizer: standardises the raw state (D,).
-        latent_dim: K.
-        members: M.
-        width, depth, batch_norm: shape of each member's MLP.
-        min_log_sigma: lower clamp of log σ.
+        shape: of each member's MLP.
         perception: what is seen of an observation.
+        members: M.
     """
 
-    def __init__(
-        self,
-        normalizer: Normalizer,
-        latent_dim: int,
-        members: int,
-        width: int,
-        depth: int,
-        batch_norm: bool,
-        min_log_sigma: float,
-        perception: Perception,
-    ) -> None:
+    def __init__(self, normalizer: Normalizer, shape: PriorShape, perception: Perception, members: int) -> None:
         super().__init__(normalizer, perception)
-        self.min_log_sigma = min_log_sigma
-        self.members = nn.ModuleList(
-            mlp(perception.size, 2 * latent_dim, width, depth, batch_norm) for _ in range(members)
-        )
+        self.min_log_sigma = shape.min_log_sigma
+        self.members = nn.ModuleList(prior_mlp(perception.size, 2 * shape.latent_dim, shape) for _ in range(members))
 
     def head(self, encoded: Tensor) -> Ensemble:
         """(..., D+F) observations with features in place of the pixels → ensemble over (..., K)."""

@@ -7,7 +7,7 @@ from spirl_cli.skills.ensemble import EnsembleNetwork
 from spirl_cli.skills.flow import FlowNetwork
 from spirl_cli.skills.mixture import MixtureNetwork
 from spirl_cli.skills.networks import Normalizer
-from spirl_cli.skills.prior import GaussianNetwork, PriorNetwork
+from spirl_cli.skills.prior import GaussianNetwork, PriorNetwork, PriorShape
 from spirl_cli.skills.vision import ImageShape, Perception
 
 
@@ -20,13 +20,13 @@ def make_prior(
         UsageError: the prior is to see an image and there is none.
     """
     perception = Perception(normalizer.size, section.state_indices, section.image, image_shape)
-    shape = section.width, section.depth, section.batch_norm, section.min_log_sigma, perception
+    shape = PriorShape(latent_dim, section.width, section.depth, section.batch_norm, section.min_log_sigma)
     if section.family == "mixture":
         sizes = section.mixture or MixtureSection()
-        return MixtureNetwork(normalizer, latent_dim, sizes.components, *shape)
+        return MixtureNetwork(normalizer, shape, perception, sizes.components)
     if section.family == "flow":
-        return FlowNetwork(normalizer, latent_dim, section.flow or FlowSection(), *shape)
+        return FlowNetwork(normalizer, shape, perception, section.flow or FlowSection())
     if section.family == "ensemble":
         members = (section.ensemble or EnsembleSection()).members
-        return EnsembleNetwork(normalizer, latent_dim, members, *shape)
-    return GaussianNetwork(normalizer, latent_dim, *shape)
+        return EnsembleNetwork(normalizer, shape, perception, members)
+    return GaussianNetwork(normalizer, shape, perception)

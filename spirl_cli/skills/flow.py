@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from spirl_cli.recipe.sections.prior import FlowSection
 from spirl_cli.skills.gaussian import Gaussian
-from spirl_cli.skills.networks import LEAK, Normalizer, initialize_linear, mlp
-from spirl_cli.skills.prior import PriorWithStart
+from spirl_cli.skills.networks import LEAK, Normalizer, initialize_linear
+from spirl_cli.skills.prior import PriorShape, PriorWithStart, prior_mlp
 from spirl_cli.skills.vision import Perception
 
 MAX_LOG_SCALE = 2.0  # of one coupling: keeps densities and samples finite
@@ -87,29 +87,17 @@ class FlowNetwork(PriorWithStart):
 
     Args:
         normalizer: standardises the raw state (D,).
-        latent_dim: K.
-        section: sizes of the couplings.
-        width, depth, batch_norm: shape of the MLP that makes the features, and of the Gaussian's.
-        min_log_sigma: lower clamp of log σ of the Gaussian.
+        shape: of the MLP that makes the features, and of the Gaussian's.
         perception: what is seen of an observation.
+        section: sizes of the couplings.
     """
 
-    def __init__(
-        self,
-        normalizer: Normalizer,
-        latent_dim: int,
-        section: FlowSection,
-        width: int,
-        depth: int,
-        batch_norm: bool,
-        min_log_sigma: float,
-        perception: Perception,
-    ) -> None:
-        super().__init__(normalizer, latent_dim, width, depth, batch_norm, min_log_sigma, perception)
-        self.network = mlp(perception.size, width, width, depth, batch_norm)
-        numbers = torch.arange(latent_dim)
+    def __init__(self, normalizer: Normalizer, shape: PriorShape, perception: Perception, section: FlowSection) -> None:
+        super().__init__(normalizer, shape, perception)
+        self.network = prior_mlp(perception.size, shape.width, shape)
+        numbers = torch.arange(shape.latent_dim)
         self.couplings = nn.ModuleList(
-            Coupling(((numbers + block) % 2).float(), width, section) for block in range(section.blocks)
+            Coupling(((numbers + block) % 2).float(), shape.width, section) for block in range(section.blocks)
         )
 
     def head(self, encoded: Tensor) -> Flow:

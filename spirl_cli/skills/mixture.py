@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from spirl_cli.skills.gaussian import Gaussian
-from spirl_cli.skills.networks import Normalizer, mlp
-from spirl_cli.skills.prior import PriorWithStart
+from spirl_cli.skills.networks import Normalizer
+from spirl_cli.skills.prior import PriorShape, PriorWithStart, prior_mlp
 from spirl_cli.skills.vision import Perception
 
 MIN_WEIGHT = 1e-6  # of a component, so that none is lost for good (METHOD §2)
@@ -65,27 +65,15 @@ class MixtureNetwork(PriorWithStart):
 
     Args:
         normalizer: standardises the raw state (D,).
-        latent_dim: K.
-        components: M.
-        width, depth, batch_norm: shape of the MLPs.
-        min_log_sigma: lower clamp of log σ of the components.
+        shape: of the MLPs.
         perception: what is seen of an observation.
+        components: M.
     """
 
-    def __init__(
-        self,
-        normalizer: Normalizer,
-        latent_dim: int,
-        components: int,
-        width: int,
-        depth: int,
-        batch_norm: bool,
-        min_log_sigma: float,
-        perception: Perception,
-    ) -> None:
-        super().__init__(normalizer, latent_dim, width, depth, batch_norm, min_log_sigma, perception)
+    def __init__(self, normalizer: Normalizer, shape: PriorShape, perception: Perception, components: int) -> None:
+        super().__init__(normalizer, shape, perception)
         self.components = components
-        self.network = mlp(perception.size, components * (1 + 2 * latent_dim), width, depth, batch_norm)
+        self.network = prior_mlp(perception.size, components * (1 + 2 * shape.latent_dim), shape)
 
     def as_mixture(self) -> MixtureNetwork:
         """A copy without the Gaussian that is trained beside it, as a policy."""

@@ -10,6 +10,7 @@ Here are what all families share, the Gaussian, and N(0, I); the others have mod
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -31,6 +32,23 @@ class Density(Protocol):
 
     def broadened(self, min_log_sigma: float) -> Density:
         """The same with no Gaussian in it narrower than this; a flow, which has none, is returned as it is."""
+
+
+@dataclass(frozen=True)
+class PriorShape:
+    """Sizes that the networks of all families have.
+
+    Attributes:
+        latent_dim: K.
+        width, depth, batch_norm: of the MLPs.
+        min_log_sigma: lower clamp of log σ of every Gaussian.
+    """
+
+    latent_dim: int
+    width: int
+    depth: int
+    batch_norm: bool = False
+    min_log_sigma: float = -10.0
 
 
 class PriorNetwork(nn.Module):
@@ -68,25 +86,14 @@ class GaussianNetwork(PriorNetwork):
 
     Args:
         normalizer: standardises the raw state (D,).
-        latent_dim: K.
-        width, depth, batch_norm: shape of the MLP.
-        min_log_sigma: lower clamp of log σ.
+        shape: of the MLP.
         perception: what is seen of an observation; None: the whole state, and no image.
     """
 
-    def __init__(
-        self,
-        normalizer: Normalizer,
-        latent_dim: int,
-        width: int,
-        depth: int,
-        batch_norm: bool = False,
-        min_log_sigma: float = -10.0,
-        perception: Perception | None = None,
-    ) -> None:
+    def __init__(self, normalizer: Normalizer, shape: PriorShape, perception: Perception | None = None) -> None:
         super().__init__(normalizer, perception)
-        self.min_log_sigma = min_log_sigma
-        self.network = mlp(self.perception.size, 2 * latent_dim, width, depth, batch_norm)
+        self.min_log_sigma = shape.min_log_sigma
+        self.network = prior_mlp(self.perception.size, 2 * shape.latent_dim, shape)
 
     def head(self, encoded: Tensor) -> Gaussian:
         """(..., D+F) observations with features in place of the pixels → Gaussian of (..., K)."""
@@ -106,7 +113,7 @@ class GaussianNetwork(PriorNetwork):
         cls, network: nn.Sequential, normalizer: Normalizer, perception: Perception, min_log_sigma: float
     ) -> GaussianNetwork:
         """Copies of an MLP that ends in mean and log σ (2·K outputs), and of what feeds it, as a Gaussian network."""
-        gaussian = cls(normalizer, 1, 1, 0, False, min_log_sigma, perception)
+        gaussian = cls(normalizer, PriorShape(1, 1, 0, min_log_sigma=min_log_sigma), perception)
         gaussian.network = network
         return copy.deepcopy(gaussian)
 
@@ -119,25 +126,14 @@ class PriorWithStart(PriorNetwork):
 
     Args:
         normalizer: standardises the raw state (D,).
-        latent_dim: K.
-        width, depth, batch_norm: shape of the Gaussian's MLP.
-        min_log_sigma: lower clamp of its log σ.
+        shape: of the Gaussian's MLP.
         perception: what is seen of an observation.
     """
 
-    def __init__(
-        self,
-        normalizer: Normalizer,
-        latent_dim: int,
-        width: int,
-        depth: int,
-        batch_norm: bool,
-        min_log_sigma: float,
-        perception: Perception,
-    ) -> None:
+    def __init__(self, normalizer: Normalizer, shape: PriorShape, perception: Perception) -> None:
         super().__init__(normalizer, perception)
-        self.min_log_sigma = min_log_sigma
-        self.start = mlp(perception.size, 2 * latent_dim, width, depth, batch_norm)
+        self.min_log_sigma = shape.min_log_sigma
+        self.start = prior_mlp(perception.size, 2 * shape.latent_dim, shape)
 
     def loss(self, observations: Tensor, posterior: Gaussian, latent: Tensor, objective: str) -> Tensor:
         """−log p(sg(z) | s₁) of the prior plus that of the Gaussian; the two share image features only."""
@@ -149,6 +145,11 @@ class PriorWithStart(PriorNetwork):
     def as_gaussian(self) -> GaussianNetwork:
         """The Gaussian that was trained beside the prior."""
         return GaussianNetwork.around(self.start, self.normalizer, self.perception, self.min_log_sigma)
+
+
+def prior_mlp(inputs: int, outputs: int, shape: PriorShape) -> nn.Sequential:
+    """An MLP of this shape."""
+    return mlp(inputs, outputs, shape.width, shape.depth, shape.batch_norm)
 
 
 class StandardNormal(PriorNetwork):
