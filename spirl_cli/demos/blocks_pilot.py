@@ -66,7 +66,8 @@ class Pilot:
             OutOfStepsError: there are none left.
         """
         start, end = self.gripper, goal()
-        height = self._safe_height(start[0], end[0], carried) + self._rng.uniform(0.0, CLEARANCE)
+        height = max(self._safe_height(start[0], end[0], carried), self._planner.travel_height)
+        height += self._rng.uniform(0.0, CLEARANCE)
         height = min(max(height, start[1], end[1]), scene.ceiling(self._planner.blocks))
         corners = [start, np.array([start[0], height]), np.array([end[0], height]), end]
         for first, second in pairwise(corners):

@@ -5,6 +5,9 @@ across and down; each of these segments leads past one sub-goal that is displace
 data cover more than straight lines. What went wrong is tried again; a demonstration that does not get
 done within its steps is not kept, and another one is drawn.
 
+An agent sees some decimetres only, and so cannot know what stands on its way: where demonstrations travel just above
+what the planner knows to be there, agents run into their towers. So they travel high (`travel_height`).
+
 Where blocks lie too close for a finger between them, an agent that tries to take one comes to rest on its
 neighbour, and stays there if nobody has shown what to do. Some demonstrations begin like that (`failed_grasps`):
 for a while the gripper is pressed down against what it is meant to do, which is to rise; then it goes on elsewhere.

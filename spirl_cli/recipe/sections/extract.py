@@ -30,6 +30,7 @@ class BlocksPlanner(Section):
     stackings: PositiveInt = 2  # at most so many in a demonstration
     max_steps: PositiveInt = 250
     disturbance: NonNegativeFloat = 0.2  # of a way's length, by which its displaced sub-goal lies aside
+    travel_height: NonNegativeFloat = 0.0  # m, at least, of the gripper on its ways: above towers that are out of view
     # share of demonstrations that begin where a grasp has failed: blocks lie close, and the open fingers rest on them
     failed_grasps: Annotated[float, Field(ge=0, le=1)] = 0.0
     onto_tallest: Annotated[float, Field(ge=0, le=1)] = 0.5  # how often the tallest tower is chosen; else by chance
