@@ -73,6 +73,16 @@ def test_after_a_failed_grasp_the_gripper_leaves_what_its_fingers_rest_on() -> N
     assert min(gaps) < scene.GAP / 2
 
 
+@pytest.mark.parametrize(("travel_height", "lowest"), [(0.0, 0.15), (0.45, 0.4)])
+def test_ways_across_lead_as_high_as_asked(travel_height: float, lowest: float) -> None:
+    planner = BlocksPlanner(travel_height=travel_height, disturbance=0.0, stacked=0)
+    heights = []
+    for number in range(4):
+        states = stack_numbered(planner, 0, number).observations[10:]  # where it starts is not a way yet
+        heights += states[np.abs(states[:, 2]) > 0.4, 1].tolist()  # at four fifths of full speed
+    assert lowest < min(heights) and (travel_height > 0 or min(heights) < 0.35)
+
+
 def test_an_episode_follows_from_seed_and_number() -> None:
     first, again, other, reseeded = (
         stack_numbered(SMALL, seed, number).actions.tobytes() for seed, number in ((0, 0), (0, 0), (0, 1), (1, 0))
