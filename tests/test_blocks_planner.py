@@ -12,7 +12,7 @@ import pytest
 
 from spirl_cli.blocks import image, scene
 from spirl_cli.blocks.physics import BlocksPhysics
-from spirl_cli.clips import Clips
+from spirl_cli.clips import CLIPS_FILE, Clips
 from spirl_cli.demos.blocks_planner import blocks_generator, stack_episode
 from spirl_cli.demos.generation import GeneratedSource, generate, make_numbered
 from spirl_cli.demos.source import identify
@@ -26,7 +26,7 @@ from spirl_cli.recipe.sections.env import BlocksSection, KitchenSection
 from spirl_cli.recipe.sections.extract import BlocksPlanner, ExtractSection, MazePlanner
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.stages.context import StageContext, StageResult
-from spirl_cli.stages.extract import CLIPS_FILE, execute
+from spirl_cli.stages.extract import execute
 from tests.conftest import RunCli
 
 SMALL = BlocksPlanner(blocks=3, stacked=1, stackings=1)

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from spirl_cli.clips import Clips
+from spirl_cli.clips import CLIPS_FILE, Clips
 from spirl_cli.demos.source import identify
 from spirl_cli.errors import DatasetError, Interrupted
 from spirl_cli.monitor.reporter import SilentReporter
@@ -22,7 +22,7 @@ from spirl_cli.recipe.sections.env import KITCHEN_POSITIONS, KitchenSection
 from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.stages.context import StageContext, StageResult, StageSpec
-from spirl_cli.stages.extract import CLIPS_FILE, execute
+from spirl_cli.stages.extract import execute
 
 SPEC = StageSpec("clips", "extract", "extract", 1, (), lambda recipe: {}, "spirl_cli.stages.extract")
 

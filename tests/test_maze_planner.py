@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from spirl_cli.clip_drawing import Drawing
-from spirl_cli.clips import Clips, ClipWriter
+from spirl_cli.clips import CLIPS_FILE, Clips, ClipWriter
 from spirl_cli.demos.chunks import GeneratedEpisode, write_chunk
 from spirl_cli.demos.episode import ActionBounds, Episode
 from spirl_cli.demos.generation import GeneratedSource, Generator, generate, make_numbered
@@ -35,7 +35,7 @@ from spirl_cli.recipe.sections.env import KitchenSection, MazeSection
 from spirl_cli.recipe.sections.extract import ExtractSection, MazePlanner
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.stages.context import StageContext, StageResult
-from spirl_cli.stages.extract import CLIPS_FILE, GENERATED, execute
+from spirl_cli.stages.extract import GENERATED, execute
 from tests.conftest import RunCli
 
 BOUNDS = ActionBounds(np.full(2, -1, np.float32), np.full(2, 1, np.float32))

@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from spirl_cli.clips import Clips
+from spirl_cli.clips import CLIPS_FILE, Clips
 from spirl_cli.errors import ArtifactError, SpirlError
-from spirl_cli.skills.files import load_skills
+from spirl_cli.skills.files import MODEL, load_skills
 from spirl_cli.skills.models import SkillModel, rate
 from spirl_cli.skills.reconstruction import reconstruct
 from spirl_cli.skills.sampling import spread
-from spirl_cli.stages.extract import CLIPS_FILE
-from spirl_cli.stages.train_skills import MODEL
 
 if TYPE_CHECKING:
     from spirl_cli.store.artifact import Artifact

@@ -17,19 +17,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from spirl_cli.clips import Clips
+from spirl_cli.clips import CLIPS_FILE, Clips
 from spirl_cli.errors import SpirlError
 from spirl_cli.evaluation.aggregate import publish
 from spirl_cli.evaluation.provenance import training_data
 from spirl_cli.evaluation.results import ResultRow
 from spirl_cli.evaluation.statistics import bootstrap_mean
-from spirl_cli.skills.files import load_prior, load_skills
+from spirl_cli.skills.files import MODEL, load_prior, load_skills
 from spirl_cli.skills.models import SkillModel
 from spirl_cli.skills.prior import PriorNetwork
 from spirl_cli.skills.prior_training import SkillTargets
 from spirl_cli.skills.sampling import add_images
-from spirl_cli.stages.extract import CLIPS_FILE
-from spirl_cli.stages.train_prior import MODEL
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.store import Store, default_root
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from spirl_cli.clip_drawing import Drawing, drawing_of
-from spirl_cli.clips import Clips, ClipWriter
+from spirl_cli.clips import CLIPS_FILE, Clips, ClipWriter
 from spirl_cli.demos.episode import Episode, join_short
 from spirl_cli.demos.source import Demonstrations, generate_demonstrations, open_demonstrations, script_demonstrations
 from spirl_cli.errors import DatasetError, Interrupted, UsageError
@@ -20,7 +20,6 @@ from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.store.files import discard
 from spirl_cli.store.manifest import InputRecord
 
-CLIPS_FILE = "clips.hdf5"
 GENERATED = "generated"  # folder of demonstrations that are made, not read
 
 

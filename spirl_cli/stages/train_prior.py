@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from spirl_cli.clips import Clips
+from spirl_cli.clips import CLIPS_FILE, Clips
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.skills.export_priors import export_prior
-from spirl_cli.skills.files import load_skills, save_prior
+from spirl_cli.skills.files import MODEL, load_skills, save_prior
 from spirl_cli.skills.models import SkillModel
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior_training import PriorTrainer
 from spirl_cli.skills.training import make_normalizer
 from spirl_cli.stages.context import StageContext, StageResult
-from spirl_cli.stages.extract import CLIPS_FILE
 from spirl_cli.stages.training import train, training_device, use_one_thread
 from spirl_cli.store.artifact import Artifact
 
-PRIOR, MODEL, METRICS, EVENTS = "prior.safetensors", "model.safetensors", "metrics.csv", "tensorboard"
+PRIOR, METRICS, EVENTS = "prior.safetensors", "metrics.csv", "tensorboard"
 
 
 def execute(context: StageContext) -> StageResult:

@@ -20,13 +20,13 @@ from spirl_cli.rl.loop import SkillLearning
 from spirl_cli.rl.replay import Replay
 from spirl_cli.rl.sac import SAC
 from spirl_cli.skills.export_priors import export_policy
-from spirl_cli.skills.files import load_prior
+from spirl_cli.skills.files import MODEL, load_prior
 from spirl_cli.skills.inference import load_decoder, read_network
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import PriorNetwork, StandardNormal
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.stages.images import check_images
-from spirl_cli.stages.train_prior import MODEL, PRIOR, state_normalizer
+from spirl_cli.stages.train_prior import PRIOR, state_normalizer
 from spirl_cli.stages.training import training_device, use_one_thread
 from spirl_cli.store.artifact import Artifact
 

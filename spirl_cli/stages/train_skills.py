@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from spirl_cli.clips import Clips
+from spirl_cli.clips import CLIPS_FILE, Clips
 from spirl_cli.envs.make import check_compatible
 from spirl_cli.skills.export import export_decoder, export_primitive_decoder
-from spirl_cli.skills.files import save_skills
+from spirl_cli.skills.files import MODEL, save_skills
 from spirl_cli.skills.skill_training import SkillTrainer
 from spirl_cli.stages.context import StageContext, StageResult
-from spirl_cli.stages.extract import CLIPS_FILE
 from spirl_cli.stages.training import train, training_device, use_one_thread
 
-DECODER, MODEL, METRICS, EVENTS = "decoder.safetensors", "model.safetensors", "metrics.csv", "tensorboard"
+DECODER, METRICS, EVENTS = "decoder.safetensors", "metrics.csv", "tensorboard"
 
 
 def execute(context: StageContext) -> StageResult:
