@@ -31,7 +31,7 @@ CLOSE_GAP = 0.002  # m, smallest between blocks where a grasp has failed
 RESTING = 0.003  # m, at most so far above what they rest on are the fingers after a failed grasp
 PRESSED = (3, 20)  # steps, how long
 GIVES_WAY = 0.012  # m; where the gripper gets further down it does not rest
-OFF_CENTRE = 0.008  # m, standard deviation: half of the failed grasps were aimed at a block, the others anywhere above it
+OFF_CENTRE = 0.008  # m, standard deviation: half of the failed grasps were aimed at a block, others anywhere above it
 ATTEMPTS = 200  # demonstrations in a row without success before it is called impossible
 
 
