@@ -12,75 +12,60 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from statistics import mean, stdev
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
 
+from spirl_cli.benchmarks.sac_comparison import OURS, THEIRS, Comparison, Task
 from spirl_cli.benchmarks.sac_learners import Curve, learn_ours, learn_theirs
 from spirl_cli.errors import SpirlError, UsageError
+from spirl_cli.evaluation.aggregate import publish
+from spirl_cli.monitor.files import written_whole
 from spirl_cli.monitor.reporter import Reporter, RichReporter
+from spirl_cli.store.provenance import checkout_commit
 
+Learner = Callable[[str, int, int, int, int], Curve]  # environment, steps, seed, evaluations, episodes → run
 
-@dataclass(frozen=True)
-class Task:
-    """One comparison: environment, environment steps, seeds; and the return that both have to reach, if any."""
-
-    env: str
-    steps: int
-    seeds: int
-    goal: float | None = None
-
-
+PROGRAM = "python -m spirl_cli.benchmarks.sac"
 TASKS = {task.env: task for task in (Task("Pendulum-v1", 20_000, 1, -200.0), Task("Hopper-v5", 100_000, 3))}
-LEARNERS: dict[str, Callable[..., Curve]] = {"ours": learn_ours, "stable-baselines3": learn_theirs}
+LEARNERS: dict[str, Learner] = {OURS: learn_ours, THEIRS: learn_theirs}
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """The curves of both learners, one per seed."""
+def compare(task: Task, evaluations: int, episodes: int, reporter: Reporter, kept: Path | None = None) -> Comparison:
+    """Train both learners with every seed; they take turns, so that other work on the machine slows both.
 
-    task: Task
-    ours: list[Curve]
-    theirs: list[Curve]
-
-    @property
-    def passed(self) -> bool:
-        """Ours at least the library's mean minus its spread over seeds, or its goal; and no slower."""
-        ours, theirs = _finals(self.ours), _finals(self.theirs)
-        spread = stdev(theirs) if len(theirs) > 1 else 0.0
-        least = self.task.goal if self.task.goal is not None else mean(theirs) - spread
-        return mean(ours) >= least and _rate(self.ours) >= _rate(self.theirs)
-
-    def as_json(self) -> dict[str, Any]:
-        """All numbers as plain data."""
-        curves = {"ours": self.ours, "stable-baselines3": self.theirs}
-        return {
-            "task": asdict(self.task),
-            "curves": {name: [asdict(curve) for curve in both] for name, both in curves.items()},
-            "updates_per_second": {name: _rate(both) for name, both in curves.items()},
-            "passed": self.passed,
-        }
-
-    def lines(self) -> Iterator[str]:
-        """The curves, mean ± standard deviation over seeds, and the rates, as a table in text."""
-        yield f"{self.task.env}, {len(self.ours)} seed(s), return of the mean policy"
-        yield f"{'steps':>9} {'ours':>20} {'stable-baselines3':>20}"
-        for row, (step, _) in enumerate(self.ours[0].points):
-            yield f"{step:>9} {_at(self.ours, row):>20} {_at(self.theirs, row):>20}"
-        yield f"{'updates/s':>9} {_rate(self.ours):>20.1f} {_rate(self.theirs):>20.1f}"
-        yield "pass" if self.passed else "FAIL"
-
-
-def compare(task: Task, evaluations: int, episodes: int, reporter: Reporter) -> Comparison:
-    """Train both learners with every seed; they take turns, so that other work on the machine slows both."""
+    Args:
+        evaluations: points of a curve.
+        episodes: of each point.
+        kept: folder of finished runs, which are not repeated.
+    """
     curves: dict[str, list[Curve]] = {name: [] for name in LEARNERS}
     for seed in range(task.seeds):
         for name, learn in LEARNERS.items():
-            reporter.message(f"bench-sac: {task.env}, seed {seed}, {name}: {task.steps:,} steps")
-            curves[name].append(learn(task.env, task.steps, seed, evaluations, episodes))
-    return Comparison(task, curves["ours"], curves["stable-baselines3"])
+            run = f"{task.env}-{task.steps}-{evaluations}x{episodes}-seed{seed}-{name}.json"
+            path = None if kept is None else kept / run
+            if path is not None and path.exists():
+                curve = _read(path)
+            else:
+                reporter.message(f"bench-sac: {task.env}, seed {seed}, {name}: {task.steps:,} steps")
+                curve = learn(task.env, task.steps, seed, evaluations, episodes)
+                if path is not None:
+                    _write(path, curve)
+            curves[name].append(curve)
+    return Comparison(task, curves[OURS], curves[THEIRS])
+
+
+def _write(path: Path, curve: Curve) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(asdict(curve)) + "\n", encoding="utf-8")
+
+
+def _read(path: Path) -> Curve:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return Curve([(step, returns) for step, returns in content["points"]], content["updates"], content["seconds"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,7 +75,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if importlib.util.find_spec("stable_baselines3") is None:
             raise UsageError("stable-baselines3 is not installed", "pip install 'spirl[bench]'")
-        comparisons = [compare(task, options.evaluations, options.episodes, reporter) for task in _tasks(options)]
+        comparisons = [
+            compare(task, options.evaluations, options.episodes, reporter, options.keep) for task in _tasks(options)
+        ]
+        if options.results:
+            command = f"{PROGRAM} {shlex.join(sys.argv[1:] if arguments is None else arguments)}"
+            rows = [row for one in comparisons for row in one.rows(commit=checkout_commit(), command=command)]
+            publish(options.results, rows)
     except SpirlError as error:
         reporter.warn("\n".join(filter(None, [error.message, error.hint])))
         return error.exit_code
@@ -106,27 +97,15 @@ def _tasks(options: argparse.Namespace) -> list[Task]:
     return [Task(task.env, options.steps or task.steps, options.seeds or task.seeds, task.goal) for task in tasks]
 
 
-def _finals(curves: Sequence[Curve]) -> list[float]:
-    return [curve.points[-1][1] for curve in curves]
-
-
-def _rate(curves: Sequence[Curve]) -> float:
-    """Updates per second over all seeds, the simulation that goes with them included."""
-    return sum(curve.updates for curve in curves) / sum(curve.seconds for curve in curves)
-
-
-def _at(curves: Sequence[Curve], row: int) -> str:
-    values = [curve.points[row][1] for curve in curves]
-    return f"{mean(values):.1f} ± {stdev(values):.1f}" if len(values) > 1 else f"{values[0]:.1f}"
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m spirl_cli.benchmarks.sac", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog=PROGRAM, description=__doc__.splitlines()[0])
     parser.add_argument("--env", choices=tuple(TASKS), help="one task instead of all")
     parser.add_argument("--steps", type=_count, metavar="N", help="environment steps of each run")
     parser.add_argument("--seeds", type=_count, metavar="N", help="seeds of each task")
     parser.add_argument("--evaluations", type=_count, default=10, metavar="N", help="points of a curve (default: 10)")
     parser.add_argument("--episodes", type=_count, default=10, metavar="N", help="episodes of each (default: 10)")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="of finished runs, which are not repeated")
+    parser.add_argument("--results", type=Path, metavar="FILE", help="list of published rows to add to")
     parser.add_argument("--json", action="store_true", help="print one JSON value on stdout instead of tables")
     return parser
 

@@ -36,9 +36,9 @@ Policy = Callable[[np.ndarray], np.ndarray]  # observation (D,) → action (A,)
 
 @dataclass(frozen=True)
 class Curve:
-    """One run: returns of the mean policy at environment steps, updates, and seconds without evaluations."""
+    """One run: returns of the mean policy's episodes at environment steps, updates, and seconds without evaluations."""
 
-    points: list[tuple[int, float]]
+    points: list[tuple[int, list[float]]]
     updates: int
     seconds: float
 
@@ -166,14 +166,15 @@ def curve_steps(steps: int, evaluations: int) -> list[int]:
     return [steps * (number + 1) // count for number in range(count)]
 
 
-def evaluate(env: gym.Env[Any, Any], policy: Policy, episodes: int) -> float:
-    """Mean return over the same episodes for every policy."""
-    total = 0.0
+def evaluate(env: gym.Env[Any, Any], policy: Policy, episodes: int) -> list[float]:
+    """Returns of the same episodes for every policy."""
+    returns = []
     for episode in range(episodes):
         observation, _ = env.reset(seed=EVALUATION_SEED + episode)
-        ended = False
+        total, ended = 0.0, False
         while not ended:
             observation, reward, terminated, truncated, _ = env.step(policy(observation))
             total += float(reward)
             ended = terminated or truncated
-    return total / episodes
+        returns.append(total)
+    return returns

@@ -25,7 +25,7 @@ class ResultRow:
     Attributes:
         env: kitchen, maze, blocks, or the id of another environment.
         method: prior | spirl | spirl-open-loop | flat-prior | no-prior | bc-sac | sac; random for the
-            baseline of random actions; prior-FAMILY for a likelihood.
+            baseline of random actions; prior-FAMILY for a likelihood; stable-baselines3 for that library's SAC.
         metric: subtasks | success | stacked | return; log_likelihood of held-out demonstrations, where
             episodes are these.
         mean: with `low` and `high`, its 95 % bootstrap interval.
