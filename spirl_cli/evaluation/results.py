@@ -26,8 +26,9 @@ class ResultRow:
         env: kitchen, maze, blocks, or the id of another environment.
         method: prior | spirl | spirl-open-loop | flat-prior | no-prior | bc-sac | sac; random for the
             baseline of random actions; prior-FAMILY for a likelihood; stable-baselines3 for that library's SAC.
-        metric: subtasks | success | stacked | return; log_likelihood of held-out demonstrations, where
-            episodes are these.
+        metric: subtasks | success | return; of blocks, at the end, stacked and height (see
+            `spirl_cli.blocks.towers`), and max_stacked during the episode; log_likelihood of held-out
+            demonstrations, where episodes are these.
         mean: with `low` and `high`, its 95 % bootstrap interval.
         seeds: pipelines trained anew, skills and prior included.
         episodes: of all seeds together.
@@ -76,7 +77,7 @@ def headline_metrics(env: EnvSection, episode: EpisodeResult) -> tuple[str, ...]
     if isinstance(env, MazeSection):
         return ("success",)
     if isinstance(env, BlocksSection):
-        return ("stacked",)
+        return ("stacked", "max_stacked", "height")
     return ("success", "return") if "success" in episode.metrics else ("return",)
 
 
