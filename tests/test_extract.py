@@ -140,7 +140,7 @@ def test_an_earlier_attempt_leaves_no_trace(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_between_episodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    from spirl_cli.demos.source import Demonstrations
+    from spirl_cli.demos.demonstrations import Demonstrations
 
     original = Demonstrations.__iter__
 

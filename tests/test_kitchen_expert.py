@@ -19,7 +19,8 @@ from spirl_cli.demos.kitchen_expert.plans import FIRST, NEXT, TARGET, completes_
 from spirl_cli.demos.kitchen_expert.rotations import pointing, rotation_between
 from spirl_cli.demos.kitchen_expert.scene import Scene
 from spirl_cli.demos.kitchen_expert.style import draw_style, plain_style
-from spirl_cli.demos.source import identify, scripted_identity
+from spirl_cli.demos.made import scripted_identity
+from spirl_cli.demos.source import identify
 from spirl_cli.recipe.sections.env import KITCHEN_TASKS
 from spirl_cli.recipe.sections.extract import ExtractSection, KitchenExpert
 
@@ -201,7 +202,7 @@ def test_a_dataset_is_made_once_and_read_by_minari(tmp_path: Path, monkeypatch: 
     import minari
 
     from spirl_cli.demos.kitchen_expert.dataset import play_numbered
-    from spirl_cli.demos.source import script_demonstrations
+    from spirl_cli.demos.made import script_demonstrations
     from spirl_cli.monitor.reporter import SilentReporter
 
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))

@@ -12,7 +12,7 @@ import numpy as np
 from spirl_cli.benchmarks.figure import Figure
 from spirl_cli.clip_drawing import drawing_of
 from spirl_cli.clips import Clips, ClipWriter
-from spirl_cli.demos.source import generate_demonstrations
+from spirl_cli.demos.made import generate_demonstrations
 from spirl_cli.monitor.children import usable_cores
 from spirl_cli.monitor.reporter import Reporter
 from spirl_cli.recipe.load import load_recipe

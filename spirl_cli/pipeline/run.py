@@ -58,7 +58,8 @@ def prepare(request: Request, reporter: Reporter) -> list[PlannedStage]:
     clips = planned[0]
     if clips.spec.name != "clips" or clips.fingerprint is not None:
         return planned
-    from spirl_cli.demos.source import may_be_scripted, open_demonstrations, scripted_identity
+    from spirl_cli.demos.made import scripted_identity
+    from spirl_cli.demos.source import may_be_scripted, open_demonstrations
     from spirl_cli.store.manifest import InputRecord
 
     section = request.recipe.extract

@@ -3,77 +3,32 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from spirl_cli.agent import policy_file, snapshot_steps
 from spirl_cli.envs.make import check_compatible
 from spirl_cli.evaluation.dataset import check_new_dataset, save_dataset
 from spirl_cli.evaluation.episodes import Evaluated, read_episodes, write_episodes
 from spirl_cli.evaluation.figures import draw_learning_curve
 from spirl_cli.evaluation.paths import PathsPanel, draw_paths, trace_paths
-from spirl_cli.evaluation.policies import NormalPolicy, PolicyKind, SkillPolicy, UniformPolicy, load_policy
-from spirl_cli.evaluation.provenance import method_name, nominal_steps, prior_name, training_data
+from spirl_cli.evaluation.provenance import training_data
 from spirl_cli.evaluation.results import Provenance, ResultRow, result_rows, write_results
 from spirl_cli.evaluation.rollouts import RolloutSettings, interrupted, rollout
 from spirl_cli.evaluation.statistics import metric_rates
 from spirl_cli.evaluation.video import VideoRequest, record_videos
 from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.recipe.sections.env import MazeSection
-from spirl_cli.recipe.sections.rl import TrainRLSection
-from spirl_cli.skills.inference import Decoder, PrimitiveDecoder, load_decoder, read_network
+from spirl_cli.skills.inference import read_network
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.stages.images import check_images
-from spirl_cli.store.artifact import Artifact
+from spirl_cli.stages.subject import Subject, Target, agent_subject, behavior, prior_subject
 from spirl_cli.store.provenance import checkout_commit, command_line
 
 EPISODES, RESULTS, FIGURE, PATHS, VIDEOS = "episodes.csv", "results.json", "learning_curve.png", "paths.png", "videos"
 FINISHED = "finished"  # folder of the policies that are done, for resuming; not part of the artifact
 
 Stop = Callable[[], bool]
-
-
-@dataclass(frozen=True)
-class Target:
-    """One policy to evaluate: its method, how it acts, nominal environment steps of training.
-
-    A baseline has no weights, and its name is its method.
-    """
-
-    method: str
-    kind: PolicyKind
-    env_steps: int
-    weights: Path | None
-
-    @property
-    def label(self) -> str:
-        """Name in progress bars and of files."""
-        return self.method if self.weights is None else f"{self.kind}-{self.env_steps}"
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is evaluated.
-
-    Attributes:
-        artifact: the agent or the prior.
-        decoder: file of its skills.
-        targets: its policies, then the baselines; the first one is filmed, and recorded as a dataset.
-        tanh_actions: decoder outputs are squashed (parity).
-    """
-
-    artifact: Artifact
-    decoder: Path
-    targets: tuple[Target, ...]
-    tanh_actions: bool
-
-    @property
-    def method(self) -> str:
-        """Name of the evaluated method in rows of results."""
-        return self.targets[0].method
 
 
 def execute(context: StageContext) -> StageResult:
@@ -86,7 +41,7 @@ def execute(context: StageContext) -> StageResult:
         ArtifactError: the skills do not fit the environment, or there is no such snapshot.
         Interrupted: SIGINT or SIGTERM arrived.
     """
-    subject = _agent(context) if "agent" in context.inputs else _prior(context)
+    subject = agent_subject(context) if "agent" in context.inputs else prior_subject(context)
     _check_environment(context, subject)
     dataset_id = context.options.get("save_dataset")
     if dataset_id is not None:
@@ -105,64 +60,6 @@ def execute(context: StageContext) -> StageResult:
     keep = (EPISODES, RESULTS, FIGURE, *((PATHS,) if drawn else ()), *((VIDEOS,) if filmed else ()))
     extra = {"evaluated": subject.artifact.reference, "method": subject.method, "data": rows[0].data}
     return StageResult(metrics=_headline(rows, subject.method), keep=keep, extra=extra)
-
-
-def _agent(context: StageContext) -> Subject:
-    agent = context.inputs["agent"]
-    section = TrainRLSection.model_validate(agent.manifest.parameters["train_rl"])
-    decoder = agent.file("decoder.safetensors")
-    method = method_name(str(read_network(decoder)[1]["kind"]), section, context.recipe.env)
-    targets = (*_agent_targets(context, agent, section, method), *_baselines(context, decoder))
-    return Subject(agent, decoder, targets, section.parity.tanh_actions)
-
-
-def _agent_targets(context: StageContext, agent: Artifact, section: TrainRLSection, method: str) -> Iterator[Target]:
-    """Yield the final weights with every policy kind, then for the learning curve the snapshots.
-
-    The curve is that of the sampled policy, which is what training optimises.
-    """
-    evaluate, step = context.recipe.evaluate, context.options.get("step")
-    final = step is None or step == section.steps
-    shown = section.steps if step is None else int(step)
-    weights = policy_file(agent, None if final else shown)
-    for kind in evaluate.policies:
-        yield Target(method, kind, nominal_steps(section, shown), weights)
-    if step is not None or not evaluate.snapshots:
-        return
-    kind = "sampled" if "sampled" in evaluate.policies else evaluate.policies[0]
-    for kept in snapshot_steps(agent):
-        if kept != section.steps:
-            yield Target(method, kind, nominal_steps(section, kept), policy_file(agent, kept))
-
-
-def _prior(context: StageContext) -> Subject:
-    prior, skills = context.inputs["prior"], context.inputs["skills"]
-    weights = prior.file("prior.safetensors")
-    tanh_actions = context.recipe.train_rl.parity.tanh_actions
-    decoder = skills.file("decoder.safetensors")
-    method = prior_name(str(read_network(decoder)[1]["kind"]), context.recipe.env)
-    targets = tuple(Target(method, kind, 0, weights) for kind in context.recipe.evaluate.policies)
-    return Subject(prior, decoder, (*targets, *_baselines(context, decoder)), tanh_actions)
-
-
-def _baselines(context: StageContext, decoder: Path) -> Iterator[Target]:
-    """Yield what a recipe compares with; skills without a prior only where there are skills."""
-    primitive = read_network(decoder)[1]["kind"] == "primitive"
-    for name in context.recipe.evaluate.baselines or ():
-        if not (primitive and name == "no-prior"):
-            yield Target(name, "sampled", 0, None)
-
-
-def _behavior(subject: Subject, target: Target) -> tuple[Decoder, SkillPolicy]:
-    """What turns skills into actions, and what chooses skills."""
-    decoder = load_decoder(subject.decoder)
-    if target.weights is not None:
-        return decoder, load_policy(target.weights, target.kind)
-    if target.method == "no-prior":
-        return decoder, NormalPolicy(decoder.latent_dim)
-    _, header = read_network(subject.decoder)
-    low, high = np.asarray(header["action_low"]), np.asarray(header["action_high"])
-    return PrimitiveDecoder({}, {"latent_dim": len(low)}), UniformPolicy(low, high)
 
 
 def _check_environment(context: StageContext, subject: Subject) -> None:
@@ -186,7 +83,7 @@ def _evaluate(context: StageContext, subject: Subject, target: Target, stop: Sto
         return read_episodes(path)[0]
     episodes = rollout(
         context.recipe.env,
-        *_behavior(subject, target),
+        *behavior(subject, target),
         _settings(context, subject),
         context.reporter,
         description=f"evaluate {target.label}",
@@ -250,7 +147,7 @@ def _draw_paths(context: StageContext, subject: Subject, stop: Stop) -> bool:
         return False
     shown = [subject.targets[0], *(target for target in subject.targets if target.weights is None)]
     panels = [
-        PathsPanel(target.label, trace_paths(env, *_behavior(subject, target), _settings(context, subject), stop))
+        PathsPanel(target.label, trace_paths(env, *behavior(subject, target), _settings(context, subject), stop))
         for target in shown
     ]
     draw_paths(context.folder / PATHS, env, panels)
@@ -282,7 +179,7 @@ def _film(context: StageContext, subject: Subject, stop: Stop) -> bool:
 
 def _save_dataset(context: StageContext, subject: Subject, dataset_id: str, stop: Stop) -> None:
     target = subject.targets[0]
-    decoder, policy = _behavior(subject, target)
+    decoder, policy = behavior(subject, target)
     settings = _settings(context, subject)
     save_dataset(dataset_id, context.recipe.env, decoder, policy, settings, context.reporter, stop=stop)
     context.reporter.message(f"wrote the Minari dataset {dataset_id}")

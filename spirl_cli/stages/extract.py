@@ -8,8 +8,10 @@ from pathlib import Path
 
 from spirl_cli.clip_drawing import Drawing, drawing_of
 from spirl_cli.clips import CLIPS_FILE, Clips, ClipWriter
+from spirl_cli.demos.demonstrations import Demonstrations
 from spirl_cli.demos.episode import Episode, join_short
-from spirl_cli.demos.source import Demonstrations, generate_demonstrations, open_demonstrations, script_demonstrations
+from spirl_cli.demos.made import generate_demonstrations, script_demonstrations
+from spirl_cli.demos.source import open_demonstrations
 from spirl_cli.errors import DatasetError, Interrupted, UsageError
 from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.monitor.progress import ProgressBar
