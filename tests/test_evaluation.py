@@ -408,7 +408,14 @@ def test_data_that_users_cannot_fetch_is_marked() -> None:
     lines = [line for line in marked.splitlines() if line.startswith("| kitchen")]
     assert "†" in lines[0] and "†" not in lines[1]
     assert "not public" in marked
-    assert "3 x 100" in lines[0] and "200,000" in lines[0]
+    assert "3 x 100" in lines[0] and "200,000: **2.50** [2.40, 2.60]" in lines[0]
+
+
+def test_the_points_of_a_learning_curve_share_a_line() -> None:
+    points = [row(env_steps=100_000, mean=2.0, low=1.9, high=2.1), row(), row(policy="mean")]
+    first, second = [line for line in tables.markdown_table(points).splitlines() if line.startswith("| kitchen")]
+    assert first.endswith("100,000: **2.00** [1.90, 2.10] · 200,000: **2.50** [2.40, 2.60] |")
+    assert "| mean |" in second
 
 
 def test_a_readme_without_markers_is_refused(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from itertools import groupby
 from pathlib import Path
 
 from spirl_cli.errors import SpirlError, UsageError
@@ -29,27 +30,30 @@ COLUMNS = (
     "data",
     "setting",
     "policy",
-    "env steps",
     "metric",
-    "mean [95 % interval]",
     "seeds x episodes",
+    "env steps: mean [95 % interval]",
 )
 
 
 def markdown_table(rows: Sequence[ResultRow]) -> str:
-    """Render rows as one table, followed by a note where data cannot be fetched by users."""
-    lines = [_cells(COLUMNS), "|---" * len(COLUMNS) + "|", *(_line(row) for row in rows)]
+    """Render rows as one table, a line per learning curve, followed by a note where data cannot be fetched by users."""
+    lines = [_cells(COLUMNS), "|---" * len(COLUMNS) + "|"]
+    lines += [_cells((*curve, " · ".join(map(_point, points)))) for curve, points in groupby(rows, _curve)]
     if any(_unfetchable(row) for row in rows):
         lines += ["", "† trained on recordings that are not public; the number cannot be reproduced elsewhere."]
     return "\n".join(lines) + "\n"
 
 
-def _line(row: ResultRow) -> str:
+def _curve(row: ResultRow) -> tuple[str, ...]:
+    """What the points of one learning curve have in common."""
     data = f"{_text(row.data)}{' †' if _unfetchable(row) else ''}"
-    value = f"**{row.mean:.2f}** [{row.low:.2f}, {row.high:.2f}]"
     seeds = f"{row.seeds} x {row.episodes // row.seeds}"
-    condition = (row.env, row.method, data, _setting(row), row.policy, f"{row.env_steps:,}")
-    return _cells((*condition, row.metric, value, seeds))
+    return (row.env, row.method, data, _setting(row), row.policy, row.metric, seeds)
+
+
+def _point(row: ResultRow) -> str:
+    return f"{row.env_steps:,}: **{row.mean:.2f}** [{row.low:.2f}, {row.high:.2f}]"
 
 
 def _setting(row: ResultRow) -> str:
