@@ -82,10 +82,22 @@ class TestComposition:
         target = sac.section.target_divergence if name in WITH_PRIOR else LATENT
         assert sac.target_penalty == target
 
-    def test_the_squash_of_plain_sac_fills_the_range_of_actions(self) -> None:
-        sac = learner(load_recipe("gymnasium", method="sac"))
+    @pytest.mark.parametrize("name", ["sac", "bc-sac"])
+    def test_without_a_prior_actions_fill_their_range_and_no_more(self, name: str) -> None:
+        sac = learner(load_recipe("gymnasium", method=name))
+        with torch.no_grad():
+            sac.policy.network[-1].weight.mul_(20)
         actions = sac.act(100 * torch.randn(200, STATE).numpy())
         assert 1.9 < actions.max() <= 2.0 and -2.0 <= actions.min() < -1.9
+
+    @pytest.mark.parametrize("recipe", RECIPES)
+    @pytest.mark.parametrize("name", ["sac", "bc-sac"])
+    def test_the_target_entropy_is_within_reach(self, name: str, recipe: str) -> None:
+        sac = learner(load_recipe(recipe, method=name))
+        with torch.no_grad():
+            sac.policy.network[-1].bias[LATENT:] = -20.0  # log σ, as small as it gets
+            _, _, log_prob = sac._choices(torch.ones(400, STATE))
+        assert log_prob.mean() > sac.target_penalty
 
     def test_recipes_may_change_methods_and_add_some(self, tmp_path: Path) -> None:
         (tmp_path / "base.yaml").write_text(
