@@ -29,6 +29,7 @@ RECIPES = ("kitchen", "maze", "gymnasium", "paper/kitchen", "paper/maze")
 FLAT = ("flat-prior", "bc-sac", "sac")
 WITH_PRIOR = ("spirl", "spirl-open-loop", "flat-prior")
 FROM_PRIOR = (*WITH_PRIOR, "bc-sac")
+WITHOUT_PRIOR = ("no-prior", "bc-sac", "sac")
 LATENT, STATE = 2, 3
 
 
@@ -82,7 +83,7 @@ class TestComposition:
         target = sac.section.target_divergence if name in WITH_PRIOR else LATENT
         assert sac.target_penalty == target
 
-    @pytest.mark.parametrize("name", ["sac", "bc-sac"])
+    @pytest.mark.parametrize("name", WITHOUT_PRIOR)
     def test_without_a_prior_actions_fill_their_range_and_no_more(self, name: str) -> None:
         sac = learner(load_recipe("gymnasium", method=name))
         with torch.no_grad():
@@ -91,7 +92,7 @@ class TestComposition:
         assert 1.9 < actions.max() <= 2.0 and -2.0 <= actions.min() < -1.9
 
     @pytest.mark.parametrize("recipe", RECIPES)
-    @pytest.mark.parametrize("name", ["sac", "bc-sac"])
+    @pytest.mark.parametrize("name", WITHOUT_PRIOR)
     def test_the_target_entropy_is_within_reach(self, name: str, recipe: str) -> None:
         sac = learner(load_recipe(recipe, method=name))
         with torch.no_grad():
