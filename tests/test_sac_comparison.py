@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from spirl_cli.benchmarks import sac
-from spirl_cli.benchmarks.sac_comparison import Comparison, Task
-from spirl_cli.benchmarks.sac_learners import Curve, learn_ours
+from spirl_cli.benchmarks.sac_comparison import Comparison, Pair, Task
+from spirl_cli.benchmarks.sac_learners import Curve, learn_ours, take_turns
 from spirl_cli.evaluation.results import read_rows
 from spirl_cli.monitor.reporter import SilentReporter
 
@@ -17,6 +20,11 @@ from spirl_cli.monitor.reporter import SilentReporter
 def curve(*returns: float, seconds: float = 10.0) -> Curve:
     """Make a run with one point, each of whose episodes has one of these returns."""
     return Curve([(50, list(returns))], updates=100, seconds=seconds)
+
+
+def compared(task: Task, ours: list[Curve], theirs: list[Curve]) -> Comparison:
+    """Make a comparison of runs by the same program."""
+    return Comparison(task, [Pair(*pair, commit="abc") for pair in zip(ours, theirs, strict=True)])
 
 
 @pytest.mark.parametrize(
@@ -32,13 +40,13 @@ def curve(*returns: float, seconds: float = 10.0) -> Curve:
 )
 def test_the_verdict(ours: list[float], theirs: list[float], goal: float | None, seconds: float, passed: bool) -> None:
     task = Task("Hopper-v5", 50, len(ours), goal)
-    comparison = Comparison(task, [curve(value, seconds=seconds) for value in ours], [curve(value) for value in theirs])
+    comparison = compared(task, [curve(value, seconds=seconds) for value in ours], [curve(value) for value in theirs])
     assert comparison.passed is passed
     assert list(comparison.lines())[-1] == ("pass" if passed else "FAIL")
 
 
 def test_the_table_shows_mean_and_spread_over_seeds_and_rates() -> None:
-    lines = list(Comparison(Task("X", 50, 2), [curve(1, 3), curve(5, 7)], [curve(0), curve(0, seconds=30.0)]).lines())
+    lines = list(compared(Task("X", 50, 2), [curve(1, 3), curve(5, 7)], [curve(0), curve(0, seconds=30.0)]).lines())
     assert lines[2].split() == ["50", "4.0", "±", "2.8", "0.0", "±", "0.0"]
     assert lines[3].split() == ["updates/s", "10.0", "5.0"]
 
@@ -49,9 +57,9 @@ def learners(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     calls: list[tuple[str, int]] = []
 
     def learn(name: str, value: float) -> sac.Learner:
-        def run(env: str, steps: int, seed: int, evaluations: int, episodes: int) -> Curve:
+        def run(env: str, steps: int, seed: int, evaluations: int, episodes: int) -> Iterator[Curve]:
             calls.append((name, seed))
-            return Curve([(steps, [value + seed] * episodes)], steps, 1.0)
+            yield Curve([(steps, [value + seed] * episodes)], steps, 1.0)
 
         return run
 
@@ -60,15 +68,45 @@ def learners(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     return calls
 
 
-def test_finished_runs_are_kept_and_not_repeated(learners: list[tuple[str, int]], tmp_path: Path) -> None:
+def test_finished_pairs_are_kept_and_not_repeated(learners: list[tuple[str, int]], tmp_path: Path) -> None:
     task, reporter = Task("Hopper-v5", 50, 2), SilentReporter()
     first = sac.compare(task, 1, 3, reporter, tmp_path / "runs")
     assert learners == [("sac", 0), ("theirs", 0), ("sac", 1), ("theirs", 1)]
-    next(tmp_path.glob("runs/*seed1-sac.json")).unlink()
+    next(tmp_path.glob("runs/*seed1.json")).unlink()
     assert sac.compare(task, 1, 3, reporter, tmp_path / "runs") == first
-    assert learners[4:] == [("sac", 1)]
+    assert learners[4:] == [("sac", 1), ("theirs", 1)]
     sac.compare(Task("Hopper-v5", 60, 1), 1, 3, reporter, tmp_path / "runs")  # other steps are another run
-    assert len(learners) == 7
+    assert len(learners) == 8
+
+
+def test_pairs_of_another_commit_are_named(
+    learners: list[tuple[str, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, reporter = Task("Hopper-v5", 50, 2), SilentReporter()
+    monkeypatch.setattr(sac, "checkout_commit", lambda: "abc")
+    sac.compare(Task("Hopper-v5", 50, 1), 1, 3, reporter, tmp_path)
+    monkeypatch.setattr(sac, "checkout_commit", lambda: "def")
+    warnings: list[str] = []
+    monkeypatch.setattr(reporter, "warn", warnings.append)
+    comparison = sac.compare(task, 1, 3, reporter, tmp_path)
+    assert len(warnings) == 1 and "seed0.json" in warnings[0] and "abc" in warnings[0]
+    assert {row.commit for row in comparison.rows("command")} == {"abc, def"}
+
+
+def test_runs_that_take_turns_draw_what_they_would_draw_alone() -> None:
+    def run(seed: int, log: list[int]) -> Iterator[Curve]:
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        draws: list[float] = []
+        for step in range(3):
+            log.append(seed)
+            draws += [float(torch.rand(())), float(np.random.rand())]
+            yield Curve([(step, draws.copy())], step, 1.0)
+
+    alone = [list(run(seed, []))[-1] for seed in (1, 2)]
+    log: list[int] = []
+    assert take_turns(run(1, log), run(2, log)) == alone
+    assert log == [1, 2, 1, 2, 1, 2]
 
 
 def test_rows_are_published(
@@ -85,7 +123,7 @@ def test_rows_are_published(
 
 
 def test_our_learner_runs_on_a_real_task_and_repeats_itself() -> None:
-    runs = [learn_ours("Pendulum-v1", 120, seed=3, evaluations=2, episodes=2) for _ in range(2)]
+    runs = take_turns(*(learn_ours("Pendulum-v1", 120, seed=3, evaluations=2, episodes=2) for _ in range(2)))
     assert [step for step, _ in runs[0].points] == [60, 120] and runs[0].updates == 20
     assert runs[0].points == runs[1].points
     assert all(-2000 < value < 0 for _, returns in runs[0].points for value in returns)

@@ -1,8 +1,9 @@
 """``python -m spirl_cli.benchmarks.sac``: our soft actor-critic beside that of stable-baselines3.
 
 Both learn the same task with the same networks, batches, rates, seeds and steps, in one process on one
-thread, one update per environment step. Both are judged by the return of the mean policy over the same
-episodes, which cost no training time. Needs stable-baselines3: ``pip install 'spirl[bench]'``.
+thread, one update per environment step, and take turns at every point of the curves. Both are judged by
+the return of the mean policy over the same episodes, which cost no training time. Needs stable-baselines3:
+``pip install 'spirl[bench]'``.
 
 Exit codes: 0 ours is as good and as fast, 1 it is not, 2 wrong usage.
 """
@@ -14,19 +15,19 @@ import importlib.util
 import json
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from spirl_cli.benchmarks.sac_comparison import OURS, THEIRS, Comparison, Task
-from spirl_cli.benchmarks.sac_learners import Curve, learn_ours, learn_theirs
+from spirl_cli.benchmarks.sac_comparison import OURS, THEIRS, Comparison, Pair, Task
+from spirl_cli.benchmarks.sac_learners import Curve, learn_ours, learn_theirs, take_turns
 from spirl_cli.errors import SpirlError, UsageError
 from spirl_cli.evaluation.aggregate import publish
 from spirl_cli.monitor.files import written_whole
 from spirl_cli.monitor.reporter import Reporter, RichReporter
 from spirl_cli.store.provenance import checkout_commit
 
-Learner = Callable[[str, int, int, int, int], Curve]  # environment, steps, seed, evaluations, episodes → run
+Learner = Callable[[str, int, int, int, int], Iterator[Curve]]  # environment, steps, seed, evaluations, episodes
 
 PROGRAM = "python -m spirl_cli.benchmarks.sac"
 TASKS = {task.env: task for task in (Task("Pendulum-v1", 20_000, 1, -200.0), Task("Hopper-v5", 100_000, 3))}
@@ -34,38 +35,42 @@ LEARNERS: dict[str, Learner] = {OURS: learn_ours, THEIRS: learn_theirs}
 
 
 def compare(task: Task, evaluations: int, episodes: int, reporter: Reporter, kept: Path | None = None) -> Comparison:
-    """Train both learners with every seed; they take turns, so that other work on the machine slows both.
+    """Train both learners with every seed, taking turns.
 
     Args:
         evaluations: points of a curve.
         episodes: of each point.
-        kept: folder of finished runs, which are not repeated.
+        kept: folder of finished pairs of runs, which are not repeated.
     """
-    curves: dict[str, list[Curve]] = {name: [] for name in LEARNERS}
+    pairs = []
     for seed in range(task.seeds):
-        for name, learn in LEARNERS.items():
-            run = f"{task.env}-{task.steps}-{evaluations}x{episodes}-seed{seed}-{name}.json"
-            path = None if kept is None else kept / run
-            if path is not None and path.exists():
-                curve = _read(path)
-            else:
-                reporter.message(f"bench-sac: {task.env}, seed {seed}, {name}: {task.steps:,} steps")
-                curve = learn(task.env, task.steps, seed, evaluations, episodes)
-                if path is not None:
-                    _write(path, curve)
-            curves[name].append(curve)
-    return Comparison(task, curves[OURS], curves[THEIRS])
+        path = None if kept is None else kept / f"{task.env}-{task.steps}-{evaluations}x{episodes}-seed{seed}.json"
+        pair = None if path is None else _read(path, reporter)
+        if pair is None:
+            reporter.message(f"bench-sac: {task.env}, seed {seed}: {task.steps:,} steps of both")
+            runs = (learn(task.env, task.steps, seed, evaluations, episodes) for learn in LEARNERS.values())
+            ours, theirs = take_turns(*runs)
+            pair = Pair(ours, theirs, checkout_commit())
+            if path is not None:
+                _write(path, pair)
+        pairs.append(pair)
+    return Comparison(task, pairs)
 
 
-def _write(path: Path, curve: Curve) -> None:
+def _write(path: Path, pair: Pair) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as temporary:
-        temporary.write_text(json.dumps(asdict(curve)) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(asdict(pair)) + "\n", encoding="utf-8")
 
 
-def _read(path: Path) -> Curve:
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return Curve([(step, returns) for step, returns in content["points"]], content["updates"], content["seconds"])
+def _read(path: Path, reporter: Reporter) -> Pair | None:
+    """A finished pair, if it is there; with a warning where another version of this program made it."""
+    if not path.exists():
+        return None
+    pair = Pair.from_json(json.loads(path.read_text(encoding="utf-8")))
+    if pair.commit != checkout_commit():
+        reporter.warn(f"{path} is of commit {pair.commit}, not of this one; delete it to repeat the runs")
+    return pair
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ]
         if options.results:
             command = f"{PROGRAM} {shlex.join(sys.argv[1:] if arguments is None else arguments)}"
-            rows = [row for one in comparisons for row in one.rows(commit=checkout_commit(), command=command)]
+            rows = [row for one in comparisons for row in one.rows(command)]
             publish(options.results, rows)
     except SpirlError as error:
         reporter.warn("\n".join(filter(None, [error.message, error.hint])))
@@ -104,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=_count, metavar="N", help="seeds of each task")
     parser.add_argument("--evaluations", type=_count, default=10, metavar="N", help="points of a curve (default: 10)")
     parser.add_argument("--episodes", type=_count, default=10, metavar="N", help="episodes of each (default: 10)")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="of finished runs, which are not repeated")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="of finished pairs of runs, which are not repeated")
     parser.add_argument("--results", type=Path, metavar="FILE", help="list of published rows to add to")
     parser.add_argument("--json", action="store_true", help="print one JSON value on stdout instead of tables")
     return parser

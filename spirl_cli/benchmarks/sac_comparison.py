@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import mean, stdev
 from typing import Any
@@ -25,12 +25,40 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """One run of each learner with the same seed, and the commit of the program that made them."""
+
+    ours: Curve
+    theirs: Curve
+    commit: str | None
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Pair:
+        """A pair from what `dataclasses.asdict` made of it."""
+        return cls(_curve(content["ours"]), _curve(content["theirs"]), content["commit"])
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """The curves of both learners, one per seed."""
+    """A pair of runs for each seed."""
 
     task: Task
-    ours: list[Curve]
-    theirs: list[Curve]
+    pairs: Sequence[Pair]
+
+    @property
+    def ours(self) -> list[Curve]:
+        """Our runs, one per seed."""
+        return [pair.ours for pair in self.pairs]
+
+    @property
+    def theirs(self) -> list[Curve]:
+        """The library's runs, one per seed."""
+        return [pair.theirs for pair in self.pairs]
+
+    @property
+    def commit(self) -> str | None:
+        """Of the program, or of all programs that made the runs."""
+        return ", ".join(dict.fromkeys(pair.commit for pair in self.pairs if pair.commit)) or None
 
     @property
     def passed(self) -> bool:
@@ -48,6 +76,7 @@ class Comparison:
         return {
             "task": asdict(self.task),
             "curves": {name: [asdict(curve) for curve in both] for name, both in curves.items()},
+            "commit": self.commit,
             "updates_per_second": {name: _rate(both) for name, both in curves.items()},
             "passed": self.passed,
         }
@@ -61,7 +90,7 @@ class Comparison:
         yield f"{'updates/s':>9} {_rate(self.ours):>20.1f} {_rate(self.theirs):>20.1f}"
         yield "pass" if self.passed else "FAIL"
 
-    def rows(self, *, commit: str | None, command: str) -> Iterator[ResultRow]:
+    def rows(self, command: str) -> Iterator[ResultRow]:
         """Every point of both curves as a row of results; intervals resample seeds, and the episodes of each."""
         for method, curves in ((OURS, self.ours), (THEIRS, self.theirs)):
             for index, (step, _) in enumerate(curves[0].points):
@@ -80,9 +109,13 @@ class Comparison:
                     reward=None,
                     layout=None,
                     data=None,
-                    commit=commit,
+                    commit=self.commit,
                     command=command,
                 )
+
+
+def _curve(content: Mapping[str, Any]) -> Curve:
+    return Curve([(step, returns) for step, returns in content["points"]], content["updates"], content["seconds"])
 
 
 def _returns(curves: Sequence[Curve], row: int) -> list[float]:

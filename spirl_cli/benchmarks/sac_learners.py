@@ -1,9 +1,13 @@
-"""The two soft actor-critics that `bench-sac` compares, each on one Gymnasium environment."""
+"""The two soft actor-critics that `bench-sac` compares, each on one Gymnasium environment.
+
+Each run pauses at every point of its curve, so that two runs can take turns.
+"""
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -36,7 +40,7 @@ Policy = Callable[[np.ndarray], np.ndarray]  # observation (D,) → action (A,)
 
 @dataclass(frozen=True)
 class Curve:
-    """One run: returns of the mean policy's episodes at environment steps, updates, and seconds without evaluations."""
+    """A run so far: steps with returns of the mean policy's episodes; updates; seconds without evaluations."""
 
     points: list[tuple[int, list[float]]]
     updates: int
@@ -48,7 +52,6 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self.begin()
 
     def begin(self) -> None:
         """Go on."""
@@ -59,7 +62,28 @@ class Stopwatch:
         self.seconds += time.perf_counter() - self._begun
 
 
-def learn_ours(env_id: str, steps: int, seed: int, evaluations: int, episodes: int) -> Curve:
+def take_turns(*runs: Iterator[Curve]) -> list[Curve]:
+    """Finish all runs, from point to point of the first, the second, …, so that other work slows all of them alike."""
+    *_, finished = zip(*(_undisturbed(run) for run in runs), strict=True)
+    return list(finished)
+
+
+def _undisturbed(run: Iterator[Curve]) -> Iterator[Curve]:
+    """The run with global random numbers of its own: the same curve as if no other run took turns with it."""
+    numbers = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    while True:
+        random.setstate(numbers[0])
+        np.random.set_state(numbers[1])
+        torch.set_rng_state(numbers[2])
+        try:
+            curve = next(run)
+        except StopIteration:
+            return
+        numbers = random.getstate(), np.random.get_state(), torch.get_rng_state()
+        yield curve
+
+
+def learn_ours(env_id: str, steps: int, seed: int, evaluations: int, episodes: int) -> Iterator[Curve]:
     """Train our SAC: primitive actions, entropy instead of a prior, a policy from scratch."""
     use_one_thread()
     env = gym.make(env_id)
@@ -84,8 +108,8 @@ def learn_ours(env_id: str, steps: int, seed: int, evaluations: int, episodes: i
                 learning.round()
             watch.pause()
             points.append((point, evaluate(env, partial(our_action, sac), episodes)))
+            yield Curve(points.copy(), learning.updates, watch.seconds)
     env.close()
-    return Curve(points, learning.updates, watch.seconds)
 
 
 def our_settings() -> TrainRLSection:
@@ -123,7 +147,7 @@ def our_action(sac: SAC, observation: np.ndarray) -> np.ndarray:
     return action
 
 
-def learn_theirs(env_id: str, steps: int, seed: int, evaluations: int, episodes: int) -> Curve:
+def learn_theirs(env_id: str, steps: int, seed: int, evaluations: int, episodes: int) -> Iterator[Curve]:
     """Train stable-baselines3's SAC with the same networks."""
     from stable_baselines3 import SAC as TheirSAC
 
@@ -150,9 +174,9 @@ def learn_theirs(env_id: str, steps: int, seed: int, evaluations: int, episodes:
         watch.pause()
         done = point
         points.append((point, evaluate(shown, partial(_their_action, model), episodes)))
+        yield Curve(points.copy(), int(model._n_updates), watch.seconds)
     env.close()
     shown.close()
-    return Curve(points, int(model._n_updates), watch.seconds)
 
 
 def _their_action(model: Any, observation: np.ndarray) -> np.ndarray:
