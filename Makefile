@@ -45,12 +45,12 @@ format: $(STAMP)  ## sort imports and format the code
 	$(BIN)/ruff format .
 
 bench: $(STAMP)  ## measure training speed and replay memory
-	$(BIN)/python -m spirl_cli.benchmarks
+	$(BIN)/python -m benchmarks
 
 bench-sac: $(STAMP)  ## compare with stable-baselines3's SAC (hours; BENCH_ARGS="--env Pendulum-v1 --steps 2000" shortens it)
 	$(BIN)/pip install --quiet --constraint .ci/constraints.txt --editable '.[bench]'
-	$(BIN)/python -m spirl_cli.benchmarks.sac $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.sac $(BENCH_ARGS)
 
 clean:  ## remove the virtual environment, builds and caches (not artifacts)
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
-	find spirl_cli tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find spirl_cli benchmarks tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spirl_cli.agent import load_agent
     from spirl_cli.envs.skill_env import SkillEnv
+    from spirl_cli.inference.agent import load_agent
 
     __version__: str
 
 __all__ = ["SkillEnv", "__version__", "load_agent"]
 
-_EXPORTS = {"load_agent": "spirl_cli.agent", "SkillEnv": "spirl_cli.envs.skill_env"}
+_EXPORTS = {"load_agent": "spirl_cli.inference.agent", "SkillEnv": "spirl_cli.envs.skill_env"}
 
 
 def __getattr__(name: str) -> Any:

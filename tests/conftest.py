@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.warm import Command, WarmServer
+from tests.support.warm import Command, WarmServer
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 KITCHEN_START = (
@@ -229,7 +229,7 @@ def _pendulum_episode(env: Any, seed: int) -> dict[str, Any]:
 
 @dataclass
 class Workspace:
-    """A folder in which commands run, each a process of its own (see `tests/warm.py`)."""
+    """A folder in which commands run, each a process of its own (see `tests/support/warm.py`)."""
 
     folder: Path
     server: WarmServer

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from spirl_cli.cli import artifacts, doctor, exporting, recipes, removal, stages
+from spirl_cli.cli import artifacts, doctor, export, recipes, remove, stages
 from spirl_cli.cli.console import note, say_error
 from spirl_cli.errors import SpirlError, UsageError, did_you_mean
 
@@ -76,8 +76,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "verify": artifacts.verify,
     "diff": artifacts.diff,
     "lineage": artifacts.lineage,
-    "remove": removal.remove,
-    "export": exporting.export,
+    "remove": remove.remove,
+    "export": export.export,
     "doctor": doctor.doctor,
 }
 _RECIPE_COMMANDS: dict[str, Callable[..., None]] = {

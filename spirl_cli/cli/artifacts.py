@@ -12,7 +12,7 @@ import typer
 from spirl_cli.cli import complete
 from spirl_cli.cli.console import columns, duration, emit, emit_json, metrics_line, note, size
 from spirl_cli.cli.options import ArtifactsOption, JsonOption, ReferenceArgument, StageName
-from spirl_cli.cli.running import open_store
+from spirl_cli.cli.requests import open_store
 from spirl_cli.errors import ArtifactError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 
 from spirl_cli.cli.console import emit, emit_json
 from spirl_cli.cli.options import ArtifactsOption, JsonOption
-from spirl_cli.cli.running import open_store
+from spirl_cli.cli.requests import open_store
 from spirl_cli.errors import SpirlError
 
 
@@ -89,7 +89,7 @@ def _rendering() -> str | None:
 
 def _datasets() -> dict[str, Any]:
     """Return the Minari datasets on this machine, and the folder where they are looked for."""
-    from spirl_cli.demos.minari_source import datasets_folder, local_datasets
+    from spirl_cli.demos.formats.minari import datasets_folder, local_datasets
 
     return {"folder": str(datasets_folder()), "local": local_datasets()}
 

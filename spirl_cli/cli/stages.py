@@ -83,8 +83,8 @@ def evaluate(
 
     Without a recipe and --agent: the newest agent, else the reference one of a checkout.
     """
-    from spirl_cli.cli.evaluating import evaluation_request
-    from spirl_cli.cli.running import execute_one
+    from spirl_cli.cli.evaluate import evaluation_request
+    from spirl_cli.cli.requests import execute_one
 
     if prior_only and (agent is not None or step is not None):
         raise UsageError("--prior-only evaluates no agent, so --agent and --step do not go with it.")
@@ -111,7 +111,7 @@ def run(
     options: StageOptions, clips: ClipsOption = None, skills: SkillsOption = None, prior: PriorOption = None
 ) -> None:
     """All stages in a row; what is up to date is skipped."""
-    from spirl_cli.cli.running import execute_all, load, open_store, recipe_arguments, resolve
+    from spirl_cli.cli.requests import execute_all, load, open_store, recipe_arguments, resolve
     from spirl_cli.pipeline.graph import STAGE_NAMES, STAGES
     from spirl_cli.pipeline.plan import Request
 
@@ -133,7 +133,7 @@ def _with_overrides(options: StageOptions, section: str, overrides: list[str]) -
 
 
 def _one(name: str, section: str, options: StageOptions, given: Mapping[str, str | None]) -> None:
-    from spirl_cli.cli.running import execute_one, load, open_store, recipe_arguments, resolve
+    from spirl_cli.cli.requests import execute_one, load, open_store, recipe_arguments, resolve
     from spirl_cli.pipeline.graph import stage
     from spirl_cli.pipeline.plan import Request
 

@@ -22,8 +22,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from spirl_cli.demos.raw import RawEpisode
-from spirl_cli.store.files import fsync_file
+from spirl_cli.demos.dataset import RawEpisode
+from spirl_cli.files import fsync_file
 
 
 @dataclass(frozen=True)

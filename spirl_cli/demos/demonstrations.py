@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from spirl_cli.demos.checksum import DatasetIdentity
+from spirl_cli.demos.dataset import EpisodeSource, RawEpisode
 from spirl_cli.demos.episode import ActionBounds, Episode, check_episode
-from spirl_cli.demos.observation import select
-from spirl_cli.demos.raw import EpisodeSource, RawEpisode
+from spirl_cli.demos.identity import DatasetIdentity
 from spirl_cli.errors import DatasetError, SpirlError, UsageError
-from spirl_cli.recipe.sections.base import WHOLE_OBSERVATION
+from spirl_cli.observation import select
 from spirl_cli.recipe.sections.extract import ExtractSection
+from spirl_cli.settings import WHOLE_OBSERVATION
 
 
 class Demonstrations:

@@ -19,7 +19,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from spirl_cli.demos.minari_source import datasets_folder, local_datasets
+from spirl_cli.demos.formats.minari import datasets_folder, local_datasets
 from spirl_cli.errors import DatasetError, did_you_mean
 
 REACH_SECONDS = 3.0  # to reach the server, name resolution included

@@ -21,7 +21,7 @@ from typing import TypeVar
 import numpy as np
 
 from spirl_cli.demos.chunks import GeneratedEpisode, chunk_path, count_attempts, read_chunk, write_chunk
-from spirl_cli.demos.raw import RawEpisode
+from spirl_cli.demos.dataset import RawEpisode
 from spirl_cli.errors import Interrupted, SpirlError
 from spirl_cli.monitor.children import WORKER_ENVIRONMENT, become_worker, signals_blocked, usable_cores, variables
 from spirl_cli.monitor.interrupts import Interrupts

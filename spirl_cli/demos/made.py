@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spirl_cli.blocks.scene import state_size
-from spirl_cli.demos.checksum import DatasetIdentity, generated_identity
 from spirl_cli.demos.demonstrations import Demonstrations
-from spirl_cli.demos.observation import select
+from spirl_cli.demos.identity import DatasetIdentity, generated_identity
+from spirl_cli.domains.blocks.geometry import state_size
 from spirl_cli.errors import UsageError
 from spirl_cli.monitor.reporter import Reporter
-from spirl_cli.recipe.sections.base import WHOLE_OBSERVATION, ObservationPart
+from spirl_cli.observation import select
 from spirl_cli.recipe.sections.extract import BlocksPlanner, ExtractSection, KitchenExpert
+from spirl_cli.settings import WHOLE_OBSERVATION, ObservationPart
 
 if TYPE_CHECKING:
     from spirl_cli.demos.generation import Generator
@@ -64,10 +64,10 @@ def planned_identity(section: ExtractSection) -> DatasetIdentity:
 def _generator(section: ExtractSection, identity: DatasetIdentity) -> Generator:
     name, episodes, seed = identity.reference, identity.episodes, section.seed or 0
     if section.blocks_planner is not None:
-        from spirl_cli.demos.blocks_planner import blocks_generator  # imports the simulator
+        from spirl_cli.domains.blocks.planner import blocks_generator  # imports the simulator
 
         return blocks_generator(name, section.blocks_planner, episodes, seed)
-    from spirl_cli.demos.maze_planner import maze_generator  # imports the simulator
+    from spirl_cli.domains.maze.planner import maze_generator  # imports the simulator
 
     assert section.planner is not None, "checked with the recipe"
     return maze_generator(name, section.planner, episodes, seed)
@@ -111,7 +111,7 @@ def script_demonstrations(section: ExtractSection, folder: Path, reporter: Repor
     Raises:
         Interrupted: SIGINT or SIGTERM arrived; the folder holds what was done.
     """
-    from spirl_cli.demos.kitchen_expert.dataset import scripted_dataset  # imports the simulator
+    from spirl_cli.domains.kitchen.expert.dataset import scripted_dataset  # imports the simulator
 
     identity = scripted_identity(section)
     source, rate = scripted_dataset(section.scripted or KitchenExpert(), identity, folder, reporter)

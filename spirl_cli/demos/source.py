@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from spirl_cli.demos.checksum import DatasetIdentity, identity_of
+from spirl_cli.demos.dataset import RawSource
 from spirl_cli.demos.demonstrations import Demonstrations
 from spirl_cli.demos.download import download
-from spirl_cli.demos.hdf5_source import SUFFIXES, open_hdf5
+from spirl_cli.demos.formats.hdf5 import SUFFIXES, open_hdf5
+from spirl_cli.demos.formats.minari import MinariSource, is_local
+from spirl_cli.demos.identity import DatasetIdentity, identity_of
 from spirl_cli.demos.made import planned_identity, scripted_identity
-from spirl_cli.demos.minari_source import MinariSource, is_local
-from spirl_cli.demos.raw import RawSource
 from spirl_cli.recipe.sections.extract import ExtractSection
 
 

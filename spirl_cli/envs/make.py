@@ -11,15 +11,15 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
-from spirl_cli.blocks.scene import state_size
-from spirl_cli.demos.observation import select
-from spirl_cli.envs.images import image_shape
-from spirl_cli.envs.kitchen import KitchenEnv
-from spirl_cli.envs.outcome import OutcomeEnv
+from spirl_cli.domains.blocks.geometry import state_size
+from spirl_cli.domains.drawn import image_shape
+from spirl_cli.domains.gymnasium.outcome import OutcomeEnv
+from spirl_cli.domains.kitchen.env import KitchenEnv
+from spirl_cli.domains.kitchen.simulation import silence_notices
+from spirl_cli.domains.sections import BlocksSection, EnvSection, GymnasiumSection, KitchenSection, MazeSection
 from spirl_cli.errors import ArtifactError, UsageError, did_you_mean
-from spirl_cli.kitchen.simulation import silence_notices
-from spirl_cli.recipe.sections.base import ObservationPart
-from spirl_cli.recipe.sections.env import BlocksSection, EnvSection, GymnasiumSection, KitchenSection, MazeSection
+from spirl_cli.observation import select
+from spirl_cli.settings import ObservationPart
 
 BOUND_TOLERANCE = 1e-4  # relative to the range; recorded bounds may have been rounded
 
@@ -81,11 +81,11 @@ def make_raw_env(section: EnvSection, render_mode: str | None = None) -> gym.Env
     if isinstance(section, KitchenSection):
         return KitchenEnv(section, render_mode)
     if isinstance(section, MazeSection):
-        from spirl_cli.envs.maze import MazeEnv  # here, since it needs MuJoCo, which others may not
+        from spirl_cli.domains.maze.env import MazeEnv  # here, since it needs MuJoCo, which others may not
 
         return MazeEnv(section, render_mode)
     if isinstance(section, BlocksSection):
-        from spirl_cli.envs.blocks import BlocksEnv
+        from spirl_cli.domains.blocks.env import BlocksEnv
 
         return BlocksEnv(section, render_mode)
     return OutcomeEnv(_make_gymnasium(section, render_mode), section)

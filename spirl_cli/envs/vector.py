@@ -11,11 +11,11 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from spirl_cli.domains.sections import EnvSection
 from spirl_cli.envs.make import make_env
 from spirl_cli.envs.replayable import ReplayableEnv, Snapshot
 from spirl_cli.envs.skill_env import SkillDecoder, SkillEnv
 from spirl_cli.envs.workers import WorkerEnv, WorkerVector
-from spirl_cli.recipe.sections.env import EnvSection
 
 INFO_KEYS = ("episode", "metrics", "steps", "last_reward", "late_observation")
 

@@ -10,16 +10,16 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from spirl_cli.domains.kitchen.simulation import silence_notices
+from spirl_cli.domains.sections import EnvSection
 from spirl_cli.envs.make import SelectObservation, make_raw_env
 from spirl_cli.envs.replayable import ReplayableEnv
 from spirl_cli.envs.skill_env import SkillDecoder, SkillEnv
 from spirl_cli.errors import UsageError
-from spirl_cli.evaluation.policies import SkillPolicy
 from spirl_cli.evaluation.rollouts import RolloutSettings, play
 from spirl_cli.evaluation.seeds import environment_seed, episode_generator
-from spirl_cli.kitchen.simulation import silence_notices
+from spirl_cli.inference.policies import SkillPolicy
 from spirl_cli.monitor.reporter import Reporter
-from spirl_cli.recipe.sections.env import EnvSection
 
 
 class Recorder(gym.Wrapper[Any, Any, Any, Any]):

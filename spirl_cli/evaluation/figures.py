@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spirl_cli.domains.sections import EnvSection, KitchenSection, MazeSection
 from spirl_cli.evaluation.published import PublishedCurve, published_curves
 from spirl_cli.evaluation.results import layout_name
-from spirl_cli.recipe.sections.env import EnvSection, KitchenSection, MazeSection
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spirl_cli.recipe.sections.env import BlocksSection, EnvSection, KitchenSection, MazeSection
+from spirl_cli.domains.sections import BlocksSection, EnvSection, KitchenSection, MazeSection
 
 # The authors of SPiRL leave their warm-up of 5,000 skills of 10 steps off the x-axis; ours counts it.
 SPIRL_WARMUP_STEPS = 50_000

@@ -18,15 +18,15 @@ import gymnasium as gym
 import numpy as np
 from pydantic import TypeAdapter
 
+from spirl_cli.domains.sections import EnvSection
 from spirl_cli.envs.make import make_env
 from spirl_cli.envs.replayable import ReplayableEnv
 from spirl_cli.envs.skill_env import SkillEnv
-from spirl_cli.evaluation.policies import load_policy
 from spirl_cli.evaluation.rollouts import play
 from spirl_cli.evaluation.seeds import environment_seed, episode_generator
 from spirl_cli.evaluation.video import VideoRequest
-from spirl_cli.recipe.sections.env import EnvSection
-from spirl_cli.skills.inference import load_decoder
+from spirl_cli.inference.decoders import load_decoder
+from spirl_cli.inference.policies import load_policy
 
 FALLBACK_FRAMES_PER_SECOND = 30
 FRAMES_PER_REPORT = 10

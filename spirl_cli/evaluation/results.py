@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from spirl_cli.domains.sections import BlocksSection, EnvSection, GymnasiumSection, KitchenSection, MazeSection
 from spirl_cli.errors import ArtifactError
 from spirl_cli.evaluation.episodes import EpisodeResult, Evaluated
 from spirl_cli.evaluation.statistics import Estimate, bootstrap_mean, metric_rates
-from spirl_cli.recipe.sections.env import BlocksSection, EnvSection, GymnasiumSection, KitchenSection, MazeSection
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ResultRow:
         method: prior | spirl | spirl-open-loop | flat-prior | no-prior | bc-sac | sac; random for the
             baseline of random actions; prior-FAMILY for a likelihood; stable-baselines3 for that library's SAC.
         metric: subtasks | success | return; of blocks, at the end, stacked and height (see
-            `spirl_cli.blocks.towers`), and max_stacked during the episode; log_likelihood of held-out
+            `spirl_cli.domains.blocks.towers`), and max_stacked during the episode; log_likelihood of held-out
             demonstrations, where episodes are these.
         mean: with `low` and `high`, its 95 % bootstrap interval.
         seeds: pipelines trained anew, skills and prior included.

@@ -9,14 +9,14 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from spirl_cli.domains.sections import EnvSection
 from spirl_cli.envs.skill_env import SkillDecoder
 from spirl_cli.envs.vector import VectorStep, make_vector, split_step
 from spirl_cli.errors import Interrupted
 from spirl_cli.evaluation.episodes import EpisodeResult
-from spirl_cli.evaluation.policies import SkillPolicy
 from spirl_cli.evaluation.seeds import environment_seed, episode_generator
+from spirl_cli.inference.policies import SkillPolicy
 from spirl_cli.monitor.reporter import Reporter
-from spirl_cli.recipe.sections.env import EnvSection
 
 
 @dataclass(frozen=True)

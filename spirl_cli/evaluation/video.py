@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from spirl_cli.evaluation.policies import PolicyKind
 from spirl_cli.evaluation.rendering import INSTALL_HINT, probe_rendering, rendering_environment
+from spirl_cli.inference.policies import PolicyKind
 from spirl_cli.monitor.reporter import Reporter
 
 

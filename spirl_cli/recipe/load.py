@@ -8,19 +8,19 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from spirl_cli.domains.sections import DrawnSection, MazeSection
 from spirl_cli.errors import UsageError
 from spirl_cli.recipe.folder import find_recipe, recipe_id
 from spirl_cli.recipe.layers import Layers, merge, merge_recipes, packaged_methods, read_layers, read_overrides
 from spirl_cli.recipe.problems import describe, reserved_keys
 from spirl_cli.recipe.schema import Recipe
-from spirl_cli.recipe.sections.base import ObservationPart
-from spirl_cli.recipe.sections.env import DrawnSection, MazeSection
 from spirl_cli.recipe.sections.evaluate import EvaluateSection
 from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.recipe.sections.prior import TrainPriorSection
 from spirl_cli.recipe.sections.rl import TrainRLSection
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.recipe.yaml_places import Node, Place
+from spirl_cli.settings import ObservationPart
 
 StageSection = TypeVar(
     "StageSection", ExtractSection, TrainSkillsSection, TrainPriorSection, TrainRLSection, EvaluateSection

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from pydantic import NonNegativeInt, model_validator
 
-from spirl_cli.recipe.sections.base import Section
-from spirl_cli.recipe.sections.env import BlocksSection, EnvSection
+from spirl_cli.domains.sections import BlocksSection, EnvSection
 from spirl_cli.recipe.sections.evaluate import EvaluateSection
 from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.recipe.sections.prior import TrainPriorSection
 from spirl_cli.recipe.sections.rl import TrainRLSection
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
+from spirl_cli.settings import Section
 
 
 class Recipe(Section):

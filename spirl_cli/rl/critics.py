@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from spirl_cli.recipe.sections.rl import FourierSection, ObjectsSection
 from spirl_cli.rl.critic_inputs import FourierFeatures, ObjectFeatures
-from spirl_cli.rl.layers import EnsembleLayerNorm, EnsembleLinear
+from spirl_cli.rl.ensemble_layers import EnsembleLayerNorm, EnsembleLinear
 from spirl_cli.skills.networks import LEAK, Normalizer
 
 

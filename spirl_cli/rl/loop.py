@@ -30,8 +30,8 @@ from spirl_cli.monitor.packing import (
     unpack_optimizer,
 )
 from spirl_cli.recipe.sections.rl import TrainRLSection
-from spirl_cli.rl.episodes import RunningEpisodes, Transitions, returns_to_go
 from spirl_cli.rl.replay import Replay
+from spirl_cli.rl.running_episodes import RunningEpisodes, Transitions, returns_to_go
 from spirl_cli.rl.sac import SAC
 
 RECENT_EPISODES = 100  # training episodes behind the running means

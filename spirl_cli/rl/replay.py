@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spirl_cli.errors import ArtifactError
-from spirl_cli.rl.images import ImageStore, Pixels
+from spirl_cli.rl.image_store import ImageStore, Pixels
 
 Array = NDArray[np.float32]
 Slots = NDArray[np.int64]

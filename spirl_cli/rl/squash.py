@@ -1,4 +1,4 @@
-"""Squashing of skills; see `spirl_cli.skills.inference.squash` for what each kind means."""
+"""Squashing of skills; see `spirl_cli.inference.decoders.squash` for what each kind means."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from spirl_cli.recipe.indices import expand_indices
+from spirl_cli.indices import expand_indices
 from spirl_cli.recipe.sections.skills import Augmentation
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from spirl_cli.skills.ensemble import EnsembleNetwork
-from spirl_cli.skills.export import export_gaussian, folded_layers, seen_header, write_network
+from spirl_cli.skills.export_skills import export_gaussian, folded_layers, seen_header, write_network
 from spirl_cli.skills.flow import Coupling, FlowNetwork
 from spirl_cli.skills.mixture import MixtureNetwork
 from spirl_cli.skills.prior import GaussianNetwork, PriorNetwork

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from spirl_cli.clips import Clips, Split
+from spirl_cli.clips.reader import Clips, Split
 from spirl_cli.monitor.checkpoint import State, merge
 from spirl_cli.recipe.sections.prior import TrainPriorSection
 from spirl_cli.recipe.sections.skills import Augmentation
@@ -19,14 +19,14 @@ from spirl_cli.skills.gaussian import Gaussian
 from spirl_cli.skills.models import SkillModel
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.optimization import make_optimizer, scheduled_rate, set_learning_rate
-from spirl_cli.skills.sampling import WindowSampler, add_images, spread, windows
-from spirl_cli.skills.training import (
+from spirl_cli.skills.preparation import (
     VALIDATION_WINDOWS,
     make_augmenter,
     pack_training,
     random_streams,
     unpack_training,
 )
+from spirl_cli.skills.sampling import WindowSampler, add_images, spread, windows
 
 SPLITS: tuple[Split, ...] = ("train", "validation")
 

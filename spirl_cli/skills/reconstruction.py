@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spirl_cli.clips import Clips
+from spirl_cli.clips.reader import Clips
 from spirl_cli.skills.gaussian import Gaussian
 from spirl_cli.skills.models import SkillModel
 from spirl_cli.skills.sampling import add_images, window_rows, windows

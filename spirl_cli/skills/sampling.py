@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spirl_cli.clips import Clips, Split
+from spirl_cli.clips.reader import Clips, Split
 
 
 class WindowSampler:

@@ -10,14 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spirl_cli.clips import Clips
+from spirl_cli.clips.reader import Clips
 from spirl_cli.monitor.checkpoint import State, merge
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.skills.models import SkillModel, rate, reconstruction_error
 from spirl_cli.skills.optimization import make_optimizer, scheduled_rate, set_learning_rate
-from spirl_cli.skills.reconstruction import observe, reconstruct
-from spirl_cli.skills.sampling import WindowSampler, spread, window_rows, windows
-from spirl_cli.skills.training import (
+from spirl_cli.skills.preparation import (
     VALIDATION_WINDOWS,
     make_augmenter,
     make_normalizer,
@@ -25,6 +23,8 @@ from spirl_cli.skills.training import (
     random_streams,
     unpack_training,
 )
+from spirl_cli.skills.reconstruction import observe, reconstruct
+from spirl_cli.skills.sampling import WindowSampler, spread, window_rows, windows
 
 BETA_LEARNING_RATE = 1e-2  # of log β, when a target KL tunes it
 BEST_OF_WINDOWS = 128

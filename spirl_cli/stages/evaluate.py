@@ -7,22 +7,22 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from spirl_cli.domains.maze.paths import PathsPanel, draw_paths, trace_paths
+from spirl_cli.domains.sections import MazeSection
 from spirl_cli.envs.make import check_compatible
 from spirl_cli.evaluation.dataset import check_new_dataset, save_dataset
 from spirl_cli.evaluation.episodes import Evaluated, read_episodes, write_episodes
 from spirl_cli.evaluation.figures import draw_learning_curve
-from spirl_cli.evaluation.paths import PathsPanel, draw_paths, trace_paths
-from spirl_cli.evaluation.provenance import training_data
+from spirl_cli.evaluation.naming import training_data
 from spirl_cli.evaluation.results import Provenance, ResultRow, result_rows, write_results
 from spirl_cli.evaluation.rollouts import RolloutSettings, interrupted, rollout
 from spirl_cli.evaluation.statistics import metric_rates
 from spirl_cli.evaluation.video import VideoRequest, record_videos
+from spirl_cli.inference.decoders import read_network
 from spirl_cli.monitor.interrupts import Interrupts
-from spirl_cli.recipe.sections.env import MazeSection
-from spirl_cli.skills.inference import read_network
+from spirl_cli.stages.compatibility import check_images
 from spirl_cli.stages.context import StageContext, StageResult
-from spirl_cli.stages.images import check_images
-from spirl_cli.stages.subject import Subject, Target, agent_subject, behavior, prior_subject
+from spirl_cli.stages.evaluated import Subject, Target, agent_subject, behavior, prior_subject
 from spirl_cli.store.provenance import checkout_commit, command_line
 
 EPISODES, RESULTS, FIGURE, PATHS, VIDEOS = "episodes.csv", "results.json", "learning_curve.png", "paths.png", "videos"

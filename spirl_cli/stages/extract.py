@@ -6,20 +6,20 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from spirl_cli.clip_drawing import Drawing, drawing_of
-from spirl_cli.clips import CLIPS_FILE, Clips, ClipWriter
+from spirl_cli.clips.drawing import Drawing, drawing_of
+from spirl_cli.clips.reader import CLIPS_FILE, Clips, ClipWriter
 from spirl_cli.demos.demonstrations import Demonstrations
 from spirl_cli.demos.episode import Episode, join_short
 from spirl_cli.demos.made import generate_demonstrations, script_demonstrations
 from spirl_cli.demos.source import open_demonstrations
 from spirl_cli.errors import DatasetError, Interrupted, UsageError
+from spirl_cli.files import discard
 from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.monitor.progress import ProgressBar
 from spirl_cli.monitor.reporter import Reporter
 from spirl_cli.recipe.schema import Recipe
 from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.stages.context import StageContext, StageResult
-from spirl_cli.store.files import discard
 from spirl_cli.store.manifest import InputRecord
 
 GENERATED = "generated"  # folder of demonstrations that are made, not read

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from spirl_cli.clips import CLIPS_FILE, Clips
+from spirl_cli.clips.reader import CLIPS_FILE, Clips
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.skills.export_priors import export_prior
-from spirl_cli.skills.files import MODEL, load_skills, save_prior
+from spirl_cli.skills.model_files import MODEL, load_skills, save_prior
 from spirl_cli.skills.models import SkillModel
 from spirl_cli.skills.networks import Normalizer
+from spirl_cli.skills.preparation import make_normalizer
 from spirl_cli.skills.prior_training import PriorTrainer
-from spirl_cli.skills.training import make_normalizer
 from spirl_cli.stages.context import StageContext, StageResult
-from spirl_cli.stages.training import train, training_device, use_one_thread
+from spirl_cli.stages.supervised import train, training_device, use_one_thread
 from spirl_cli.store.artifact import Artifact
 
 PRIOR, METRICS, EVENTS = "prior.safetensors", "metrics.csv", "tensorboard"

@@ -8,26 +8,26 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spirl_cli.blocks.scene import typical
-from spirl_cli.envs.images import block_numbers
+from spirl_cli.domains.blocks.geometry import typical
+from spirl_cli.domains.drawn import block_numbers
+from spirl_cli.domains.sections import BlocksSection, EnvSection
 from spirl_cli.envs.make import check_compatible
 from spirl_cli.envs.vector import SkillVector, make_vector
 from spirl_cli.errors import ArtifactError, UsageError
-from spirl_cli.monitor.run import TrainingRun
+from spirl_cli.inference.decoders import load_decoder, read_network
+from spirl_cli.monitor.training_run import TrainingRun
 from spirl_cli.recipe.schema import Recipe
-from spirl_cli.recipe.sections.env import BlocksSection, EnvSection
 from spirl_cli.rl.loop import SkillLearning
 from spirl_cli.rl.replay import Replay
 from spirl_cli.rl.sac import SAC
 from spirl_cli.skills.export_priors import export_policy
-from spirl_cli.skills.files import MODEL, load_prior
-from spirl_cli.skills.inference import load_decoder, read_network
+from spirl_cli.skills.model_files import MODEL, load_prior
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import PriorNetwork, StandardNormal
+from spirl_cli.stages.compatibility import check_images
 from spirl_cli.stages.context import StageContext, StageResult
-from spirl_cli.stages.images import check_images
+from spirl_cli.stages.supervised import training_device, use_one_thread
 from spirl_cli.stages.train_prior import PRIOR, state_normalizer
-from spirl_cli.stages.training import training_device, use_one_thread
 from spirl_cli.store.artifact import Artifact
 
 POLICY, DECODER, SNAPSHOTS, METRICS, EVENTS = (

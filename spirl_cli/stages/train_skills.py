@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from spirl_cli.clips import CLIPS_FILE, Clips
+from spirl_cli.clips.reader import CLIPS_FILE, Clips
 from spirl_cli.envs.make import check_compatible
-from spirl_cli.skills.export import export_decoder, export_primitive_decoder
-from spirl_cli.skills.files import MODEL, save_skills
+from spirl_cli.skills.export_skills import export_decoder, export_primitive_decoder
+from spirl_cli.skills.model_files import MODEL, save_skills
 from spirl_cli.skills.skill_training import SkillTrainer
 from spirl_cli.stages.context import StageContext, StageResult
-from spirl_cli.stages.training import train, training_device, use_one_thread
+from spirl_cli.stages.supervised import train, training_device, use_one_thread
 
 DECODER, METRICS, EVENTS = "decoder.safetensors", "metrics.csv", "tensorboard"
 

@@ -9,8 +9,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from spirl_cli.errors import ArtifactError
+from spirl_cli.files import discard, fsync_file, fsync_folder, write_atomically
 from spirl_cli.store.artifact import Artifact
-from spirl_cli.store.files import discard, fsync_file, fsync_folder, write_atomically
 from spirl_cli.store.locks import stage_lock
 from spirl_cli.store.manifest import Manifest
 from spirl_cli.store.names import MANIFEST, version_folder

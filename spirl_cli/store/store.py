@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from spirl_cli.errors import ArtifactError, UsageError
+from spirl_cli.files import discard, sweep
 from spirl_cli.store.artifact import Artifact, open_complete
 from spirl_cli.store.diff import differences
-from spirl_cli.store.files import discard, sweep
 from spirl_cli.store.lineage import Ancestor, ancestors, users
 from spirl_cli.store.locks import hold, run_lock, stage_lock
 from spirl_cli.store.names import STAGES, Reference, parse_version_folder, run_folder, version_folder

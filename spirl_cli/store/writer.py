@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from spirl_cli.errors import ArtifactError
+from spirl_cli.files import discard, files_below, fsync_file, fsync_folder, link_or_copy, sweep, write_atomically
 from spirl_cli.store import provenance
 from spirl_cli.store.artifact import Artifact
-from spirl_cli.store.files import discard, files_below, fsync_file, fsync_folder, link_or_copy, sweep, write_atomically
 from spirl_cli.store.fingerprint import plain, sha256_file
 from spirl_cli.store.locks import hold, now, run_lock, stage_lock
 from spirl_cli.store.manifest import InputRecord, Manifest, OutputRecord

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from spirl_cli.recipe.sections.base import Section
+from spirl_cli.settings import Section
 
 
 class EvaluateSection(Section):

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from spirl_cli.recipe.sections.base import ObservationPart, Section
+from spirl_cli.settings import ObservationPart, Section
 
 
 class MazePlanner(Section):
-    """Demonstrations in random mazes: shortest path, PD control (`spirl_cli/demos/maze_planner.py`)."""
+    """Demonstrations in random mazes: shortest path, PD control (`spirl_cli/domains/maze/planner.py`)."""
 
     size: Annotated[int, Field(ge=8, le=200)] = 20  # cells along a side, without the border
     max_steps: PositiveInt = 500
@@ -23,7 +23,7 @@ class MazePlanner(Section):
 
 
 class BlocksPlanner(Section):
-    """Demonstrations of picking and placing blocks (`spirl_cli/demos/blocks_planner.py`)."""
+    """Demonstrations of picking and placing blocks (`spirl_cli/domains/blocks/planner.py`)."""
 
     blocks: Annotated[int, Field(ge=2, le=30)] = 5
     stacked: NonNegativeInt = 2  # at most so many lie on another at the start
@@ -47,7 +47,7 @@ class BlocksPlanner(Section):
 
 
 class KitchenExpert(Section):
-    """Demonstrations of a scripted expert in the kitchen (`spirl_cli/demos/kitchen_expert/`)."""
+    """Demonstrations of a scripted expert in the kitchen (`spirl_cli/domains/kitchen/expert/`)."""
 
     plans: Literal["human", "uniform"] = "human"  # orders of subtasks: as people chose, or any
     subtasks: Annotated[int, Field(ge=1, le=7)] = 4  # in a demonstration

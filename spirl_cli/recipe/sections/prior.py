@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from spirl_cli.recipe.sections.base import Index, Section
 from spirl_cli.recipe.sections.skills import Augmentation, ImageEncoderSection
+from spirl_cli.settings import Index, Section
 
 
 class MixtureSection(Section):

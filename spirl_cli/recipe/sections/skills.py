@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from spirl_cli.recipe.sections.base import Index, Section
+from spirl_cli.settings import Index, Section
 
 
 class StateNoise(Section):

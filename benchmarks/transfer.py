@@ -1,0 +1,135 @@
+"""How far skills carry from one set of demonstrations to another, and how the two sets differ.
+
+``python -m benchmarks.transfer --skills A B --clips X Y`` reconstructs held-out windows of every set of
+clips with every skill model, and describes the clips. References are as in ``spirl show``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from spirl_cli.clips.reader import CLIPS_FILE, Clips
+from spirl_cli.errors import ArtifactError, SpirlError
+from spirl_cli.skills.model_files import MODEL, load_skills
+from spirl_cli.skills.models import SkillModel, rate
+from spirl_cli.skills.reconstruction import reconstruct
+from spirl_cli.skills.sampling import spread
+
+if TYPE_CHECKING:
+    from spirl_cli.store.artifact import Artifact
+
+WINDOWS = 4096  # held out, of each set of clips
+STATES = 1024  # held out, whose nearest neighbours are looked for
+
+
+def carry_over(model: SkillModel, clips: Clips) -> dict[str, float]:
+    """Reconstruct held-out windows of some clips with a skill model, trained on these or on others.
+
+    Returns:
+        ``error``: root of the mean squared error of an action; ``explained``: share of the actions' variance, 1 at
+        best, 0 for a model that knows their mean only; ``kl``: nats per latent dimension.
+
+    Raises:
+        ArtifactError: the sizes differ.
+    """
+    known, found = (model.perception.state_dim, model.section.horizon), (clips.observation_dim, clips.horizon)
+    if known != found:
+        raise ArtifactError(
+            f"skills of {known[1]} steps in states of {known[0]} numbers cannot be tried on clips of {found[1]} steps "
+            f"and {found[0]} numbers"
+        )
+    starts = spread(clips.starts("validation"), WINDOWS)
+    done = reconstruct(model, clips, starts, torch.Generator().manual_seed(0))
+    squared = float((done.actions - done.predicted).square().mean())
+    variance = float(done.actions.var((0, 1)).mean())
+    return {"error": squared**0.5, "explained": 1.0 - squared / variance, "kl": float(rate(done.posterior))}
+
+
+def describe(clips: Clips) -> dict[str, float]:
+    """Describe a set of clips.
+
+    Returns:
+        ``episodes``; ``steps`` of all and ``median_length`` of an episode; ``action``: mean size of an action's
+        components; ``change``: the same of the difference between one action and the next; ``still``: share of steps
+        in which no component is above 0.05; ``saturated``: share in which one is above 0.99.
+    """
+    rows = clips.starts("train")
+    _, actions = clips.windows(spread(rows, WINDOWS))  # (B, H, A)
+    largest = np.abs(actions).max(-1)
+    return {
+        "episodes": clips.episodes,
+        "steps": clips.steps,
+        "median_length": float(np.median(np.diff(clips.episode_offsets) - 1)),
+        "action": float(np.abs(actions).mean()),
+        "change": float(np.abs(np.diff(actions, axis=1)).mean()),
+        "still": float((largest < 0.05).mean()),
+        "saturated": float((largest > 0.99).mean()),
+    }
+
+
+def distance(clips: Clips, trained: Clips) -> float:
+    """Return how far held-out states of some clips are from what was seen in training: the median over states.
+
+    The distance is to the nearest of the training states, over all numbers of a state, in standard deviations of the
+    training states: the root of the mean square.
+    """
+    mean, spread_ = trained.statistics()
+    scale = np.where(spread_ > 0, spread_, 1.0)
+    known = torch.from_numpy((trained.states(trained.starts("train")) - mean) / scale)
+    asked = torch.from_numpy((clips.states(spread(clips.starts("validation"), STATES)) - mean) / scale)
+    nearest = torch.cdist(asked, known).min(1).values / len(scale) ** 0.5
+    return float(nearest.median())
+
+
+def compare(skills: Sequence[Artifact], clips: Sequence[Artifact]) -> dict[str, list[dict[str, object]]]:
+    """Describe every set of clips and how far they are apart, and try every skill model on each."""
+    opened = [(one, Clips.open(one.file(CLIPS_FILE))) for one in clips]
+    described = [{"clips": one.reference, "dataset": _dataset(one), **describe(data)} for one, data in opened]
+    tried: list[dict[str, object]] = []
+    for one in skills:
+        model = load_skills(one.file(MODEL))
+        tried += [
+            {"skills": one.reference, "clips": other.reference, **carry_over(model, data)} for other, data in opened
+        ]
+    apart: list[dict[str, object]] = [
+        {"trained": one.reference, "clips": other.reference, "distance": distance(data, known)}
+        for one, known in opened
+        for other, data in opened
+    ]
+    return {"clips": described, "distance": apart, "transfer": tried}
+
+
+def _dataset(clips: Artifact) -> str:
+    return clips.manifest.inputs["dataset"].reference
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Reconstruct clips with skills that were learned elsewhere; print one JSON object."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.transfer", description=main.__doc__)
+    parser.add_argument("--skills", nargs="+", required=True, help="skill artifacts")
+    parser.add_argument("--clips", nargs="+", required=True, help="clips to try them on")
+    parser.add_argument("--artifacts", type=Path, help="where references are looked up")
+    options = parser.parse_args(arguments)
+    from spirl_cli.store.store import Store, default_root
+
+    store = Store(options.artifacts or default_root())
+    try:
+        skills = [store.resolve(reference, stage="skills") for reference in options.skills]
+        result = compare(skills, [store.resolve(reference, stage="clips") for reference in options.clips])
+    except SpirlError as error:
+        print(error.message, error.hint, sep="\n", file=sys.stderr)
+        return error.exit_code
+    print(json.dumps(result, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

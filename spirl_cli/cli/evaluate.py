@@ -1,0 +1,129 @@
+"""What `spirl evaluate` evaluates: a recipe's agent, a named one, the newest, or the reference one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from spirl_cli.cli.console import note
+from spirl_cli.cli.requests import load, open_store, recipe_arguments, recipe_name
+from spirl_cli.errors import ArtifactError, UsageError
+
+if TYPE_CHECKING:
+    from spirl_cli.cli.options import StageOptions
+    from spirl_cli.pipeline.plan import Request
+    from spirl_cli.recipe.schema import Recipe
+    from spirl_cli.store.artifact import Artifact
+    from spirl_cli.store.store import Store
+
+
+def evaluation_request(
+    options: StageOptions, references: Mapping[str, str | None], *, prior_only: bool, chosen: Mapping[str, Any]
+) -> Request:
+    """Build the request of an evaluation.
+
+    Args:
+        options: of the command.
+        references: artifacts that were named, by stage.
+        prior_only: evaluate a prior instead of an agent.
+        chosen: options of the stage that are not in the recipe.
+
+    Raises:
+        ArtifactError: there is nothing to evaluate.
+        UsageError: the recipe or an option is wrong.
+    """
+    from spirl_cli.pipeline.graph import PRIOR_EVALUATION, stage
+    from spirl_cli.pipeline.plan import Request
+
+    store = open_store(options.artifacts)
+    subject = "prior" if prior_only else "agent"
+    given = {name: _resolve(text, name, store) for name, text in references.items() if text is not None}
+    named = recipe_name(options) is not None
+    if not named and subject not in given:
+        given[subject] = _newest(subject, store)
+    recipe = load(options) if named else _recorded(given[subject], options)
+    request = Request(
+        recipe,
+        store,
+        PRIOR_EVALUATION if prior_only else stage("evaluation"),
+        given=given,
+        force=frozenset({"evaluation"}) if options.force else frozenset(),
+        options=chosen,
+        named=recipe_arguments(options),
+    )
+    if subject not in given:
+        return _with_reference(request, subject)
+    _say_differences(given[subject], recipe)
+    return request
+
+
+def _resolve(text: str, name: str, store: Store) -> Artifact:
+    """Look up a reference in the store, then among the reference artifacts of a checkout."""
+    from spirl_cli.store.store import reference_store
+
+    try:
+        return store.resolve(text, stage=name)
+    except ArtifactError:
+        reference = reference_store()
+        if reference is None:
+            raise
+        try:
+            return reference.resolve(text, stage=name)
+        except ArtifactError:
+            pass
+        raise
+
+
+def _newest(subject: str, store: Store) -> Artifact:
+    """Return the newest artifact, or on a fresh clone the newest reference artifact."""
+    from spirl_cli.store.store import reference_store
+
+    reference = reference_store()
+    found = store.newest(stage=subject) or (reference.newest(stage=subject) if reference is not None else None)
+    if found is None:
+        raise ArtifactError(
+            f"There is no {subject} to evaluate in {store.root} (those of a quick profile are not picked).",
+            f"make one with 'spirl run RECIPE', or name one with --{subject} REF",
+        )
+    note(f"evaluating {found.reference} ({found.path}), the newest {subject}")
+    return found
+
+
+def _recorded(artifact: Artifact, options: StageOptions) -> Recipe:
+    """Return the recipe that an artifact was made by, with the overrides of the command line."""
+    from spirl_cli.recipe.load import load_recipe
+    from spirl_cli.recipe.recorded import recorded_recipe
+
+    if options.profile is not None or options.method is not None:
+        option = "--profile" if options.profile is not None else "--method"
+        raise UsageError(f"{option} needs a recipe.", "name the recipe as well")
+    data = artifact.manifest.extra.get("recipe")
+    if isinstance(data, Mapping):
+        return recorded_recipe(data, f"the recipe of {artifact.reference}", options.set_ or [])
+    return load_recipe(artifact.manifest.recipe, overrides=options.set_ or [])
+
+
+def _with_reference(request: Request, subject: str) -> Request:
+    """Fall back to the reference artifact with the planned fingerprint, if only that one exists."""
+    from dataclasses import replace
+
+    from spirl_cli.pipeline.plan import plan
+    from spirl_cli.store.store import reference_store
+
+    planned = next(one for one in plan(request) if one.spec.name == subject)
+    reference = reference_store()
+    if planned.artifact is not None or planned.fingerprint is None or reference is None:
+        return request
+    found = reference.find(subject, planned.fingerprint, request.recipe.id)
+    return request if found is None else replace(request, given={**request.given, subject: found})
+
+
+def _say_differences(artifact: Artifact, recipe: Recipe) -> None:
+    """Say where the environment is another one than the agent was trained in."""
+    from spirl_cli.store.diff import differences
+
+    trained = artifact.manifest.parameters.get("env")
+    if trained is None:
+        return
+    for difference in differences({"env": trained}, {"env": recipe.env.model_dump(mode="json")}):
+        note(f"note: {artifact.reference} was trained with another {difference}")

@@ -1,0 +1,197 @@
+"""Writes the clip dataset: every demonstrated step is stored once.
+
+Layout of the HDF5 file (E episodes of T_e steps, N = sum of T_e + 1 over the episodes)::
+
+    observations      float32 (N, D)   all T+1 states of every episode, one after the other
+    actions           float32 (N, A)   the T actions of every episode and one row of zeros
+    episode_offsets   int64 (E+1,)     first row of every episode; the last entry is N
+    episode_numbers   int64 (E,)       position of the episode in the source dataset
+    starts/train      int64            rows at which a window may start, training episodes
+    starts/validation int64            the same for the other episodes
+    scenes            uint8 (E, n)     the bits of a bool array per episode, whose shape is the attribute
+                                       ``shape``; only where images are drawn from states and these
+
+Attributes: ``format``, ``horizon``, ``action_low``, ``action_high``, ``identity`` (JSON, which
+dataset this was) and, where images are drawn, ``drawing`` (JSON of a `spirl_cli.clips.drawing.Drawing`).
+Observations and actions share their rows thanks to the padding row, so that a batch of windows is
+one gather each. Both are stored contiguously, so that they can be mapped into memory: clips larger
+than the memory are read page by page.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import h5py
+import numpy as np
+
+from spirl_cli.clips.drawing import Drawing, pack_scene
+from spirl_cli.demos.episode import ActionBounds, Episode
+from spirl_cli.errors import DatasetError
+
+FORMAT = "spirl-clips-1"
+COPY_ROWS = 65_536  # rows handled at once where a whole array might not fit into memory
+
+
+class ClipWriter:
+    """Writes clips one episode at a time; memory holds one episode, and the packed scenes of all.
+
+    Rows are collected in two plain files beside ``path`` and copied once by :meth:`finish`,
+    because only a dataset of known length can be stored contiguously. Use it as a context
+    manager: it removes these files, whatever happens.
+
+    Args:
+        path: the HDF5 file to write.
+        horizon: window length H in steps.
+        bounds: action bounds, (A,) each.
+        unused_final_starts: so many of the last start positions of every episode are left
+            out (METHOD §5.6, parity only).
+    """
+
+    def __init__(self, path: Path, horizon: int, bounds: ActionBounds, unused_final_starts: int = 0) -> None:
+        self._path = path
+        self._horizon = horizon
+        self._bounds = bounds
+        self._unused = unused_final_starts
+        self._lengths: list[int] = []  # rows (T+1) of every episode
+        self._numbers: list[int] = []
+        self._scenes: list[np.ndarray] = []  # packed
+        self._scene_shape: tuple[int, ...] | None = None
+        self._observation_dim: int | None = None
+        self._raw = [path.with_name(f"{path.name}.{name}.raw") for name in ("observations", "actions")]
+        self._files: list[BinaryIO] = []
+
+    def __enter__(self) -> ClipWriter:
+        self._files = [raw.open("wb") for raw in self._raw]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for file, raw in zip(self._files, self._raw, strict=True):
+            file.close()
+            raw.unlink(missing_ok=True)
+
+    @property
+    def shortest(self) -> int:
+        """Fewest steps of an episode that holds a window."""
+        return self._horizon + self._unused
+
+    @property
+    def episodes(self) -> int:
+        """Number of episodes appended so far."""
+        return len(self._lengths)
+
+    @property
+    def steps(self) -> int:
+        """Number of steps (actions) appended so far."""
+        return sum(self._lengths) - len(self._lengths)
+
+    def append(self, episode: Episode) -> None:
+        """Add one episode of at least :attr:`shortest` steps.
+
+        Raises:
+            DatasetError: its observations have another dimension, or its scene another shape, than
+                those before.
+            ValueError: it is too short for a window.
+        """
+        if episode.steps < self.shortest:
+            raise ValueError(f"episode {episode.number} of {episode.steps} steps is shorter than a window")
+        size = episode.observations.shape[1]
+        if self._observation_dim not in (None, size):
+            raise DatasetError(
+                f"episode {episode.number} has observations of {size} numbers, those before have "
+                f"{self._observation_dim}"
+            )
+        self._observation_dim = size
+        self._append_scene(episode)
+        padding = np.zeros((1, len(self._bounds.low)), np.float32)
+        self._files[0].write(np.ascontiguousarray(episode.observations, np.float32).tobytes())
+        self._files[1].write(np.concatenate([episode.actions, padding]).astype(np.float32).tobytes())
+        self._lengths.append(len(episode.observations))
+        self._numbers.append(episode.number)
+
+    def _append_scene(self, episode: Episode) -> None:
+        shape = None if episode.scene is None else episode.scene.shape
+        if self._lengths and shape != self._scene_shape:
+            raise DatasetError(
+                f"episode {episode.number} has a scene of shape {shape}, those before have {self._scene_shape}"
+            )
+        self._scene_shape = shape
+        if episode.scene is not None:
+            self._scenes.append(pack_scene(episode.scene))
+
+    def finish(
+        self, validation_fraction: float, seed: int, identity: Mapping[str, Any], drawing: Drawing | None = None
+    ) -> None:
+        """Split the episodes and write the file.
+
+        Args:
+            validation_fraction: share of the episodes kept for validation; at least one.
+            seed: decides which ones.
+            identity: what the dataset was, stored as JSON.
+            drawing: how images are drawn from states and scenes.
+
+        Raises:
+            DatasetError: fewer than two episodes: nothing could be split.
+        """
+        validation = split_episodes(self.episodes, validation_fraction, seed)
+        offsets = np.concatenate([[0], np.cumsum(self._lengths)]).astype(np.int64)  # (E+1,)
+        with h5py.File(self._path, "w") as file:
+            file.attrs.update(
+                format=FORMAT,
+                horizon=self._horizon,
+                action_low=self._bounds.low,
+                action_high=self._bounds.high,
+                identity=json.dumps(dict(identity), sort_keys=True),
+            )
+            file["episode_offsets"] = offsets
+            file["episode_numbers"] = np.array(self._numbers, np.int64)
+            file["starts/train"] = self._starts(offsets, ~validation)
+            file["starts/validation"] = self._starts(offsets, validation)
+            self._write_scenes(file, drawing)
+            self._copy_raw(file, int(offsets[-1]))
+
+    def _starts(self, offsets: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        """Return the rows at which a window of the chosen episodes may start."""
+        # T+1 rows hold T - H + 1 windows of H+1 states
+        return np.concatenate(
+            [np.arange(offsets[e], offsets[e + 1] - self.shortest, dtype=np.int64) for e in np.flatnonzero(chosen)]
+        )
+
+    def _write_scenes(self, file: h5py.File, drawing: Drawing | None) -> None:
+        if self._scenes:
+            file["scenes"] = np.stack(self._scenes)
+            file["scenes"].attrs["shape"] = self._scene_shape
+        if drawing is not None and (self._scenes or not drawing.needs_scenes):
+            file.attrs["drawing"] = drawing.to_json()
+
+    def _copy_raw(self, file: h5py.File, rows: int) -> None:
+        sizes = (self._observation_dim, len(self._bounds.low))
+        for name, raw, stream, size in zip(("observations", "actions"), self._raw, self._files, sizes, strict=True):
+            stream.flush()
+            source = np.memmap(raw, np.float32, "r", shape=(rows, int(size or 0)))
+            target = file.create_dataset(name, shape=source.shape, dtype=np.float32)
+            for first in range(0, rows, COPY_ROWS):
+                target[first : first + COPY_ROWS] = source[first : first + COPY_ROWS]
+
+
+def split_episodes(count: int, validation_fraction: float, seed: int) -> np.ndarray:
+    """Choose validation episodes: a boolean mask of shape (count,), at least one of each kind.
+
+    Raises:
+        DatasetError: fewer than two episodes.
+    """
+    if count < 2:
+        raise DatasetError(
+            f"only {count} usable episode{'s' if count != 1 else ''}: at least two are needed, one to train "
+            "and one to validate"
+        )
+    held_out = min(max(round(count * validation_fraction), 1), count - 1)
+    mask = np.zeros(count, dtype=bool)
+    mask[np.random.default_rng(seed).permutation(count)[:held_out]] = True
+    return mask

@@ -1,0 +1,1 @@
+"""Readers of the formats in which people keep trajectories, one module each."""

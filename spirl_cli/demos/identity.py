@@ -1,0 +1,109 @@
+"""Content of a dataset as one checksum, remembered so that it is computed once.
+
+The memory is a small JSON file in the user's cache folder (``$XDG_CACHE_HOME/spirl``, else
+``~/.cache/spirl``). An entry holds as long as no file changes its path, size or time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from spirl_cli.demos.dataset import RawSource
+from spirl_cli.store.fingerprint import canonical, sha256_file
+
+REMEMBERED = 200  # datasets
+
+
+@dataclass(frozen=True)
+class DatasetIdentity:
+    """Which dataset this is, and what is in it.
+
+    Attributes:
+        source: ``minari``, ``hdf5`` or ``planner``.
+        name: what the recipe calls it.
+        sha256: checksum over the names and contents of all its files; of all that decides them where
+            the episodes are generated.
+        episodes, steps: size of the whole dataset; the steps are None where only generating tells.
+    """
+
+    source: str
+    name: str
+    sha256: str
+    episodes: int
+    steps: int | None
+
+    @property
+    def reference(self) -> str:
+        """How manifests and messages name it, such as ``minari:D4RL/kitchen/mixed-v2``."""
+        return f"{self.source}:{self.name}"
+
+
+def identity_of(source: RawSource) -> DatasetIdentity:
+    """Return the identity of a local dataset, from memory if its files are unchanged."""
+    files = source.files()
+    key = _key(files)
+    known = _remembered().get(key)
+    if known is None:
+        contents = source.contents()
+        known = {"sha256": _checksum(files), **asdict(contents)}
+        _remember(key, known)
+    return DatasetIdentity(source.kind, source.name, **known)
+
+
+def generated_identity(source: str, name: str, episodes: int, decides: Mapping[str, Any]) -> DatasetIdentity:
+    """Return the identity of episodes that are generated; nothing has to exist yet.
+
+    Args:
+        source, name: as in `DatasetIdentity`.
+        episodes: how many there are.
+        decides: JSON-able, everything else that the episodes follow from.
+    """
+    text = json.dumps(canonical({**decides, "episodes": episodes}), sort_keys=True, separators=(",", ":"))
+    return DatasetIdentity(source, name, hashlib.sha256(text.encode()).hexdigest(), episodes, None)
+
+
+def _checksum(files: list[Path]) -> str:
+    """Checksum over the files' names relative to their common folder, and their contents."""
+    folder = Path(os.path.commonpath([path.parent for path in files])) if files else Path()
+    total = hashlib.sha256()
+    for path in files:
+        name = path.relative_to(folder).as_posix() if len(files) > 1 else ""
+        total.update(f"{name}\0{sha256_file(path)}\n".encode())
+    return total.hexdigest()
+
+
+def _key(files: list[Path]) -> str:
+    facts = [(str(path.resolve()), stat.st_size, stat.st_mtime_ns) for path in files for stat in [path.stat()]]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _memory() -> Path:
+    folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(folder) / "spirl" / "datasets.json"
+
+
+def _remembered() -> dict[str, Any]:
+    try:
+        entries = json.loads(_memory().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return entries if isinstance(entries, dict) else {}
+
+
+def _remember(key: str, entry: dict[str, Any]) -> None:
+    """Write the entry; a cache folder that cannot be written only costs time."""
+    path = _memory()
+    newest = list({**_remembered(), key: entry}.items())[-REMEMBERED:]
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(dict(newest), indent=1), encoding="utf-8")
+        temporary.replace(path)
+    except OSError:
+        return

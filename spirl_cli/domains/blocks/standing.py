@@ -1,0 +1,113 @@
+"""Which blocks stand on which, as far as one can see: where they are, and what touches what."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple, TypeAlias
+
+from spirl_cli.domains.blocks import geometry
+from spirl_cli.domains.blocks.physics import LEFT, PALM, RIGHT, TABLE, BlocksPhysics
+
+UPRIGHT = math.radians(5)
+STILL, TURNING = 0.05, 0.5  # m/s and rad/s; what is slower is at rest
+LEVEL_TOLERANCE = 0.01  # m, by which the middle of a block may differ from one block above the next
+LOWER = geometry.BLOCK / 4  # m, by which a block is lower at least than one that it bears
+
+# Blocks, and what each stands on: another block or `TABLE`; the lower ones first.
+Standing: TypeAlias = dict[int, int]
+
+
+class Arrangement(NamedTuple):
+    """How the blocks lie at one moment.
+
+    Attributes:
+        places: y, z and angle of every block; lists, since they are small and looked at singly.
+        resting: blocks that touch the table.
+        meeting: blocks that touch another.
+        below: for blocks the lower ones that they touch.
+        touched: blocks that touch the gripper.
+        held: blocks between both fingers.
+    """
+
+    places: list[list[float]]
+    resting: set[int]
+    meeting: set[int]
+    below: dict[int, list[int]]
+    touched: set[int]
+    held: set[int]
+
+
+def arrange(physics: BlocksPhysics) -> Arrangement:
+    """Return how the blocks lie now."""
+    places: list[list[float]] = physics.places.tolist()
+    lie = Arrangement(places, set(), set(), {}, set(), set())
+    touching = physics.touching()
+    for one, other in touching:
+        if one == TABLE:
+            lie.resting.add(other)
+        elif one >= 0:
+            lie.meeting.update((one, other))
+            rise = places[one][1] - places[other][1]
+            if rise >= LOWER:
+                lie.below.setdefault(one, []).append(other)
+            elif rise <= -LOWER:
+                lie.below.setdefault(other, []).append(one)
+        elif one >= PALM:
+            lie.touched.add(other)
+            if one == LEFT and (RIGHT, other) in touching:
+                lie.held.add(other)
+    return lie
+
+
+def standing(lie: Arrangement, physics: BlocksPhysics, blocks: Iterable[int]) -> Standing:
+    """Return the blocks that are upright, at rest, not held, and would stay so if nothing touched them from the side.
+
+    Args:
+        lie: how they lie now.
+        physics: the same moment of it.
+        blocks: to look at; what bears them has to be among these, and what they bear.
+    """
+    speeds: list[list[float]] = physics.speeds.tolist()
+    places = lie.places
+    found: Standing = {}
+    for block in sorted(blocks, key=lambda block: places[block][1]):
+        y, z, angle = places[block]
+        along_y, along_z, turning = speeds[block]
+        moves = abs(along_y) > STILL or abs(along_z) > STILL or abs(turning) > TURNING
+        if moves or abs(angle) > UPRIGHT or block in lie.held:
+            continue
+        if block in lie.resting:
+            found[block] = TABLE
+            continue
+        for support in lie.below.get(block, ()):
+            over, above = y - places[support][0], z - places[support][1]
+            fits = abs(over) <= geometry.HALF and abs(above - geometry.BLOCK) <= LEVEL_TOLERANCE
+            if support in found and fits:
+                found[block] = support
+    return found if set(found.values()) <= {TABLE} else _balanced(found, places)
+
+
+def levels(upright: Standing) -> dict[int, int]:
+    """Return which one from below blocks are, 1 and up; without those that stand on what is not among these."""
+    found = {TABLE: 0}
+    for block, support in upright.items():
+        if support in found:
+            found[block] = found[support] + 1
+    del found[TABLE]
+    return found
+
+
+def _balanced(upright: Standing, places: list[list[float]]) -> Standing:
+    """Leave out what would tip over: with all that it bears, its centre of mass is not over what it stands on."""
+    count = dict.fromkeys(upright, 1)
+    moment = {block: places[block][0] for block in upright}
+    for block, support in reversed(upright.items()):  # from the top down
+        if support != TABLE:
+            count[support] += count[block]
+            moment[support] += moment[block]
+    return {
+        block: support
+        for block, support in upright.items()
+        if support == TABLE or abs(moment[block] / count[block] - places[support][0]) <= geometry.HALF
+    }

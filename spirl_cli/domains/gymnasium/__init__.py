@@ -1,0 +1,1 @@
+"""Any Gymnasium environment, with success and reward as the recipe defines them."""

@@ -1,0 +1,156 @@
+"""Plays episodes of the kitchen: a plan, a style for every subtask, disturbances, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spirl_cli.domains.kitchen.expert.control import Controller
+from spirl_cli.domains.kitchen.expert.disturbance import Disturbance, draw_rest
+from spirl_cli.domains.kitchen.expert.machine import Machine
+from spirl_cli.domains.kitchen.expert.machines import machine_of
+from spirl_cli.domains.kitchen.expert.plans import completes_target, draw_plan
+from spirl_cli.domains.kitchen.expert.style import draw_style
+from spirl_cli.domains.kitchen.expert.view import ARM, Scene
+from spirl_cli.domains.kitchen.simulation import Kitchen
+from spirl_cli.domains.sections import KITCHEN_TASKS
+from spirl_cli.recipe.sections.extract import KitchenExpert
+
+FIRST_REST = (1, 6)  # steps before the first movement, least and most
+TAIL = (0, 6)  # steps after the last subtask
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """What an episode of T steps came to.
+
+    Attributes:
+        observations: float64 (T+1, 59), with the environment's noise.
+        states: float64 (T+1, 30), the true joint positions.
+        actions: float32 (T, 9) in [-1, 1].
+        plan: the subtasks that were to be done, in order.
+        completed: the step at which each subtask of the plan that was completed was, by name.
+        restarts: how often a subtask was started over.
+        success: whether the plan was carried out and all its objects are at their goals in the end, and the target
+            task is not complete (unless it may be).
+    """
+
+    observations: np.ndarray
+    states: np.ndarray
+    actions: np.ndarray
+    plan: tuple[str, ...]
+    completed: dict[str, int]
+    restarts: int
+    success: bool
+
+
+class Demonstrator:
+    """An expert in one kitchen that plays episode after episode.
+
+    Args:
+        settings: of the recipe.
+        render_mode: None or ``rgb_array``.
+    """
+
+    def __init__(self, settings: KitchenExpert, render_mode: str | None = None) -> None:
+        self.kitchen = Kitchen(KITCHEN_TASKS, settings.noise, settings.object_noise, render_mode)
+        self._settings = settings
+
+    def play(self, seed: np.random.SeedSequence, plan: tuple[str, ...] | None = None) -> Demonstration:
+        """Play an episode; everything in it follows from the seed.
+
+        Args:
+            seed: of the episode.
+            plan: the subtasks, or None to draw them.
+        """
+        for_expert, for_noise = seed.spawn(2)
+        rng = np.random.default_rng(for_expert)
+        recorder = _Recorder(self.kitchen, int(for_noise.generate_state(1)[0]))
+        drawn = draw_plan(self._settings, rng)
+        plan = plan or drawn
+        restarts = self._carry_out(plan, rng, recorder)
+        return recorder.demonstration(plan, restarts, self._settings.target)
+
+    def _carry_out(self, plan: tuple[str, ...], rng: np.random.Generator, recorder: _Recorder) -> int:
+        """Do one subtask after the other until one fails; return how often one was started over."""
+        scene = Scene(self.kitchen)
+        controller = Controller(scene)
+        restarts = 0
+        recorder.rest(controller, int(rng.integers(*FIRST_REST)))
+        for number, task in enumerate(plan):
+            if number:
+                recorder.rest(controller, draw_rest(self._settings, rng))
+            tail = int(rng.integers(*TAIL)) if number == len(plan) - 1 else None
+            machine = machine_of(task, draw_style(rng, self._settings.variation))
+            self._do(machine, scene, controller, Disturbance(self._settings, rng), recorder, tail)
+            restarts += machine.restarts
+            if task not in recorder.completed:
+                break
+        return restarts
+
+    def _do(
+        self,
+        machine: Machine,
+        scene: Scene,
+        controller: Controller,
+        disturbance: Disturbance,
+        recorder: _Recorder,
+        tail: int | None,
+    ) -> None:
+        """Do a subtask: all of it, or with a tail only so many steps after the object was let go."""
+        for _ in range(self._settings.max_steps):
+            aim = machine.aim(scene)
+            if machine.done or (machine.leaving and tail is not None and tail <= 0):
+                return
+            if machine.leaving and tail is not None:
+                tail -= 1
+            action = controller.action(aim, machine.posture)
+            action[:ARM] += disturbance.next(machine.stage == "reach")
+            recorder.step(action)
+
+
+class _Recorder:
+    """Keeps what happens in an episode."""
+
+    def __init__(self, kitchen: Kitchen, seed: int) -> None:
+        self.completed: dict[str, int] = {}
+        self._kitchen = kitchen
+        self._observations: list[np.ndarray] = []
+        self._states: list[np.ndarray] = []
+        self._actions: list[np.ndarray] = []
+        self._keep(kitchen.reset(seed))
+
+    def step(self, action: np.ndarray) -> None:
+        """Apply an action (9,), as it is stored."""
+        stored = np.clip(action, -1.0, 1.0).astype(np.float32)
+        observation = self._kitchen.step(stored)
+        self._actions.append(stored)
+        self._keep(observation)
+        for task in KITCHEN_TASKS:
+            if task not in self.completed and self._kitchen.at_goal(task):
+                self.completed[task] = len(self._actions)
+
+    def rest(self, controller: Controller, steps: int) -> None:
+        """Stay where the arm is."""
+        for _ in range(steps):
+            self.step(controller.hold())
+
+    def demonstration(self, plan: tuple[str, ...], restarts: int, target: bool) -> Demonstration:
+        """Return the episode and whether it is one to learn from."""
+        still = all(self._kitchen.at_goal(task) for task in plan)
+        success = set(plan) <= set(self.completed) and still and (target or not completes_target(tuple(self.completed)))
+        return Demonstration(
+            np.array(self._observations),
+            np.array(self._states),
+            np.array(self._actions).reshape(-1, ARM + 2),
+            plan,
+            self.completed,
+            restarts,
+            bool(success),
+        )
+
+    def _keep(self, observation: dict[str, Any]) -> None:
+        self._observations.append(np.array(observation["observation"]))
+        self._states.append(np.array(self._kitchen.data.qpos))

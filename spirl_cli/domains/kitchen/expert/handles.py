@@ -1,0 +1,176 @@
+"""Subtasks with an upright bar between the fingers: microwave, hinge cabinet, slide cabinet.
+
+Come to the handle, close the fingers, pull ahead of the object along the way that its joint allows, let go. Poses
+and arm angles are those at which people touch the handles (medians of human demonstrations, rounded).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from spirl_cli.domains.kitchen.expert.control import CLOSED, OPEN, Aim
+from spirl_cli.domains.kitchen.expert.machine import Contact, Funnel, Machine, Stage, back_out
+from spirl_cli.domains.kitchen.expert.rotations import pointing
+from spirl_cli.domains.kitchen.expert.style import Style
+from spirl_cli.domains.kitchen.expert.view import Scene
+
+SLIPPED = 0.075  # m between gripper and handle
+
+
+@dataclass(frozen=True)
+class Handle:
+    """An object with an upright bar.
+
+    Attributes:
+        task: its name.
+        site: at the middle of the bar.
+        height: metres above the middle at which it is held.
+        depth: metres past the bar to which the gripper's centre goes.
+        yaw, pitch: radians, at the contact.
+        turn: radians of yaw per unit of the joint.
+        anchor: (x, y) of the hinge, or None if it slides along +x.
+        sign: the joint's direction of opening.
+        lead: how far the aim is ahead, metres.
+        goal: joint position at which to let go, and how much it varies either way.
+        posture: arm angles.
+        clearance: metres by which to back out.
+    """
+
+    task: str
+    site: str
+    height: float
+    depth: float
+    yaw: float
+    pitch: float
+    turn: float
+    anchor: tuple[float, float] | None
+    sign: float
+    lead: float
+    goal: tuple[float, float]
+    posture: tuple[float, ...]
+    clearance: float = 0.1
+
+
+MICROWAVE = Handle(
+    task="microwave",
+    site="microhandle_site",
+    height=0.045,
+    depth=-0.005,
+    yaw=0.26,
+    pitch=-0.08,
+    turn=-0.45,
+    anchor=(-1.128, 0.455),
+    sign=-1.0,
+    lead=0.08,
+    goal=(-0.72, 0.05),
+    posture=(-1.3, -1.76, 1.81, -1.37, -0.8, 1.37, 2.57),
+)
+HINGE_CABINET = Handle(
+    task="hinge cabinet",
+    site="hinge_site2",
+    height=-0.055,
+    depth=0.0,
+    yaw=0.0,
+    pitch=0.48,
+    turn=-0.25,
+    anchor=(-0.224, 0.71),
+    sign=1.0,
+    lead=0.09,
+    goal=(1.28, 0.06),
+    posture=(-1.71, -1.54, 0.93, -1.27, 0.65, 1.34, 0.96),
+    clearance=0.2,
+)
+SLIDE_CABINET = Handle(
+    task="slide cabinet",
+    site="slide_site",
+    height=-0.05,
+    depth=0.01,
+    yaw=-0.36,
+    pitch=0.6,
+    turn=-1.3,
+    anchor=None,
+    sign=1.0,
+    lead=0.09,
+    goal=(0.34, 0.03),
+    posture=(-1.79, -1.4, 1.03, -2.02, 0.18, 1.9, 1.11),
+)
+
+
+# past the open door of the hinge cabinet, which is in the way, from below
+SLIDE_CABINET_BELOW = replace(SLIDE_CABINET, height=-0.09, yaw=0.0, pitch=0.75)
+DOOR_OPEN = 0.5  # rad of the hinge cabinet
+DOOR_BOTTOM = 2.36  # m, height of the gripper that passes under the door
+
+
+def handle_machine(handle: Handle, style: Style) -> Machine:
+    """Return the state machine that opens a door by its handle."""
+    funnel = Funnel(standoff=style.standoff, bow=style.bow)
+    goal = handle.sign * (handle.goal[0] + handle.goal[1] * style.extent)
+
+    def contact(scene: Scene, ahead: float = 0.0) -> Contact:
+        return _contact(handle, style, scene, ahead)
+
+    def slipped(scene: Scene) -> bool:
+        return float(np.linalg.norm(scene.position - contact(scene).position)) > SLIPPED
+
+    def hold(scene: Scene, ahead: float) -> Aim:
+        now = contact(scene, ahead)
+        return Aim(now.position, now.rotation, CLOSED, style.pace)
+
+    def reach(scene: Scene) -> Aim:
+        now = contact(scene)
+        if handle is SLIDE_CABINET and _door_between(scene, now):
+            return _under_the_door(scene, now, style.pace)
+        return funnel.aim(scene, now, style.pace)
+
+    stages = (
+        Stage(
+            "reach",
+            reach,
+            lambda scene: funnel.arrived(scene, contact(scene)),
+            limit=90,
+        ),
+        Stage("grasp", lambda scene: hold(scene, 0.0), lambda scene: scene.width < 0.058, slipped, 12),
+        Stage(
+            "pull",
+            lambda scene: hold(scene, handle.lead),
+            lambda scene: handle.sign * scene.angle(handle.task) > goal,
+            slipped,
+            60,
+        ),
+        back_out(handle.clearance, lambda scene: scene.site(handle.site), style.pace),
+    )
+    return Machine(handle.task, stages, np.array(handle.posture))
+
+
+def _contact(handle: Handle, style: Style, scene: Scene, ahead: float) -> Contact:
+    """Return the contact with the handle, or where it will be once the bar has moved on by ``ahead`` metres."""
+    if handle is SLIDE_CABINET and scene.angle("hinge cabinet") > DOOR_OPEN:
+        handle = SLIDE_CABINET_BELOW
+    bar, angle = scene.site(handle.site), scene.angle(handle.task)
+    if handle.anchor is None:
+        bar, angle = bar + np.array([handle.sign * ahead, 0.0, 0.0]), angle + handle.sign * ahead
+    elif ahead:
+        arm = bar[:2] - handle.anchor
+        change = handle.sign * ahead / math.hypot(*arm)
+        cosine, sine = math.cos(change), math.sin(change)
+        turned = np.array([cosine * arm[0] - sine * arm[1], sine * arm[0] + cosine * arm[1]])
+        bar, angle = np.array([*(turned + handle.anchor), bar[2]]), angle + change
+    yaw = handle.yaw + style.yaw + handle.turn * angle
+    rotation = pointing(yaw, handle.pitch + style.pitch, style.roll)
+    offset = handle.depth * rotation[:, 2] + np.array([0.0, 0.0, handle.height]) + style.grasp
+    return Contact(bar + offset, rotation)
+
+
+def _door_between(scene: Scene, contact: Contact) -> bool:
+    """Say whether the open door of the hinge cabinet is between the gripper and the slide cabinet's handle."""
+    return scene.angle("hinge cabinet") > DOOR_OPEN and scene.position[0] < contact.position[0] - 0.03
+
+
+def _under_the_door(scene: Scene, contact: Contact, pace: float) -> Aim:
+    x, y, z = scene.position
+    ahead = x if z > DOOR_BOTTOM else contact.position[0] + 0.02
+    return Aim(np.array([ahead, min(y, 0.38), DOOR_BOTTOM - 0.08]), contact.rotation, OPEN, pace, 0.03)

@@ -1,0 +1,86 @@
+"""The kettle: take the left post of its handle, lift it, carry it to the back burner and put it down."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spirl_cli.domains.kitchen.expert.control import CLOSED, Aim
+from spirl_cli.domains.kitchen.expert.machine import Contact, Funnel, Machine, Stage, back_out
+from spirl_cli.domains.kitchen.expert.rotations import pointing
+from spirl_cli.domains.kitchen.expert.style import Style
+from spirl_cli.domains.kitchen.expert.view import Scene
+
+TASK = "kettle"
+POSTURE = (-0.76, -1.76, 2.13, -2.15, 0.27, 0.99, 1.9)
+POST = np.array([-0.092, 0.0, 0.18])  # of the handle, in the kettle
+DEPTH = 0.01  # m past the post
+YAW, PITCH = -0.54, -0.1
+YAW_PLACED = -0.3
+GOAL = np.array([-0.22, 0.75])  # (x, y) of the back burner
+TABLE, LIFTED, CARRIED = 1.62, 1.65, 1.71  # heights of the kettle, m
+PLACED = 0.04  # m from the goal
+
+
+def kettle_machine(style: Style) -> Machine:
+    """Return the state machine that moves the kettle to the back burner."""
+    funnel = Funnel(standoff=style.standoff, bow=style.bow)
+    place = GOAL + 0.02 * style.extent * np.array([0.5, 1.0])
+
+    def contact(scene: Scene) -> Contact:
+        position, rotation = scene.kettle()
+        gripper = pointing(YAW + style.yaw, PITCH + style.pitch, style.roll)
+        return Contact(position + rotation @ POST + DEPTH * gripper[:, 2] + style.grasp, gripper)
+
+    def carry(scene: Scene, to: np.ndarray, height: float) -> Aim:
+        """Move the gripper by what the kettle lacks."""
+        position, _ = scene.kettle()
+        share = float(np.clip((position[1] - 0.35) / 0.4, 0.0, 1.0))
+        rotation = pointing(YAW + style.yaw + share * (YAW_PLACED - YAW), (1.0 - share) * PITCH + style.pitch)
+        return Aim(scene.position + np.array([*to, height]) - position, rotation, CLOSED, style.pace)
+
+    def lost(scene: Scene) -> bool:
+        position, rotation = scene.kettle()
+        post = position + rotation @ POST
+        return float(np.linalg.norm((scene.position - post)[:2])) > 0.08 or scene.width < 0.02
+
+    def placed(scene: Scene) -> float:
+        return float(np.linalg.norm(scene.kettle()[0][:2] - place))
+
+    def lift(scene: Scene) -> Aim:
+        present = scene.kettle()[0][:2]
+        return carry(scene, present + 0.03 * (place - present) / max(placed(scene), 0.01), CARRIED)
+
+    def settled(scene: Scene) -> bool:
+        return bool(scene.kettle()[0][2] < TABLE + 0.01)
+
+    stages = (
+        Stage(
+            "reach",
+            lambda scene: funnel.aim(scene, contact(scene), style.pace),
+            lambda scene: funnel.arrived(scene, contact(scene)) or placed(scene) < PLACED,
+            limit=90,
+        ),
+        Stage(
+            "grasp",
+            lambda scene: Aim(contact(scene).position, contact(scene).rotation, CLOSED, style.pace),
+            lambda scene: scene.width < 0.054 or placed(scene) < PLACED,
+            lost,
+            12,
+        ),
+        Stage("lift", lift, lambda scene: bool(scene.kettle()[0][2] > LIFTED) or placed(scene) < PLACED, lost, 20),
+        Stage(
+            "carry",
+            lambda scene: carry(scene, place, CARRIED),
+            lambda scene: placed(scene) < PLACED,
+            lost,
+            60,
+        ),
+        Stage("lower", lambda scene: carry(scene, place, TABLE - 0.02), settled, lost, 20),
+        back_out(0.16, _post, style.pace),
+    )
+    return Machine(TASK, stages, np.array(POSTURE))
+
+
+def _post(scene: Scene) -> np.ndarray:
+    position, rotation = scene.kettle()
+    return np.asarray(position + rotation @ POST)

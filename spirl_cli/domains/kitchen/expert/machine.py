@@ -1,0 +1,164 @@
+"""Subtasks as state machines: stages with a condition to go on and one to start over.
+
+Every condition and every aim is a function of the present state, so that whatever happens (a handle slips, the arm
+is pushed) the machine carries on from where things are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spirl_cli.domains.kitchen.expert.control import OPEN, Aim
+from spirl_cli.domains.kitchen.expert.view import Scene
+
+
+def never(scene: Scene) -> bool:
+    """Return False: a stage without that condition."""
+    return False
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a subtask.
+
+    Attributes:
+        name: for messages and pictures.
+        aim: what to do in the present state.
+        finished: when to go on to the next stage.
+        lost: when to start over.
+        limit: steps after which to start over.
+    """
+
+    name: str
+    aim: Callable[[Scene], Aim]
+    finished: Callable[[Scene], bool]
+    lost: Callable[[Scene], bool] = never
+    limit: int = 60
+
+
+class Machine:
+    """Goes through the stages of a subtask; the last one leaves the object alone.
+
+    Args:
+        task: whose goal makes starting over needless.
+        stages: in order.
+        posture: (7,) arm angles to prefer.
+
+    Attributes:
+        restarts: how often it started over.
+    """
+
+    def __init__(self, task: str, stages: Sequence[Stage], posture: np.ndarray) -> None:
+        self.task = task
+        self.posture = posture
+        self.restarts = 0
+        self._stages = tuple(stages)
+        self._index = 0
+        self._elapsed = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether the last stage is finished."""
+        return self._index >= len(self._stages)
+
+    @property
+    def leaving(self) -> bool:
+        """Whether all is done but for the last stage."""
+        return self._index >= len(self._stages) - 1
+
+    @property
+    def stage(self) -> str:
+        """Name of the present stage."""
+        return "" if self.done else self._stages[self._index].name
+
+    def aim(self, scene: Scene) -> Aim:
+        """Return what to do now; moves from stage to stage as the state asks for."""
+        self._advance(scene)
+        self._elapsed += 1
+        stage = self._stages[min(self._index, len(self._stages) - 1)]
+        return stage.aim(scene)
+
+    def _advance(self, scene: Scene) -> None:
+        stage = self._stages[min(self._index, len(self._stages) - 1)]
+        if stage.lost(scene) or self._elapsed >= stage.limit:
+            over = self.leaving or scene.solved(self.task)
+            self.restarts += not over
+            self._enter(len(self._stages) if self.leaving else len(self._stages) - 1 if over else 0)
+        while not self.done and self._stages[self._index].finished(scene):
+            self._enter(self._index + 1)
+
+    def _enter(self, index: int) -> None:
+        self._index, self._elapsed = index, 0
+
+
+@dataclass(frozen=True)
+class Contact:
+    """Where the gripper meets an object: a position (3,) and a rotation (3, 3)."""
+
+    position: np.ndarray
+    rotation: np.ndarray
+
+    def split(self, scene: Scene) -> tuple[float, float]:
+        """Return how far the gripper is beyond the contact along its direction, and how far beside it, metres."""
+        away = scene.position - self.position
+        forward = self.rotation[:, 2]
+        along = float(away @ forward)
+        return along, float(np.linalg.norm(away - along * forward))
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """How to come to a contact: from the front, the more so the farther away beside it.
+
+    Attributes:
+        standoff: metres before the contact, from where it is straight ahead.
+        slope: metres farther away per metre beside it.
+        far: most metres before it.
+        aside: metres beside it that count as straight ahead.
+        bow: (3,) metres by which the way there bulges.
+    """
+
+    standoff: float = 0.08
+    slope: float = 0.5
+    far: float = 0.22
+    aside: float = 0.012
+    bow: np.ndarray | None = None
+
+    def aim(self, scene: Scene, contact: Contact, pace: float, opening: float = OPEN) -> Aim:
+        """Return the aim on the way to the contact."""
+        along, beside = contact.split(scene)
+        forward = contact.rotation[:, 2]
+        if beside > 0.06 and along > -0.04:  # past it and beside it: first back out
+            return Aim(scene.position - 0.15 * forward, contact.rotation, opening, pace)
+        excess = max(beside - self.aside, 0.0)
+        back = min(self.standoff * min(excess / self.aside, 1.0) + self.slope * excess, self.far)
+        target = contact.position - back * forward
+        if self.bow is not None and excess:
+            target = target + self.bow * min(excess / 0.25, 1.0)
+        attention = float(np.clip(1.6 - 8.0 * beside, 0.03, 1.0))
+        return Aim(target, contact.rotation, opening, pace, attention)
+
+    def arrived(self, scene: Scene, contact: Contact, within: float = 0.012) -> bool:
+        """Say whether the gripper is at the contact."""
+        along, beside = contact.split(scene)
+        return beside < within + 0.004 and abs(along) < within
+
+
+def back_out(
+    distance: float, site: Callable[[Scene], np.ndarray], pace: float, turn: np.ndarray | None = None
+) -> Stage:
+    """Return the stage that opens the fingers and backs out until the gripper is ``distance`` from a site."""
+
+    def aim(scene: Scene) -> Aim:
+        ready = scene.width > 0.055
+        step = 0.12 if ready else 0.0
+        rotation = scene.rotation if turn is None else turn
+        return Aim(scene.position - step * scene.forward, rotation, OPEN, pace)
+
+    def finished(scene: Scene) -> bool:
+        return float(np.linalg.norm(scene.position - site(scene))) > distance
+
+    return Stage("back out", aim, finished, limit=25)

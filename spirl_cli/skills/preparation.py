@@ -1,0 +1,80 @@
+"""What the training of skills and of their prior share: seeds, standardisation, augmentation, checkpoints."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from spirl_cli.clips.reader import Clips
+from spirl_cli.monitor.checkpoint import State, merge
+from spirl_cli.monitor.packing import (
+    pack_generator,
+    pack_module,
+    pack_numpy_generator,
+    pack_optimizer,
+    unpack_generator,
+    unpack_module,
+    unpack_numpy_generator,
+    unpack_optimizer,
+)
+from spirl_cli.recipe.sections.skills import Augmentation, TrainSkillsSection
+from spirl_cli.skills.augmentation import Augmenter
+from spirl_cli.skills.networks import Normalizer
+
+VALIDATION_WINDOWS = 2048  # at most so many, evenly spread over the validation episodes
+
+
+def random_streams(seed: int) -> tuple[np.random.Generator, torch.Generator, torch.Generator]:
+    """Generators for windows, samples and augmentation; seeds torch's own for the initial weights."""
+    weights, draws, samples, noise = np.random.SeedSequence(seed).generate_state(4)
+    torch.manual_seed(int(weights))
+    return (
+        np.random.default_rng(int(draws)),
+        torch.Generator().manual_seed(int(samples)),
+        torch.Generator().manual_seed(int(noise)),
+    )
+
+
+def make_normalizer(section: TrainSkillsSection, clips: Clips) -> Normalizer:
+    """The standardisation that a recipe asks for, from the training episodes."""
+    if not section.normalize:
+        return Normalizer.identity(clips.observation_dim)
+    mean, std = clips.statistics()
+    return Normalizer(torch.from_numpy(mean), torch.from_numpy(std))
+
+
+def make_augmenter(section: Augmentation, clips: Clips, generator: torch.Generator) -> Augmenter:
+    """An augmenter that draws swapped states from the starts of the training windows."""
+    pool = clips.states(clips.starts("train")) if section.swap_groups else np.zeros((1, clips.observation_dim))
+    low, high = torch.from_numpy(clips.action_low), torch.from_numpy(clips.action_high)
+    return Augmenter(section, torch.from_numpy(pool).float(), low, high, generator)
+
+
+def pack_training(
+    module: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    rng: np.random.Generator,
+    *generators: torch.Generator,
+) -> State:
+    """Weights, optimiser and random states, for a checkpoint."""
+    return merge(
+        pack_module(module, "model"),
+        pack_optimizer(optimizer, "optimizer"),
+        pack_numpy_generator(rng, "windows"),
+        *(pack_generator(generator, f"generator{index}") for index, generator in enumerate(generators)),
+    )
+
+
+def unpack_training(
+    state: State,
+    module: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    rng: np.random.Generator,
+    *generators: torch.Generator,
+) -> None:
+    """Inverse of :func:`pack_training`."""
+    unpack_module(module, "model", state)
+    unpack_optimizer(optimizer, "optimizer", state)
+    unpack_numpy_generator(rng, "windows", state)
+    for index, generator in enumerate(generators):
+        unpack_generator(generator, f"generator{index}", state)

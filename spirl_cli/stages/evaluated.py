@@ -1,0 +1,121 @@
+"""What an evaluation is about: the policies of an agent, or a prior alone, and the baselines beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spirl_cli.evaluation.naming import method_name, nominal_steps, prior_name
+from spirl_cli.inference.agent import policy_file, snapshot_steps
+from spirl_cli.inference.decoders import Decoder, PrimitiveDecoder, load_decoder, read_network
+from spirl_cli.inference.policies import NormalPolicy, PolicyKind, SkillPolicy, UniformPolicy, load_policy
+from spirl_cli.recipe.sections.rl import TrainRLSection
+from spirl_cli.stages.context import StageContext
+from spirl_cli.store.artifact import Artifact
+
+
+@dataclass(frozen=True)
+class Target:
+    """One policy to evaluate: its method, how it acts, nominal environment steps of training.
+
+    A baseline has no weights, and its name is its method.
+    """
+
+    method: str
+    kind: PolicyKind
+    env_steps: int
+    weights: Path | None
+
+    @property
+    def label(self) -> str:
+        """Name in progress bars and of files."""
+        return self.method if self.weights is None else f"{self.kind}-{self.env_steps}"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is evaluated.
+
+    Attributes:
+        artifact: the agent or the prior.
+        decoder: file of its skills.
+        targets: its policies, then the baselines; the first one is filmed, and recorded as a dataset.
+        tanh_actions: decoder outputs are squashed (parity).
+    """
+
+    artifact: Artifact
+    decoder: Path
+    targets: tuple[Target, ...]
+    tanh_actions: bool
+
+    @property
+    def method(self) -> str:
+        """Name of the evaluated method in rows of results."""
+        return self.targets[0].method
+
+
+def agent_subject(context: StageContext) -> Subject:
+    """Return the agent that is evaluated, its policies and the baselines beside it.
+
+    Raises:
+        ArtifactError: there is no snapshot at the step that was asked for.
+    """
+    agent = context.inputs["agent"]
+    section = TrainRLSection.model_validate(agent.manifest.parameters["train_rl"])
+    decoder = agent.file("decoder.safetensors")
+    method = method_name(str(read_network(decoder)[1]["kind"]), section, context.recipe.env)
+    targets = (*_agent_targets(context, agent, section, method), *_baselines(context, decoder))
+    return Subject(agent, decoder, targets, section.parity.tanh_actions)
+
+
+def _agent_targets(context: StageContext, agent: Artifact, section: TrainRLSection, method: str) -> Iterator[Target]:
+    """Yield the final weights with every policy kind, then for the learning curve the snapshots.
+
+    The curve is that of the sampled policy, which is what training optimises.
+    """
+    evaluate, step = context.recipe.evaluate, context.options.get("step")
+    final = step is None or step == section.steps
+    shown = section.steps if step is None else int(step)
+    weights = policy_file(agent, None if final else shown)
+    for kind in evaluate.policies:
+        yield Target(method, kind, nominal_steps(section, shown), weights)
+    if step is not None or not evaluate.snapshots:
+        return
+    kind = "sampled" if "sampled" in evaluate.policies else evaluate.policies[0]
+    for kept in snapshot_steps(agent):
+        if kept != section.steps:
+            yield Target(method, kind, nominal_steps(section, kept), policy_file(agent, kept))
+
+
+def prior_subject(context: StageContext) -> Subject:
+    """Return the prior that is evaluated alone, and the baselines beside it."""
+    prior, skills = context.inputs["prior"], context.inputs["skills"]
+    weights = prior.file("prior.safetensors")
+    tanh_actions = context.recipe.train_rl.parity.tanh_actions
+    decoder = skills.file("decoder.safetensors")
+    method = prior_name(str(read_network(decoder)[1]["kind"]), context.recipe.env)
+    targets = tuple(Target(method, kind, 0, weights) for kind in context.recipe.evaluate.policies)
+    return Subject(prior, decoder, (*targets, *_baselines(context, decoder)), tanh_actions)
+
+
+def _baselines(context: StageContext, decoder: Path) -> Iterator[Target]:
+    """Yield what a recipe compares with; skills without a prior only where there are skills."""
+    primitive = read_network(decoder)[1]["kind"] == "primitive"
+    for name in context.recipe.evaluate.baselines or ():
+        if not (primitive and name == "no-prior"):
+            yield Target(name, "sampled", 0, None)
+
+
+def behavior(subject: Subject, target: Target) -> tuple[Decoder, SkillPolicy]:
+    """What turns skills into actions, and what chooses skills."""
+    decoder = load_decoder(subject.decoder)
+    if target.weights is not None:
+        return decoder, load_policy(target.weights, target.kind)
+    if target.method == "no-prior":
+        return decoder, NormalPolicy(decoder.latent_dim)
+    _, header = read_network(subject.decoder)
+    low, high = np.asarray(header["action_low"]), np.asarray(header["action_high"])
+    return PrimitiveDecoder({}, {"latent_dim": len(low)}), UniformPolicy(low, high)

@@ -1,0 +1,77 @@
+"""What the two supervised stages share: a loop over gradient steps with validation and checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from spirl_cli.errors import UsageError
+from spirl_cli.monitor.checkpoint import State
+from spirl_cli.monitor.training_run import TrainingRun
+from spirl_cli.recipe.sections.prior import TrainPriorSection
+from spirl_cli.recipe.sections.skills import TrainSkillsSection
+from spirl_cli.stages.context import StageContext
+
+LOG_EVERY = 200  # iterations between rows of training losses
+
+
+class Trainer(Protocol):
+    """A supervised learner with a resumable state."""
+
+    def update(self) -> dict[str, torch.Tensor]:
+        """One gradient step; the losses."""
+
+    def validate(self) -> dict[str, float]:
+        """Figures on the validation episodes."""
+
+    def state(self, folder: Path) -> State:
+        """For checkpoints."""
+
+    def restore(self, state: State, folder: Path) -> None:
+        """From a checkpoint."""
+
+
+def train(
+    context: StageContext, trainer: Trainer, section: TrainSkillsSection | TrainPriorSection
+) -> tuple[dict[str, float], float]:
+    """Run all iterations; returns the last validation figures and the seconds over all sessions."""
+    with TrainingRun(
+        context.folder,
+        trainer,
+        total=section.iterations,
+        unit="iterations",
+        description=context.spec.command,
+        reporter=context.reporter,
+        checkpoint_seconds=section.checkpoint_seconds,
+        resume=context.resume,
+    ) as run:
+        figures: dict[str, float] = {}
+        for iteration in range(run.step + 1, section.iterations + 1):
+            losses = trainer.update()
+            metrics: dict[str, float] | None = None
+            if iteration % LOG_EVERY == 0 or iteration == section.iterations:
+                metrics = {f"train/{name}": float(value) for name, value in losses.items()}
+                run.note = "  ".join(f"{name} {float(value):.4g}" for name, value in losses.items())
+            if iteration % section.validate_every == 0 or iteration == section.iterations:
+                figures = trainer.validate()
+                metrics = {**(metrics or {}), **figures}
+            run.tick(iteration, metrics)
+        return figures or trainer.validate(), run.seconds  # a run killed right before its end has none left to do
+
+
+def use_one_thread() -> None:
+    """One torch thread per process: results do not depend on the machine's cores, and none is oversubscribed."""
+    torch.set_num_threads(1)
+
+
+def training_device(name: str) -> str:
+    """Resolve `--device`: auto is the CPU, which these small networks keep busy; cuda must be there.
+
+    Raises:
+        UsageError: cuda was asked for and torch finds none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: torch finds no CUDA device here.", "Use --device cpu.")
+    return "cuda" if name == "cuda" else "cpu"

@@ -1,0 +1,77 @@
+"""Small environments and decoders that several test modules use; workers import this too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from spirl_cli.domains.sections import GymnasiumSection
+from spirl_cli.settings import ObservationPart
+
+PENDULUM = GymnasiumSection(kind="gymnasium", id="Pendulum-v1", episode_length=23)
+
+
+class HoldDecoder:
+    """A skill is an action that is held for H steps, plus a little feedback from the state."""
+
+    def __init__(self, action_dim: int, horizon: int = 10) -> None:
+        self.latent_dim, self.horizon = action_dim, horizon
+        self._latent = np.zeros(action_dim, np.float32)
+
+    def begin(self, latent: np.ndarray) -> None:
+        self._latent = latent
+
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        return self._latent + np.float32(0.1) * observation[: self.latent_dim]
+
+
+class ScriptedEnv(gym.Env[np.ndarray, np.ndarray]):
+    """Counts; pays its step number; the script says when which info comes and when it ends."""
+
+    def __init__(self, success_at: int | None = None, ends_at: int = 1000, fails_at: int = 1000) -> None:
+        self.observation_space = gym.spaces.Dict(
+            {"robot": gym.spaces.Dict({"qpos": gym.spaces.Box(-9, 9, (2,))}), "name": gym.spaces.Text(4)}
+        )
+        self.action_space = gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
+        self._success_at, self._ends_at, self._fails_at = success_at, ends_at, fails_at
+        self._count = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self._count = 0
+        return self._observation(), {}
+
+    def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self._count += 1
+        if self._count == self._fails_at:
+            raise KeyError("gripper")
+        info = {} if self._success_at is None else {"is_success": self._count == self._success_at}
+        ragged = {"contacts": np.zeros(self._count), "handle": lambda: None}  # can't be stacked, can't be sent
+        return self._observation(), float(self._count), self._count >= self._ends_at, False, {**info, **ragged}
+
+    def _observation(self) -> dict[str, Any]:
+        return {"robot": {"qpos": np.full(2, self._count, np.float64)}, "name": "arm"}
+
+
+def register_scripted() -> None:
+    """Register the scripted environment, as a package that is named in `env.module` would."""
+    if "Scripted-v0" not in gym.registry:
+        gym.register("Scripted-v0", ScriptedEnv)
+
+
+register_scripted()
+
+
+def scripted(**changes: Any) -> GymnasiumSection:
+    """Section of a scripted environment that lives for 10 steps."""
+    values: dict[str, Any] = {
+        "kind": "gymnasium",
+        "id": "Scripted-v0",
+        "module": __name__,
+        "episode_length": 10,
+        "observation": (ObservationPart(key="robot/qpos"),),
+        **changes,
+    }
+    return GymnasiumSection(**values)
