@@ -1,0 +1,82 @@
+"""The replay memory, and the returns that it keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from spirl_cli.rl.replay import Replay
+from spirl_cli.rl.running_episodes import returns_to_go
+from tests.support.rl_data import LATENT, STATE
+
+
+def test_returns_to_go_are_discounted_sums() -> None:
+    rewards = np.array([1.0, 0.0, 2.0, 0.0], np.float32)
+    np.testing.assert_allclose(returns_to_go(rewards, 0.5), [1.0 + 0.25 * 2.0, 1.0, 2.0, 0.0])
+    assert returns_to_go(rewards[:0], 0.5).shape == (0,)
+
+
+def add(replay: Replay, values: list[float]) -> None:
+    column = np.array(values, np.float32)
+    replay.add(
+        np.tile(column[:, None], STATE),
+        np.tile(column[:, None], LATENT),
+        column,
+        np.tile(column[:, None] + 0.5, STATE),
+        column * 0,
+    )
+
+
+class TestReplay:
+    def test_transitions_come_back_whole(self) -> None:
+        replay = Replay(100, STATE, LATENT)
+        add(replay, [1.0, 2.0, 3.0])
+        batch = replay.sample(50, np.random.default_rng(0))
+        assert set(batch.rewards.tolist()) == {1.0, 2.0, 3.0}
+        torch.testing.assert_close(batch.states, batch.rewards.unsqueeze(1).expand(-1, STATE))
+        torch.testing.assert_close(batch.next_states, batch.states + 0.5)
+        assert batch.latents.shape == (50, LATENT) and batch.terminals.sum() == 0
+
+    def test_a_share_of_a_batch_was_followed_by_reward(self) -> None:
+        replay = Replay(100, STATE, LATENT, rewarded_share=0.25)
+        none = np.zeros((9, 1), np.float32)
+        for index in range(9):
+            state = np.full((1, STATE), index, np.float32)
+            replay.add(state, np.zeros((1, LATENT)), none[index], state, none[index], none[index])
+        assert replay.sample(40, np.random.default_rng(0)).returns.sum() == 0  # as long as there is none
+        state = np.full((1, STATE), 9.0, np.float32)
+        replay.add(state, np.zeros((1, LATENT)), none[0], state, none[0], np.array([2.5], np.float32))
+        batch = replay.sample(4000, np.random.default_rng(0))
+        assert batch.returns is not None
+        assert float((batch.returns == 2.5).float().mean()) == pytest.approx(0.25 + 0.75 * 0.1, abs=0.02)
+        assert bool(((batch.states[:, 0] == 9.0) == (batch.returns == 2.5)).all())
+
+    def test_the_oldest_are_overwritten(self) -> None:
+        replay = Replay(5, STATE, LATENT)
+        for value in range(12):
+            add(replay, [float(value)])
+        assert len(replay) == 5
+        assert set(replay.sample(200, np.random.default_rng(0)).rewards.tolist()) == {7.0, 8.0, 9.0, 10.0, 11.0}
+
+    def test_kitchen_transitions_take_less_than_700_bytes(self) -> None:
+        assert Replay(10, 30, 10).bytes_per_transition == 288
+
+    @pytest.mark.parametrize("capacity", [1000, 7])
+    def test_saved_segments_restore_the_same_ring(self, tmp_path: Path, capacity: int) -> None:
+        replay = Replay(capacity, STATE, LATENT)
+        names: list[str] = []
+        for start in range(0, 12, 4):
+            add(replay, [float(start + i) for i in range(4)])
+            before = {name: (tmp_path / name).read_bytes() for name in names}
+            names = replay.save(tmp_path)
+            assert all((tmp_path / name).read_bytes() == content for name, content in before.items())
+        assert len(names) == 3
+        restored = Replay(capacity, STATE, LATENT)
+        restored.restore(tmp_path, names)
+        for which in (replay, restored):
+            add(which, [99.0])
+        drawn = [r.sample(64, np.random.default_rng(3)).states for r in (replay, restored)]
+        assert torch.equal(*drawn)
