@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,8 @@ from benchmarks import likelihood
 from spirl_cli.evaluation.results import read_rows
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import StandardNormal
-from tests.conftest import Workspace
 from tests.support.clip_data import make_clips
+from tests.support.commands import MakeWorkspace
 
 
 def test_it_is_the_mean_over_the_windows_of_each_held_out_demonstration(tmp_path: Path) -> None:
@@ -32,7 +31,7 @@ def test_it_is_the_mean_over_the_windows_of_each_held_out_demonstration(tmp_path
 
 
 def test_rows_of_priors_are_published_beside_others(
-    workspace: Callable[..., Workspace], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    workspace: MakeWorkspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = workspace("clips", "skills", "prior").folder / "artifacts"
     results = tmp_path / "results.json"

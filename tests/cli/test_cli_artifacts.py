@@ -7,7 +7,7 @@ from pathlib import Path
 
 from spirl_cli.store.store import Store
 from spirl_cli.store.writer import open_run
-from tests.conftest import RunCli
+from tests.support.commands import RunCli
 
 
 def test_list_shows_artifacts_and_unfinished_runs(root: Path, run_cli: RunCli) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.conftest import RunCli
+from tests.support.commands import RunCli
 
 
 def test_recipe_list_knows_the_packaged_recipes_from_any_folder(run_cli: RunCli) -> None:

@@ -16,7 +16,7 @@ from spirl_cli.recipe.load import load_recipe
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.store import Store
 from spirl_cli.store.writer import open_run
-from tests.conftest import RunCli, cli_environment
+from tests.support.commands import RunCli, cli_environment
 
 
 def test_a_stage_prints_its_path_and_then_that_it_is_up_to_date(

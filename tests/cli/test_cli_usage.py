@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import Any
 import pytest
 
 from spirl_cli.cli.app import run as run_in_process
-from tests.conftest import CHECKOUT, RunCli, cli_environment
 from tests.support.cli_data import TINY
+from tests.support.commands import RunCli, cli_environment, run_python
 
 HEAVY = ("torch", "mujoco", "gymnasium", "minari", "h5py", "matplotlib")
 
@@ -24,9 +23,7 @@ HEAVY = ("torch", "mujoco", "gymnasium", "minari", "h5py", "matplotlib")
 def test_quick_commands_import_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
     code = f"import sys; from spirl_cli.cli.app import run; code = run({arguments!r}); print(code, file=sys.stderr);"
     code += f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=cli_environment(), capture_output=True, text=True
-    )
+    done = run_python(code, cwd=tmp_path)
     assert done.stderr.splitlines()[-2:] == ["0", "[]"]
 
 
@@ -130,7 +127,7 @@ def test_doctor_tells_what_is_here(synthetic_minari: Any, run_cli: RunCli) -> No
 
 
 def test_the_package_exports_load_lazily() -> None:
-    code = "import sys, spirl_cli; assert 'numpy' not in sys.modules; from spirl_cli import SkillEnv, load_agent"
-    subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, env=dict(os.environ), check=True)
+    code = "import sys, spirl_cli; print('numpy' in sys.modules); from spirl_cli import SkillEnv, load_agent; "
+    assert run_python(code + "print(SkillEnv.__name__, load_agent.__name__)").stdout == "False\nSkillEnv load_agent\n"
     with pytest.raises(ImportError):
         from spirl_cli import nothing  # type: ignore[attr-defined]  # noqa: F401

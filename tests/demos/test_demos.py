@@ -21,6 +21,7 @@ from spirl_cli.errors import DatasetError, UsageError
 from spirl_cli.observation import select
 from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.settings import WHOLE_OBSERVATION, ObservationPart
+from tests.support.datasets import MakeMinari
 
 BOUNDS = ActionBounds(np.full(2, -1, np.float32), np.full(2, 1, np.float32))
 NESTED = {
@@ -160,14 +161,14 @@ def test_missing_observation_key_names_dataset_and_episode(synthetic_minari: Any
 
 
 @pytest.mark.parametrize(("space", "kind"), [(Discrete(3), "Discrete"), (MultiDiscrete([2, 2]), "MultiDiscrete")])
-def test_discrete_actions_are_refused(make_minari: Callable[..., None], space: Any, kind: str) -> None:
+def test_discrete_actions_are_refused(make_minari: MakeMinari, space: Any, kind: str) -> None:
     actions = np.array([space.sample() for _ in range(4)])
     make_minari("test/discrete-v0", [(np.zeros((5, 1)), actions)], Box(-1, 1, (1,)), space)
     with pytest.raises(DatasetError, match=f"{kind}.*not continuous"):
         open_demonstrations(section("test/discrete-v0"))
 
 
-def test_infinite_bounds_need_the_recipe(make_minari: Callable[..., None]) -> None:
+def test_infinite_bounds_need_the_recipe(make_minari: MakeMinari) -> None:
     make_minari("test/open-v0", [good()], Box(-1, 1, (4,), np.float64), Box(-np.inf, np.inf, (2,), np.float64))
     with pytest.raises(DatasetError, match="bounds") as refused:
         open_demonstrations(section("test/open-v0"))
@@ -175,7 +176,7 @@ def test_infinite_bounds_need_the_recipe(make_minari: Callable[..., None]) -> No
     assert len(list(open_demonstrations(section("test/open-v0", action_bounds=(-1, 1))))) == 1
 
 
-def test_nan_in_a_minari_episode_is_refused_with_its_number(make_minari: Callable[..., None]) -> None:
+def test_nan_in_a_minari_episode_is_refused_with_its_number(make_minari: MakeMinari) -> None:
     bad = good()
     bad[0][2, 1] = np.nan
     space = Dict({"state": Box(-1, 1, (4,), np.float64)})
@@ -185,7 +186,7 @@ def test_nan_in_a_minari_episode_is_refused_with_its_number(make_minari: Callabl
         list(open_demonstrations(section("test/nan-v0", observation=parts({"key": "state"}))))
 
 
-def test_a_damaged_minari_dataset_is_explained(make_minari: Callable[..., None], tmp_path: Path) -> None:
+def test_a_damaged_minari_dataset_is_explained(make_minari: MakeMinari, tmp_path: Path) -> None:
     make_minari("test/torn-v0", [good()], Box(-1, 1, (4,), np.float64), Box(-1, 1, (2,), np.float64))
     data = tmp_path / "minari" / "test" / "torn-v0" / "data"
     (data / "main_data.hdf5").write_bytes(b"torn")

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -19,9 +18,9 @@ from spirl_cli.domains.sections import GymnasiumSection, KitchenSection
 from spirl_cli.envs.make import check_compatible, make_env, make_raw_env
 from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.settings import ObservationPart
+from tests.support.commands import CHECKOUT
 from tests.support.environments import PENDULUM, ScriptedEnv, scripted
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 OPENED_MICROWAVE = -0.75
 KETTLE_GOAL = (-0.23, 0.75, 1.62, 0.99, 0.0, 0.0, -0.06)
 MICROWAVE, KETTLE = slice(22, 23), slice(23, 30)

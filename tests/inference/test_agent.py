@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import gymnasium as gym
@@ -17,8 +15,8 @@ from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.inference.decoders import load_decoder, load_gaussian
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.store import Store
-from tests.conftest import cli_environment
 from tests.support.agent_data import HORIZON, make_agent, pendulum_recipe
+from tests.support.commands import run_python
 
 
 @pytest.fixture
@@ -171,8 +169,7 @@ def test_acting_needs_neither_torch_nor_a_simulator(artifact: Artifact) -> None:
         f"load_agent({str(artifact.path)!r}).act(np.zeros(3))\n"
         "print([name for name in ('torch', 'mujoco', 'gymnasium', 'minari') if name in sys.modules])"
     )
-    result = subprocess.run([sys.executable, "-c", code], env=cli_environment(), capture_output=True, text=True)
-    assert result.stdout.strip() == "[]", result.stderr
+    assert run_python(code).stdout == "[]\n"
 
 
 def test_a_vector_of_environments_is_served(artifact: Artifact) -> None:

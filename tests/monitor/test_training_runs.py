@@ -17,6 +17,7 @@ from spirl_cli.errors import ArtifactError, DivergedError, Interrupted, UsageErr
 from spirl_cli.monitor.checkpoint import CheckpointFolder, State, read_state
 from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.monitor.metrics import MetricsLog
+from tests.support.commands import CHECKOUT
 from tests.support.monitor_data import Learner, Recorder, assert_same, train, training_run
 
 
@@ -186,6 +187,7 @@ KILLED = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {checkout!r})
+from tests.support.commands import CHECKOUT
 from tests.support.monitor_data import train
 train(Path({folder!r}), total=200)
 """
@@ -194,7 +196,7 @@ train(Path({folder!r}), total=200)
 @pytest.mark.slow
 def test_a_run_killed_at_random_moments_ends_the_same(tmp_path: Path) -> None:
     folder, expected = tmp_path / "killed", train(tmp_path / "whole", total=200, checkpoint_seconds=1e9)
-    script = KILLED.format(checkout=str(Path(__file__).resolve().parents[2]), folder=str(folder))
+    script = KILLED.format(checkout=str(CHECKOUT), folder=str(folder))
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     chance, checkpoints, kills = random.Random(0), CheckpointFolder(folder), 0
     while kills < 3 and (not checkpoints.steps() or checkpoints.steps()[-1] < 200):

@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,11 @@ from gymnasium.utils.env_checker import check_env
 
 from spirl_cli import SkillEnv, load_agent
 from spirl_cli.store.artifact import Artifact
-from spirl_cli.store.store import Store
-from tests.conftest import RunCli, SyntheticMinari, Workspace, cli_environment
+from tests.support.commands import MakeWorkspace, RunCli, Workspace, cli_environment
+from tests.support.datasets import MakeMinari, SyntheticMinari
+from tests.support.pipeline_data import STAGES, artifacts
 from tests.support.warm import WarmServer
 
-MakeWorkspace = Callable[..., Workspace]
-STAGES = ("clips", "skills", "prior", "agent", "evaluation")
 PICKLE = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")  # how pickles begin
 SHORT_KITCHEN = [
     *("extract.dataset=test/kitchen-v0", "env.episode_length=60"),
@@ -37,13 +35,6 @@ def settings(values: list[str]) -> list[str]:
 
 def statuses(plan: str) -> dict[str, str]:
     return {stage["stage"]: stage["status"] for stage in json.loads(plan)["plan"]}
-
-
-def artifacts(folder: Path, recipe: str) -> dict[str, Artifact]:
-    """The artifacts of a recipe by stage, of which there is one each."""
-    found = Store(folder / "artifacts").artifacts(recipe=recipe)
-    assert sorted(artifact.manifest.stage for artifact in found) == sorted(STAGES)
-    return {artifact.manifest.stage: artifact for artifact in found}
 
 
 def weights(agent: Path) -> bytes:
@@ -298,7 +289,7 @@ def test_other_action_bounds_are_refused(workspace: MakeWorkspace) -> None:
     [(gym.spaces.Discrete(3), "iscrete"), (gym.spaces.Box(-1, 1, (2, 2), np.float64), "shape")],
 )
 def test_datasets_with_other_actions_are_refused(
-    actions: gym.Space[Any], said: str, make_minari: Callable[..., None], swing: Workspace, tmp_path: Path
+    actions: gym.Space[Any], said: str, make_minari: MakeMinari, swing: Workspace, tmp_path: Path
 ) -> None:
     space = gym.spaces.Box(-1, 1, (3,), np.float64)
     episode = (np.zeros((31, 3)), np.array([actions.sample() for _ in range(30)]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,8 @@ from spirl_cli.skills.families import make_prior
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import StandardNormal
 from spirl_cli.store.artifact import Artifact
-from tests.conftest import Workspace
+from tests.support.commands import MakeWorkspace, Workspace
 
-MakeWorkspace = Callable[..., Workspace]
 RECIPES = ("kitchen", "maze", "gymnasium", "paper/kitchen", "paper/maze")
 FLAT = ("flat-prior", "bc-sac", "sac")
 WITH_PRIOR = ("spirl", "spirl-open-loop", "flat-prior")

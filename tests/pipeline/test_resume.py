@@ -14,7 +14,7 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,9 @@ import numpy as np
 import pytest
 
 from spirl_cli.monitor.checkpoint import read_state
-from tests.conftest import SyntheticMinari, Workspace
+from tests.support.commands import MakeWorkspace, Workspace
+from tests.support.datasets import SyntheticMinari
 from tests.support.warm import Command, WarmServer
-
-MakeWorkspace = Callable[..., Workspace]
 
 # stage of artifacts, the stages it reads, what makes it long enough to be killed in the middle
 STAGES = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ import pytest
 from spirl_cli.errors import UsageError
 from spirl_cli.recipe.library import copy_recipe, find_recipe, list_recipes
 from spirl_cli.recipe.load import load_recipe
+from tests.support.commands import run_python
 from tests.support.recipe_data import KITCHEN, Write
 
 
@@ -55,6 +54,4 @@ def test_listing_imports_nothing_heavy(packaged: Path) -> None:
         "import sys; from spirl_cli.recipe.library import list_recipes; list_recipes(); "
         "print([m for m in ('pydantic', 'numpy', 'torch', 'gymnasium') if m in sys.modules])"
     )
-    checkout = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", code], cwd=checkout, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert run_python(code).stdout == "[]\n"

@@ -12,7 +12,8 @@ from spirl_cli.store.names import MANIFEST
 from spirl_cli.store.references import known_references
 from spirl_cli.store.store import Store, default_root, reference_store
 from spirl_cli.store.writer import open_run
-from tests.support.store_data import CHECKOUT, make, run_python
+from tests.support.commands import CHECKOUT, run_python
+from tests.support.store_data import make
 
 
 def test_an_empty_store_is_no_error(store: Store) -> None:
@@ -137,5 +138,4 @@ def test_the_reference_store_is_that_of_the_checkout() -> None:
 def test_importing_the_store_imports_nothing_heavy() -> None:
     heavy = "('numpy', 'torch', 'pydantic', 'mujoco', 'gymnasium', 'minari', 'h5py')"
     code = "import sys; import spirl_cli.store.store, spirl_cli.store.writer; "
-    process = run_python(code + f"print([name for name in {heavy} if name in sys.modules])")
-    assert process.communicate(timeout=60)[0] == "[]\n"
+    assert run_python(code + f"print([name for name in {heavy} if name in sys.modules])").stdout == "[]\n"

@@ -14,7 +14,7 @@ from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.store import writer
 from spirl_cli.store.store import Store
 from spirl_cli.store.writer import open_run
-from tests.support.store_data import commit, identity, make, names_in, run_python
+from tests.support.store_data import commit, identity, make, names_in, start_python
 
 
 @pytest.mark.parametrize("call", range(1, 4))
@@ -72,7 +72,7 @@ with writer.open_run(Store(Path(sys.argv[1])), "kitchen", "skills", "0" * 12) as
 
 @pytest.mark.parametrize(("step", "appeared"), [("run", 0), ("staging", 0), ("rename", 0), ("clean", 1)])
 def test_a_killed_process_leaves_nothing_half_and_frees_its_lock(store: Store, step: str, appeared: int) -> None:
-    process = run_python(KILLED, store.root, step)
+    process = start_python(KILLED, store.root, step)
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     assert len(store.artifacts()) == appeared and store.broken() == []
@@ -110,7 +110,7 @@ with open_run(Store(Path(sys.argv[1])), "kitchen", "skills", "0" * 12) as run:
 
 
 def test_a_second_writer_is_told_who_holds_the_run_and_then_finds_its_artifact(store: Store) -> None:
-    process = run_python(HOLDING, store.root)
+    process = start_python(HOLDING, store.root)
     assert process.stdin and process.stdout and process.stdout.readline() == "holding\n"
     run = store.run("kitchen", "skills", "0" * 12)
     assert run is not None and run.locked and run.holder is not None and run.holder.process == process.pid
@@ -151,7 +151,7 @@ for number in range(5):
 
 
 def test_writers_of_different_artifacts_get_different_versions(store: Store) -> None:
-    processes = [run_python(MANY, store.root, number) for number in range(3)]
+    processes = [start_python(MANY, store.root, number) for number in range(3)]
     for process in processes:
         process.communicate(timeout=60)
     assert [process.returncode for process in processes] == [0, 0, 0]

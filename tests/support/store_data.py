@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,8 +13,7 @@ from spirl_cli.store.fingerprint import fingerprint
 from spirl_cli.store.manifest import InputRecord
 from spirl_cli.store.store import Store
 from spirl_cli.store.writer import Run, open_run
-
-CHECKOUT = Path(__file__).resolve().parents[2]
+from tests.support.commands import cli_environment
 
 
 def identity(stage: str, parameters: Mapping[str, Any], inputs: Mapping[str, InputRecord]) -> str:
@@ -50,8 +48,7 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def run_python(code: str, *arguments: object) -> subprocess.Popen[str]:
+def start_python(code: str, *arguments: object) -> subprocess.Popen[str]:
     """Start another process that uses the store."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=cli_environment())

@@ -27,7 +27,7 @@ from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.settings import ObservationPart
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.stages.extract import execute
-from tests.conftest import RunCli
+from tests.support.commands import RunCli
 
 SMALL = BlocksPlanner(blocks=3, stacked=1, stackings=1)
 STATE = (ObservationPart(key="state"),)

@@ -12,8 +12,8 @@ from spirl_cli import load_agent
 from spirl_cli.envs.make import make_raw_env
 from spirl_cli.evaluation.episodes import read_episodes
 from spirl_cli.recipe.load import load_recipe
-from tests.conftest import RunCli
-from tests.pipeline.test_end_to_end import artifacts
+from tests.support.commands import RunCli
+from tests.support.pipeline_data import artifacts
 
 SMALL = ["--set", "evaluate.video_episodes=0"]
 

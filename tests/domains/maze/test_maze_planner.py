@@ -36,7 +36,7 @@ from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.settings import ObservationPart
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.stages.extract import GENERATED, execute
-from tests.conftest import RunCli
+from tests.support.commands import RunCli
 
 BOUNDS = ActionBounds(np.full(2, -1, np.float32), np.full(2, 1, np.float32))
 SMALL = MazePlanner(size=10)
