@@ -20,11 +20,10 @@ from spirl_cli.domains.blocks import geometry
 from spirl_cli.domains.blocks.env import BlocksEnv
 from spirl_cli.domains.blocks.physics import SUBSTEPS, BlocksPhysics
 from spirl_cli.domains.blocks.planner import stack_episode
-from spirl_cli.domains.sections import BlocksSection
+from spirl_cli.domains.blocks.section import BlocksPlanner, BlocksSection
 from spirl_cli.envs.make import make_env
 from spirl_cli.monitor.reporter import Reporter
 from spirl_cli.recipe.load import load_recipe
-from spirl_cli.recipe.sections.extract import BlocksPlanner
 
 LIMIT = 0.8  # of the speed of bare mj_step
 EPISODES = 3  # of each kind

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spirl_cli.domains.kitchen.expert.demonstrator import Demonstration, Demonstrator
-from spirl_cli.domains.sections import KITCHEN_TASKS
-from spirl_cli.recipe.sections.extract import KitchenExpert
+from spirl_cli.domains.kitchen.section import KITCHEN_TASKS, KitchenExpert
 
 HUMAN_STEPS = {
     "microwave": 48.0,

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from spirl_cli.clips.reader import CLIPS_FILE, Clips
+from spirl_cli.domains.registry import domain_of, read_section
 from spirl_cli.errors import SpirlError
 from spirl_cli.evaluation.aggregate import publish
 from spirl_cli.evaluation.naming import training_data
@@ -67,13 +68,13 @@ def likelihood_row(store: Store, artifact: Artifact) -> ResultRow:
         ArtifactError: the clips or the skills that it was trained on are not there any more.
     """
     manifest = artifact.manifest
-    section, env = manifest.parameters["train_prior"], manifest.extra["recipe"]["env"]
+    section, env = manifest.parameters["train_prior"], read_section(manifest.extra["recipe"]["env"])
     inputs = {role: store.resolve(record.reference) for role, record in manifest.inputs.items()}
     clips = Clips.open(inputs["clips"].file(CLIPS_FILE))
     skills = load_skills(inputs["skills"].file(MODEL)) if "skills" in inputs else None
     values = held_out_log_likelihoods(load_prior(artifact.file(MODEL))[0], clips, skills)
     return ResultRow(
-        env=env["kind"] if env["kind"] != "gymnasium" else env["id"],
+        env=domain_of(env).setting(env).env,
         method=f"prior-{section['family']}",
         metric=METRIC,
         **asdict(bootstrap_mean([values])),

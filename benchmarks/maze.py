@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.figure import Figure
 from spirl_cli.clips.drawing import drawing_of
 from spirl_cli.clips.reader import Clips, ClipWriter
-from spirl_cli.demos.made import generate_demonstrations
+from spirl_cli.demos.source import find_source
 from spirl_cli.monitor.children import usable_cores
 from spirl_cli.monitor.reporter import Reporter
 from spirl_cli.recipe.load import load_recipe
@@ -30,7 +30,7 @@ def measure(seconds: float, reporter: Reporter) -> list[Figure]:
     recipe = load_recipe("maze", overrides=[f"extract.episodes={episodes}"])
     with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()
-        demonstrations = generate_demonstrations(recipe.extract, Path(folder), reporter)
+        demonstrations = find_source(recipe.extract, recipe.env).open(Path(folder), reporter)
         taken = time.perf_counter() - begun
         path = Path(folder) / "clips.hdf5"
         with ClipWriter(path, recipe.train_skills.horizon, demonstrations.bounds) as writer:

@@ -17,7 +17,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from spirl_cli.domains.sections import GymnasiumSection
+from spirl_cli.domains.gymnasium.section import GymnasiumSection
 from spirl_cli.envs.vector import make_vector
 from spirl_cli.inference.decoders import PrimitiveDecoder
 from spirl_cli.recipe.sections.rl import TrainRLSection

@@ -134,12 +134,10 @@ def _publish(options: argparse.Namespace) -> list[ResultRow]:
 
 
 def _draw(path: Path, evaluation: Artifact, rows: Sequence[ResultRow]) -> None:
-    from pydantic import TypeAdapter
-
-    from spirl_cli.domains.sections import EnvSection
+    from spirl_cli.domains.registry import read_section
     from spirl_cli.evaluation.figures import draw_learning_curve
 
-    env: EnvSection = TypeAdapter(EnvSection).validate_python(evaluation.manifest.parameters["env"])
+    env = read_section(evaluation.manifest.parameters["env"])
     first = rows[0]  # of the agent; baselines come after it
     draw_learning_curve(path, [row for row in rows if (row.method, row.metric) == (first.method, first.metric)], env)
 

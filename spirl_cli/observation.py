@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from spirl_cli.errors import UsageError, did_you_mean
-from spirl_cli.indices import expand_indices
-from spirl_cli.settings import ObservationPart
+from spirl_cli.settings import ObservationPart, expand_indices
 
 
 def select(observation: Any, parts: Sequence[ObservationPart], leading: int = 0) -> np.ndarray:

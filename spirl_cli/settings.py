@@ -1,12 +1,68 @@
-"""What all sections of a recipe have in common."""
+"""What every section of a recipe is made of: its base class, indices of a vector, parts of an observation."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from spirl_cli.indices import checked_index
+from spirl_cli.errors import UsageError
+
+_RANGE = re.compile(r"(-?\d+)?:(-?\d+)?(?::([1-9]\d*))?")
+
+
+def checked_index(index: int | str) -> int | str:
+    """Return ``index`` if it is an integer or reads as a range.
+
+    Raises:
+        ValueError: otherwise (the form in which pydantic wants it).
+    """
+    if isinstance(index, str) and not _RANGE.fullmatch(index):
+        raise ValueError(f"must be an integer or a range such as 18:39, not '{index}'")
+    return index
+
+
+def expand_indices(indices: Sequence[int | str] | None, size: int) -> list[int]:
+    """Expand integers and Python-like ranges to a list of integers in ``0 … size - 1``.
+
+    Args:
+        indices: integers (negative ones count from the end) and ranges ``start:stop`` or
+            ``start:stop:step``, in which start or stop may be missing; None takes everything.
+        size: length of the vector.
+
+    Raises:
+        UsageError: for an index or range that leaves the vector, an empty range, or text that is
+            no range. (Python would silently shorten a range that is too long.)
+    """
+    if indices is None:
+        return list(range(size))
+    return [number for index in indices for number in _expand(index, size)]
+
+
+def _expand(index: int | str, size: int) -> Sequence[int]:
+    if isinstance(index, int):
+        return (_from_start(index, size - 1, size, index),)
+    match = _RANGE.fullmatch(index)
+    if match is None:
+        raise UsageError(f"The index '{index}' must be an integer or a range such as 18:39.")
+    start, stop, step = match.groups()
+    first = _from_start(int(start or 0), size, size, index)
+    end = size if stop is None else _from_start(int(stop), size, size, index)
+    numbers = range(first, end, int(step or 1))
+    if not numbers:
+        raise UsageError(f"The index range '{index}' is empty for {size} numbers.")
+    return numbers
+
+
+def _from_start(number: int, largest: int, size: int, shown: int | str) -> int:
+    """``number`` counted from the start, if that is in ``0 … largest``."""
+    counted = number + size if number < 0 else number
+    if not 0 <= counted <= largest:
+        raise UsageError(f"The index '{shown}' is out of range for {size} numbers.")
+    return counted
+
 
 Index = Annotated[int | str, AfterValidator(checked_index)]  # 3 or "18:39"
 

@@ -1,6 +1,6 @@
 """Images of stored states: drawn from a state and its episode's scene when a window is read.
 
-A scene is what does not change during an episode, such as the layout of a maze; blocks have none. Storing
+A scene is what does not change during an episode, such as the layout of a maze; not every domain has them. Storing
 it and the states takes a hundredth of the room of the images.
 """
 
@@ -14,12 +14,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from spirl_cli.domains.blocks import image as blocks_image
-from spirl_cli.domains.maze import image as maze_image
-from spirl_cli.domains.sections import DrawnSection, EnvSection
-from spirl_cli.errors import ArtifactError
-
-KINDS = ("maze", "blocks")
+from spirl_cli.domains.drawn import DrawnSection
+from spirl_cli.domains.registry import find_domain
+from spirl_cli.domains.section import EnvSection
+from spirl_cli.errors import ArtifactError, UsageError
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class Drawing:
     """How images are made.
 
     Attributes:
-        kind: whose images; ``maze`` or ``blocks``.
+        kind: the domain whose images they are.
         frames: F, images of successive steps that are stacked along the channels.
     """
 
@@ -35,9 +33,24 @@ class Drawing:
     frames: int
 
     @property
+    def section(self) -> type[DrawnSection]:
+        """The class of the domain's section.
+
+        Raises:
+            ArtifactError: there is no such domain, or it does not draw images.
+        """
+        try:
+            section = find_domain(self.kind).section
+        except UsageError:
+            section = EnvSection
+        if not issubclass(section, DrawnSection):
+            raise ArtifactError(f"images of the kind '{self.kind}' cannot be drawn by this version")
+        return section
+
+    @property
     def needs_scenes(self) -> bool:
         """Whether a state alone does not say what is seen."""
-        return self.kind == "maze"
+        return self.section.has_scenes
 
     def to_json(self) -> str:
         """Return the form in which clips files hold it."""
@@ -46,7 +59,8 @@ class Drawing:
 
 def drawing_of(env: EnvSection) -> Drawing | None:
     """Return how an environment's images are made, or None if they cannot be drawn from states."""
-    return Drawing(env.kind, env.frames) if isinstance(env, DrawnSection) else None
+    values = env.clip_values()
+    return Drawing(env.kind, values["frames"]) if "frames" in values else None
 
 
 def pack_scene(scene: np.ndarray) -> np.ndarray:
@@ -68,8 +82,7 @@ class SceneImages:
 
     def __init__(self, drawing: str, packed: np.ndarray | None = None, shape: tuple[int, ...] = ()) -> None:
         self._drawing = Drawing(**json.loads(drawing))
-        if self._drawing.kind not in KINDS:
-            raise ArtifactError(f"images of the kind '{self._drawing.kind}' cannot be drawn by this version")
+        self._pixels = self._drawing.section.pixels
         self._packed = packed
         self._shape = shape
 
@@ -81,8 +94,8 @@ class SceneImages:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """Rows, columns and channels of a stacked image."""
-        drawn = blocks_image if self._drawing.kind == "blocks" else maze_image
-        return drawn.PIXELS, drawn.PIXELS, drawn.CHANNELS * self.frames
+        rows, columns, channels = self._pixels
+        return rows, columns, channels * self.frames
 
     def scenes(self, episodes: np.ndarray) -> np.ndarray:
         """Return the scenes of some episodes, bool (B, ...)."""
@@ -95,11 +108,12 @@ class SceneImages:
 
         Args:
             episodes: whose scene each state belongs to, (B,).
-            states: (B, D): in the maze the position (x, y) first, of blocks the whole state.
+            states: (B, D), as the domain's `draw` wants them.
         """
-        if self._drawing.kind == "blocks":
-            return blocks_image.draw(states)
-        return maze_image.draw(self.scenes(episodes), states[:, :2])
+        scenes = None if self._packed is None else self.scenes(episodes)
+        drawn = find_domain(self._drawing.kind).draw(scenes, states)
+        assert drawn is not None, "a drawn section belongs to a domain that draws"
+        return drawn
 
 
 def read_scene_images(file: h5py.File) -> SceneImages | None:

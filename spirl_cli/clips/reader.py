@@ -117,7 +117,7 @@ class Clips:
             ArtifactError: these clips have no images.
         """
         if self._images is None:
-            raise ArtifactError("the clips have no images", "images are drawn of mazes and blocks only")
+            raise ArtifactError("the clips have no images", "images are drawn where a domain can draw them from states")
         rows = np.asarray(rows)[..., None]  # (..., 1)
         back = np.arange(1 - self._images.frames, 1)  # (F,)
         shown = np.maximum(rows + back, self.episode_offsets[self.episode_of(rows)])  # (..., F)

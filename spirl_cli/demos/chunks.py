@@ -16,31 +16,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from spirl_cli.demos.dataset import RawEpisode
+from spirl_cli.demos.dataset import StoredEpisode
+from spirl_cli.domains.domain import GeneratedEpisode, Generator
 from spirl_cli.files import fsync_file
 
 
-@dataclass(frozen=True)
-class GeneratedEpisode:
-    """One episode of T steps as a generator makes it.
-
-    Attributes:
-        observations: float32 (T+1, D), the states.
-        actions: float32 (T, A).
-        scene: bool array that images are drawn from together with a state, or None.
-        attempts: how many were made until this one was good enough to be kept.
-    """
-
-    observations: np.ndarray
-    actions: np.ndarray
-    scene: np.ndarray | None = None
-    attempts: int = 1
+def chunks(generator: Generator, folder: Path) -> dict[Path, range]:
+    """Return every chunk's file and the numbers of its episodes, in order."""
+    firsts = range(0, generator.episodes, generator.chunk)
+    numbers = (range(first, min(first + generator.chunk, generator.episodes)) for first in firsts)
+    return {chunk_path(folder, one): one for one in numbers}
 
 
 def chunk_path(folder: Path, numbers: range) -> Path:
@@ -63,7 +53,7 @@ def write_chunk(path: Path, episodes: Sequence[GeneratedEpisode]) -> None:
     os.replace(temporary, path)
 
 
-def read_chunk(path: Path, first: int) -> Iterator[RawEpisode]:
+def read_chunk(path: Path, first: int) -> Iterator[StoredEpisode]:
     """Yield the episodes of a file, their states under the key ``state``.
 
     Args:
@@ -80,7 +70,7 @@ def read_chunk(path: Path, first: int) -> Iterator[RawEpisode]:
     for index, (begin, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
         states = observations[begin + index : end + index + 1]  # one row more per episode
         scene = None if scenes is None else scenes[index]
-        yield RawEpisode(first + index, {"state": states}, actions[begin:end], scene)
+        yield StoredEpisode(first + index, {"state": states}, actions[begin:end], scene)
 
 
 def count_attempts(path: Path) -> int:

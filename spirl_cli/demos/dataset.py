@@ -11,7 +11,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class RawEpisode:
+class StoredEpisode:
     """One episode as it is stored.
 
     Attributes:
@@ -35,7 +35,7 @@ class Contents:
     steps: int
 
 
-class EpisodeSource(Protocol):
+class Episodes(Protocol):
     """Episodes on this machine."""
 
     def action_bounds(self) -> tuple[np.ndarray, np.ndarray] | None:
@@ -50,12 +50,12 @@ class EpisodeSource(Protocol):
         """Return the size A of an action."""
         ...
 
-    def episodes(self) -> Iterator[RawEpisode]:
+    def episodes(self) -> Iterator[StoredEpisode]:
         """Yield the episodes in order; each is valid until the next one is asked for."""
         ...
 
 
-class RawSource(EpisodeSource, Protocol):
+class Dataset(Episodes, Protocol):
     """A dataset that somebody else made.
 
     Attributes:

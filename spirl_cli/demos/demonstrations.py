@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from spirl_cli.demos.dataset import EpisodeSource, RawEpisode
+from spirl_cli.demos.dataset import Episodes, StoredEpisode
 from spirl_cli.demos.episode import ActionBounds, Episode, check_episode
 from spirl_cli.demos.identity import DatasetIdentity
 from spirl_cli.errors import DatasetError, SpirlError, UsageError
@@ -28,7 +28,7 @@ class Demonstrations:
     def __init__(
         self,
         section: ExtractSection,
-        source: EpisodeSource,
+        source: Episodes,
         identity: DatasetIdentity,
         success_rate: float | None = None,
     ) -> None:
@@ -62,7 +62,7 @@ class Demonstrations:
                     "the files look damaged: get the dataset again",
                 ) from error
 
-    def _checked(self, raw: RawEpisode) -> Episode:
+    def _checked(self, raw: StoredEpisode) -> Episode:
         try:
             observations = select(raw.observations, self._parts, leading=1)  # (T+1, D)
         except UsageError as error:
@@ -70,7 +70,7 @@ class Demonstrations:
         return replace(check_episode(raw.number, observations, raw.actions, self.bounds), scene=raw.scene)
 
 
-def _bounds(section: ExtractSection, source: EpisodeSource, reference: str) -> ActionBounds:
+def _bounds(section: ExtractSection, source: Episodes, reference: str) -> ActionBounds:
     """Return the recipe's bounds, else the dataset's.
 
     The dataset is asked in any case: it refuses what is not continuous.

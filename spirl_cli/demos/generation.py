@@ -7,89 +7,30 @@ worker, however many episodes are asked for.
 
 from __future__ import annotations
 
-import functools
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
-from spirl_cli.demos.chunks import GeneratedEpisode, chunk_path, count_attempts, read_chunk, write_chunk
-from spirl_cli.demos.dataset import RawEpisode
+from spirl_cli.demos.chunks import chunks, count_attempts, read_chunk, write_chunk
+from spirl_cli.demos.dataset import StoredEpisode
+from spirl_cli.domains.domain import GeneratedEpisode, Generator
 from spirl_cli.errors import Interrupted, SpirlError
 from spirl_cli.monitor.children import WORKER_ENVIRONMENT, become_worker, signals_blocked, usable_cores, variables
 from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.monitor.reporter import Reporter
 
 MakeEpisode = Callable[[int], GeneratedEpisode]
-Settings = TypeVar("Settings")
 
-CHUNK = 100  # episodes; about a second of work
 LOOK_SECONDS = 0.2  # between looks for a signal
 
 
-@dataclass(frozen=True)
-class Generator:
-    """How to make a set of episodes.
-
-    Attributes:
-        name: what messages call it.
-        make: makes the episode of a number; sent to other processes, so it must be picklable.
-        episodes: how many there are.
-        low, high: float32 (A,), bounds of the actions.
-        chunk: episodes per file; an interruption loses less than that.
-    """
-
-    name: str
-    make: MakeEpisode
-    episodes: int
-    low: np.ndarray
-    high: np.ndarray
-    chunk: int = CHUNK
-
-    def chunks(self, folder: Path) -> dict[Path, range]:
-        """Return every chunk's file and the numbers of its episodes, in order."""
-        firsts = range(0, self.episodes, self.chunk)
-        numbers = (range(first, min(first + self.chunk, self.episodes)) for first in firsts)
-        return {chunk_path(folder, one): one for one in numbers}
-
-
-def seeded_generator(
-    name: str,
-    make: Callable[[Settings, np.random.SeedSequence], GeneratedEpisode],
-    settings: Settings,
-    episodes: int,
-    seed: int,
-    actions: int,
-) -> Generator:
-    """Return the generator of episodes that follow from settings, a seed and their numbers.
-
-    Args:
-        name: what messages call it.
-        make: makes an episode.
-        settings: for it.
-        episodes: how many there are.
-        seed: of the set.
-        actions: A, their size; each is in [-1, 1].
-    """
-    bound = np.ones(actions, np.float32)
-    return Generator(name, functools.partial(make_numbered, make, settings, seed), episodes, -bound, bound)
-
-
-def make_numbered(
-    make: Callable[[Settings, np.random.SeedSequence], GeneratedEpisode], settings: Settings, seed: int, number: int
-) -> GeneratedEpisode:
-    """Return the episode of a number, 0 and up, of the set that ``seed`` decides."""
-    return make(settings, np.random.SeedSequence(seed, spawn_key=(number,)))
-
-
-class GeneratedSource:
+class GeneratedDataset:
     """Generated episodes, read from the folder that `generate` wrote them to."""
 
     def __init__(self, generator: Generator, folder: Path) -> None:
@@ -107,11 +48,11 @@ class GeneratedSource:
     @property
     def success_rate(self) -> float:
         """Share of what was made that was good enough to be kept."""
-        return self._generator.episodes / sum(map(count_attempts, self._generator.chunks(self._folder)))
+        return self._generator.episodes / sum(map(count_attempts, chunks(self._generator, self._folder)))
 
-    def episodes(self) -> Iterator[RawEpisode]:
+    def episodes(self) -> Iterator[StoredEpisode]:
         """Yield the episodes in the order of their numbers."""
-        for path, numbers in self._generator.chunks(self._folder).items():
+        for path, numbers in chunks(self._generator, self._folder).items():
             yield from read_chunk(path, numbers.start)
 
 
@@ -152,7 +93,7 @@ def generate(generator: Generator, folder: Path, reporter: Reporter, processes: 
 
 
 def _missing(generator: Generator, folder: Path) -> dict[Path, range]:
-    return {path: numbers for path, numbers in generator.chunks(folder).items() if not path.exists()}
+    return {path: numbers for path, numbers in chunks(generator, folder).items() if not path.exists()}
 
 
 def _done(generator: Generator, folder: Path) -> int:

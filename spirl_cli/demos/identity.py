@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from spirl_cli.demos.dataset import RawSource
+from spirl_cli.demos.dataset import Dataset
 from spirl_cli.store.fingerprint import canonical, sha256_file
 
 REMEMBERED = 200  # datasets
@@ -44,7 +44,7 @@ class DatasetIdentity:
         return f"{self.source}:{self.name}"
 
 
-def identity_of(source: RawSource) -> DatasetIdentity:
+def identity_of(source: Dataset) -> DatasetIdentity:
     """Return the identity of a local dataset, from memory if its files are unchanged."""
     files = source.files()
     key = _key(files)

@@ -1,71 +1,234 @@
-"""Which dataset a recipe means: whether it is here, and opening it."""
+"""Where the demonstrations of a recipe come from: a stored dataset, or a generator of the domain.
+
+`find_source` is the one place that reads `extract.source`. What it returns tells which dataset it is without the
+network, why it is the one, and opens it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol, cast
 
-from spirl_cli.demos.dataset import RawSource
+from spirl_cli.demos.dataset import Dataset
 from spirl_cli.demos.demonstrations import Demonstrations
 from spirl_cli.demos.download import download
 from spirl_cli.demos.formats.hdf5 import SUFFIXES, open_hdf5
-from spirl_cli.demos.formats.minari import MinariSource, is_local
-from spirl_cli.demos.identity import DatasetIdentity, identity_of
-from spirl_cli.demos.made import planned_identity, scripted_identity
+from spirl_cli.demos.formats.minari import MinariFolder, is_local
+from spirl_cli.demos.identity import DatasetIdentity, generated_identity, identity_of
+from spirl_cli.domains.domain import Generator, SharedDataset, Wanted
+from spirl_cli.domains.registry import domain_of, find_domain, kinds
+from spirl_cli.domains.section import EnvSection, PlannerKey
+from spirl_cli.errors import UsageError
+from spirl_cli.monitor.reporter import Reporter
 from spirl_cli.recipe.sections.extract import ExtractSection
+from spirl_cli.settings import WHOLE_OBSERVATION
 
 
-def open_demonstrations(section: ExtractSection, announce: Callable[[str], None] = lambda text: None) -> Demonstrations:
-    """Open the dataset of a recipe; a Minari dataset that is not local is downloaded.
+class Source(Protocol):
+    """Demonstrations that a recipe asks for."""
+
+    @property
+    def why(self) -> str:
+        """Say why they come from here."""
+        ...
+
+    @property
+    def stand_in(self) -> Source | None:
+        """What replaces them where they cannot be had; None: nothing does."""
+        ...
+
+    def identity(self) -> DatasetIdentity | None:
+        """Return which dataset this is, or None when it is not on this machine; never uses the network.
+
+        Raises:
+            DatasetError: the local dataset is damaged.
+        """
+        ...
+
+    def fetch(self, reporter: Reporter) -> DatasetIdentity:
+        """Download the dataset if it is not on this machine; return which one it is.
+
+        Raises:
+            DatasetError: it is neither here nor to be had.
+        """
+        ...
+
+    def open(self, folder: Path, reporter: Reporter) -> Demonstrations:
+        """Open, download or make the demonstrations.
+
+        Args:
+            folder: keeps what is made; what is there already is not made again.
+            reporter: shows progress.
+
+        Raises:
+            DatasetError: the dataset is neither here nor to be had, or empty, or its actions are
+                not continuous or without finite bounds.
+            UsageError: the recipe wants of generated demonstrations what they cannot give.
+            Interrupted: SIGINT or SIGTERM arrived; the folder holds what was done.
+        """
+        ...
+
+
+def find_source(section: ExtractSection, env: EnvSection) -> Source:
+    """Return where the demonstrations of a recipe come from.
 
     Args:
         section: the recipe's `extract`, its observation resolved.
-        announce: told before a download starts.
+        env: its environment, whose domain may make demonstrations.
 
     Raises:
-        DatasetError: the dataset is neither here nor to be had, or empty, or its actions are
-            not continuous or without finite bounds.
+        UsageError: the domain makes no such demonstrations, or the recipe wants what they cannot give.
     """
-    source = _local(section)
-    if source is None:
-        download(_name(section), announce)
-        source = MinariSource(_name(section))
-    return Demonstrations(section, source, identity_of(source))
+    planner = env.planner
+    if section.source in ("planner", "scripted"):
+        if planner is None or planner.source != section.source or _lacks_settings(section, planner):
+            raise _other_domain(section, env)
+        return _generated(section, env, f"extract.source is '{section.source}'")
+    if section.source != "auto":
+        return StoredSource(section, f"extract.source is '{section.source}'")
+    stand_in = None
+    if planner is not None and planner.stands_in and not _is_path(section):
+        stand_in = _generated(section, env, f"{section.dataset} is neither on this machine nor could it be downloaded")
+    return StoredSource(section, "it is on this machine", stand_in)
 
 
-def may_be_scripted(section: ExtractSection) -> bool:
-    """Say whether scripted demonstrations may stand in for a dataset that cannot be had."""
-    return section.source == "auto" and not _is_hdf5(section)
+@dataclass(frozen=True)
+class StoredSource:
+    """A dataset that exists on this machine or can be downloaded."""
+
+    section: ExtractSection
+    why: str
+    stand_in: Source | None = None
+
+    def identity(self) -> DatasetIdentity | None:
+        """Return the identity of the local files, which are read once; after that the checksum is remembered."""
+        if _is_path(self.section) and not Path(self._name).expanduser().exists():
+            return None
+        dataset = self._local()
+        return None if dataset is None else identity_of(dataset)
+
+    def fetch(self, reporter: Reporter) -> DatasetIdentity:
+        """Download a Minari dataset that is not local."""
+        return self.open(Path(), reporter).identity
+
+    def open(self, folder: Path, reporter: Reporter) -> Demonstrations:
+        """Open the dataset; a Minari dataset that is not local is downloaded."""
+        dataset = self._local()
+        if dataset is None:
+            download(self._name, reporter.message)
+            dataset = MinariFolder(self._name)
+        return Demonstrations(self.section, dataset, identity_of(dataset))
+
+    def _local(self) -> Dataset | None:
+        if _is_path(self.section):
+            return open_hdf5(self._name)
+        return MinariFolder(self._name) if is_local(self._name) else None
+
+    @property
+    def _name(self) -> str:
+        return _name(self.section)
 
 
-def identify(section: ExtractSection) -> DatasetIdentity | None:
-    """Return the identity of a recipe's dataset, or None when it is not on this machine.
+@dataclass(frozen=True)
+class GeneratedSource:
+    """Demonstrations that the domain makes for one run."""
 
-    Never uses the network. The files are read once; after that the checksum is remembered. Demonstrations
-    that are generated have an identity before they exist.
+    section: ExtractSection
+    kind: str  # of the source, in the dataset's reference
+    generator: Generator
+    why: str
+    stand_in: None = None
 
-    Raises:
-        DatasetError: the local dataset is damaged.
-    """
-    if section.source == "planner":
-        return planned_identity(section)
-    if section.source == "scripted":
-        return scripted_identity(section)
-    if _is_hdf5(section) and not Path(_name(section)).expanduser().exists():
-        return None
-    source = _local(section)
-    return None if source is None else identity_of(source)
+    def identity(self) -> DatasetIdentity:
+        """Return the identity of the demonstrations, which need not exist yet."""
+        one = self.generator
+        return generated_identity(self.kind, one.name, one.episodes, one.decides)
+
+    def fetch(self, reporter: Reporter) -> DatasetIdentity:
+        """Return the identity: there is nothing to fetch."""
+        return self.identity()
+
+    def open(self, folder: Path, reporter: Reporter) -> Demonstrations:
+        """Make what is missing."""
+        from spirl_cli.demos.generation import GeneratedDataset, generate
+
+        if self.section.short_episodes == "join":
+            raise UsageError(
+                "extract.short_episodes: demonstrations from a planner cannot be joined, each has a scene of its own",
+                "use --set extract.short_episodes=skip",
+            )
+        identity = self.identity()
+        generator = replace(self.generator, name=identity.reference)
+        generate(generator, folder, reporter)
+        dataset = GeneratedDataset(generator, folder)
+        return Demonstrations(self.section, dataset, identity, dataset.success_rate if generator.may_fail else None)
 
 
-def _local(section: ExtractSection) -> RawSource | None:
-    """Return the dataset if it is on this machine."""
-    name = _name(section)
-    if _is_hdf5(section):
-        return open_hdf5(name)
-    return MinariSource(name) if is_local(name) else None
+@dataclass(frozen=True)
+class SharedSource:
+    """Demonstrations that the domain makes once for all runs of this machine."""
+
+    section: ExtractSection
+    kind: str  # of the source, in the dataset's reference
+    generator: Generator
+    shared: SharedDataset
+    why: str
+    stand_in: None = None
+
+    def identity(self) -> DatasetIdentity:
+        """Return the identity of the demonstrations, which need not exist yet.
+
+        Its name is their Minari id, such as `spirl/kitchen-scripted-v0`, with part of the checksum where they are
+        not the usual ones.
+        """
+        shared, one = self.shared, self.generator
+        identity = generated_identity(self.kind, f"{shared.name}-v0", one.episodes, one.decides)
+        return identity if shared.usual else replace(identity, name=f"{shared.name}-{identity.sha256[:8]}-v0")
+
+    def fetch(self, reporter: Reporter) -> DatasetIdentity:
+        """Return the identity: there is nothing to fetch."""
+        return self.identity()
+
+    def open(self, folder: Path, reporter: Reporter) -> Demonstrations:
+        """Make the dataset, or find the one made earlier."""
+        from spirl_cli.demos.shared import shared_dataset
+
+        identity = self.identity()
+        generator = replace(self.generator, name=identity.reference)
+        dataset, rate = shared_dataset(generator, self.shared, identity, folder, reporter)
+        return Demonstrations(self.section, dataset, identity, rate)
 
 
-def _is_hdf5(section: ExtractSection) -> bool:
+def _lacks_settings(section: ExtractSection, planner: PlannerKey) -> bool:
+    """Say whether the planner's own settings are missing; those that may stand in have usual ones."""
+    return not planner.stands_in and getattr(section, planner.key) is None
+
+
+def _other_domain(section: ExtractSection, env: EnvSection) -> UsageError:
+    """Return the error of demonstrations that another domain makes."""
+    planners = {kind: find_domain(kind).section.planner for kind in kinds()}
+    makers = [kind for kind, one in planners.items() if one is not None and one.source == section.source]
+    given = [kind for kind in makers if not _lacks_settings(section, cast(PlannerKey, planners[kind]))]
+    names = " or ".join(f"'{kind}'" for kind in given or makers)
+    return UsageError(
+        f"extract.source '{section.source}' makes demonstrations for env.kind {names}, not '{env.kind}'",
+        "name a dataset with --set extract.source=auto --set extract.dataset=ID",
+    )
+
+
+def _generated(section: ExtractSection, env: EnvSection, why: str) -> GeneratedSource | SharedSource:
+    assert env.planner is not None
+    settings = getattr(section, env.planner.key)
+    wanted = Wanted(settings, section.episodes, section.seed or 0, section.observation or WHOLE_OBSERVATION)
+    generator = domain_of(env).demonstrations(wanted)
+    assert generator is not None, "a domain with a planner makes demonstrations"
+    if generator.shared is None:
+        return GeneratedSource(section, env.planner.source, generator, why)
+    return SharedSource(section, env.planner.source, generator, generator.shared, why)
+
+
+def _is_path(section: ExtractSection) -> bool:
     """Decide what `source: auto` means: a path if it exists or can be nothing else."""
     if section.source != "auto":
         return section.source == "hdf5"

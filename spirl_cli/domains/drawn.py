@@ -1,57 +1,90 @@
-"""Which part of an observation vector is an image."""
+"""Domains whose images are drawn here, from states: what their sections and environments share.
+
+An observation vector `(D + P,)` consists of D numbers of the state and the P pixels of the image,
+flattened row by row. The environment shows a dictionary with the keys `state` and `image`.
+"""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from spirl_cli.domains.blocks.geometry import state_size
-from spirl_cli.domains.maze.image import CHANNELS, PIXELS
-from spirl_cli.domains.sections import BlocksSection, DrawnSection, EnvSection
+from spirl_cli.domains.section import EnvSection, ImageShape
 from spirl_cli.errors import UsageError
-from spirl_cli.observation import select
 from spirl_cli.settings import ObservationPart
 
+STATE_AND_IMAGE = (ObservationPart(key="state"), ObservationPart(key="image"))
 
-def image_shape(section: EnvSection) -> tuple[int, int, int] | None:
-    """Return the shape of the image that ends the selected observation, None where there is none.
 
-    An observation vector (D + P,) consists of D numbers of the state and the P pixels of the image,
-    flattened row by row. Images of other environments than maze and blocks are numbers like all others.
+class DrawnSection(EnvSection):
+    """Base of the sections of domains that draw their images.
 
-    Returns:
-        Rows, columns and channels; stacked frames are channels.
-
-    Raises:
-        UsageError: the image is not selected as a whole, once, and last.
+    Attributes:
+        frames: images of successive steps that are stacked along the channels, the oldest first.
     """
-    if not isinstance(section, DrawnSection):
-        return None
-    selected = [index for index, part in enumerate(section.observation) if part.key == "image"]
-    if not selected:
-        return None
-    if selected != [len(section.observation) - 1]:
-        raise UsageError(
-            "env.observation: the image has to come last, and once", "write the part with `key: image` at the end"
-        )
-    if section.observation[-1].indices is not None:
-        raise UsageError("env.observation: only the whole image can be selected", "leave out its `indices`")
-    return PIXELS, PIXELS, CHANNELS * section.frames
+
+    needs_opengl: ClassVar[bool] = False
+    pixels: ClassVar[ImageShape] = (32, 32, 3)  # of one image
+    has_scenes: ClassVar[bool] = False  # whether a state alone does not say what is seen
+
+    if TYPE_CHECKING:
+        frames: int
+
+    @property
+    def image_shape(self) -> ImageShape | None:
+        """Shape of the image that ends the selected observation, or None without one; stacked frames are channels.
+
+        Raises:
+            UsageError: the image is not selected as a whole, once, and last.
+        """
+        selected = [index for index, part in enumerate(self.observation) if part.key == "image"]
+        if not selected:
+            return None
+        if selected != [len(self.observation) - 1]:
+            raise UsageError(
+                "env.observation: the image has to come last, and once", "write the part with `key: image` at the end"
+            )
+        if self.observation[-1].indices is not None:
+            raise UsageError("env.observation: only the whole image can be selected", "leave out its `indices`")
+        rows, columns, channels = self.pixels
+        return rows, columns, channels * self.frames
+
+    @property
+    def state_parts(self) -> tuple[ObservationPart, ...]:
+        """The selection of the observation without the image."""
+        return tuple(part for part in self.observation if part.key != "image")
+
+    def clip_values(self) -> dict[str, Any]:
+        """Return the number of stacked frames: clips show that many."""
+        return {"frames": self.frames}
 
 
-def without_oldest(views: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Return a copy of stacked views (rows, columns, 3 · frames) that all moved up by one, for a new one at the end."""
-    moved = np.empty_like(views)
-    moved.reshape(-1)[:-CHANNELS] = views.reshape(-1)[CHANNELS:]  # all at once, since that is faster than by pixels
-    return moved
+class FrameStack:
+    """The last images of an episode, stacked along the channels; at the first step all are the same.
 
+    Args:
+        frames: F, how many.
+    """
 
-def state_parts(section: EnvSection) -> tuple[ObservationPart, ...]:
-    """Return the selection of the observation without an image that is drawn."""
-    parts = section.observation
-    return tuple(part for part in parts if part.key != "image") if isinstance(section, DrawnSection) else parts
+    def __init__(self, frames: int) -> None:
+        self._frames = frames
+        self._views: npt.NDArray[np.uint8] | None = None
 
+    def clear(self) -> None:
+        """Forget the images: a new episode starts."""
+        self._views = None
 
-def block_numbers(section: BlocksSection) -> np.ndarray:
-    """Return which numbers of the state of blocks are selected, (D,)."""
-    return select({"state": np.arange(state_size(section.blocks))}, state_parts(section)).astype(np.intp)
+    def push(self, view: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Add the newest image `(rows, columns, channels)`; return a new stack `(rows, columns, channels · F)`."""
+        if self._views is None:
+            self._views = np.tile(view, self._frames)
+            return self._views
+        channels = view.shape[-1]
+        moved = np.empty_like(self._views)
+        # all at once, since that is faster than by pixels
+        moved.reshape(-1)[:-channels] = self._views.reshape(-1)[channels:]
+        moved[..., -channels:] = view
+        self._views = moved
+        return moved

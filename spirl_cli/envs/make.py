@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -11,13 +10,9 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
-from spirl_cli.domains.blocks.geometry import state_size
-from spirl_cli.domains.drawn import image_shape
-from spirl_cli.domains.gymnasium.outcome import OutcomeEnv
-from spirl_cli.domains.kitchen.env import KitchenEnv
-from spirl_cli.domains.kitchen.simulation import silence_notices
-from spirl_cli.domains.sections import BlocksSection, EnvSection, GymnasiumSection, KitchenSection, MazeSection
-from spirl_cli.errors import ArtifactError, UsageError, did_you_mean
+from spirl_cli.domains.registry import domain_of
+from spirl_cli.domains.section import EnvSection
+from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.observation import select
 from spirl_cli.settings import ObservationPart
 
@@ -55,10 +50,8 @@ def make_env(section: EnvSection, render_mode: str | None = None) -> gym.Env[Any
     """Make the environment of a recipe.
 
     Observations are float32 vectors, selected by ``section.observation``; where an image is among
-    them its pixels (0 to 255) are the last of the vector (see `image_shape`). Actions are a finite,
-    one-dimensional Box. ``info["metrics"]`` is a dictionary of floats with constant keys: for the
-    kitchen ``subtasks`` and one per subtask, for maze and blocks as `MazeEnv` and `BlocksEnv` say, else
-    ``success`` if the recipe has a success key.
+    them its pixels (0 to 255) are the last of the vector. Actions are a finite, one-dimensional Box.
+    ``info["metrics"]`` is a dictionary of floats with constant keys, those of the domain's `metrics` among them.
     Episodes end after ``section.episode_length`` steps (truncated), or before (terminated).
 
     Raises:
@@ -78,17 +71,7 @@ def make_raw_env(section: EnvSection, render_mode: str | None = None) -> gym.Env
 
     For recording datasets; nothing is checked.
     """
-    if isinstance(section, KitchenSection):
-        return KitchenEnv(section, render_mode)
-    if isinstance(section, MazeSection):
-        from spirl_cli.domains.maze.env import MazeEnv  # here, since it needs MuJoCo, which others may not
-
-        return MazeEnv(section, render_mode)
-    if isinstance(section, BlocksSection):
-        from spirl_cli.domains.blocks.env import BlocksEnv
-
-        return BlocksEnv(section, render_mode)
-    return OutcomeEnv(_make_gymnasium(section, render_mode), section)
+    return domain_of(section).make(section, render_mode)
 
 
 def check_compatible(
@@ -117,10 +100,9 @@ def check_compatible(
         assert isinstance(observations, gym.spaces.Box) and isinstance(actions, gym.spaces.Box)
     finally:
         env.close()
-    pixels = math.prod(image_shape(section) or (0,))
-    numbers = observations.shape[0] - pixels
-    if isinstance(section, BlocksSection) and numbers > observation_dim >= state_size(0):
-        numbers = observation_dim  # of more blocks: `check_images` sees to it that networks do not look at them
+    numbers = observations.shape[0] - math.prod(section.image_shape or (0,))
+    if domain_of(section).scales(section, observation_dim) is not None:
+        numbers = observation_dim  # `check_images` sees to it that networks do not look at the others
     _check_sizes(numbers, observation_dim, actions.shape[0], action_dim)
     _check_bounds(actions, np.asarray(action_low), np.asarray(action_high))
 
@@ -150,44 +132,6 @@ def _check_bounds(actions: gym.spaces.Box, low: np.ndarray, high: np.ndarray) ->
                 "actions mean the same in both only if their bounds agree; if the dataset's bounds are "
                 "merely recorded wrongly, state them with extract.action_bounds",
             )
-
-
-def _make_gymnasium(section: GymnasiumSection, render_mode: str | None) -> gym.Env[Any, Any]:
-    if section.noise:
-        raise UsageError(
-            "env.noise is the kitchen's observation noise; other environments have none here",
-            "pass what the environment itself offers in env.kwargs",
-        )
-    if section.module is not None:
-        _import_module(section.module)
-    rendering = {} if render_mode is None else {"render_mode": render_mode}  # not all know the argument
-    try:
-        return gym.make(
-            section.id,
-            max_episode_steps=section.episode_length,
-            disable_env_checker=True,  # it prints warnings for people who write environments
-            **{**section.kwargs, **rendering},
-        )
-    except (gym.error.UnregisteredEnv, gym.error.DeprecatedEnv, ModuleNotFoundError) as error:
-        raise UsageError(
-            f"env.id: there is no environment '{section.id}'.{did_you_mean(section.id, gym.registry)}",
-            "if a package registers it, name that package in env.module",
-        ) from error
-    except Exception as error:  # whatever a foreign constructor raises is about its arguments
-        raise UsageError(
-            f"env.id '{section.id}' cannot be made with env.kwargs {section.kwargs}: {type(error).__name__}: {error}"
-        ) from error
-
-
-def _import_module(name: str) -> None:
-    silence_notices()
-    try:
-        importlib.import_module(name)
-    except ImportError as error:
-        raise UsageError(
-            f"env.module: '{name}' cannot be imported: {error}",
-            f"install the package that has it (pip install {name.split('.')[0].replace('_', '-')})",
-        ) from error
 
 
 def _check_actions(env: gym.Env[Any, Any]) -> None:

@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from spirl_cli.domains.sections import EnvSection
+from spirl_cli.domains.section import EnvSection
 from spirl_cli.envs.make import make_env
 from spirl_cli.envs.replayable import ReplayableEnv, Snapshot
 from spirl_cli.envs.skill_env import SkillDecoder, SkillEnv

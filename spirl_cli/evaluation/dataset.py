@@ -10,42 +10,39 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from spirl_cli.domains.kitchen.simulation import silence_notices
-from spirl_cli.domains.sections import EnvSection
+from spirl_cli.domains.farama import silence_notices
+from spirl_cli.domains.section import EnvSection
 from spirl_cli.envs.make import SelectObservation, make_raw_env
-from spirl_cli.envs.replayable import ReplayableEnv
-from spirl_cli.envs.skill_env import SkillDecoder, SkillEnv
+from spirl_cli.envs.skill_env import SkillDecoder
+from spirl_cli.envs.watched import WatchedEnv
 from spirl_cli.errors import UsageError
-from spirl_cli.evaluation.rollouts import RolloutSettings, play
-from spirl_cli.evaluation.seeds import environment_seed, episode_generator
+from spirl_cli.evaluation.replay import replay
+from spirl_cli.evaluation.rollouts import RolloutSettings
 from spirl_cli.inference.policies import SkillPolicy
 from spirl_cli.monitor.reporter import Reporter
 
 
-class Recorder(gym.Wrapper[Any, Any, Any, Any]):
-    """Notes the raw observations, actions and rewards of the running episode.
+class Recorder:
+    """A watcher that keeps the raw observations, actions and rewards of the running episode.
 
     Minari's own collector needs jax to stack them.
     """
 
-    def __init__(self, env: gym.Env[Any, Any]) -> None:
-        super().__init__(env)
+    def __init__(self) -> None:
         self._observations: list[Any] = []
         self._steps: list[tuple[Any, float, bool, bool]] = []
 
-    def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
-        """Start an episode; the one before is forgotten."""
-        observation, info = self.env.reset(**options)
+    def began(self, env: gym.Env[Any, Any], observation: Any) -> None:
+        """Forget the episode before."""
         # A copy: environments hand out arrays that they go on using.
         self._observations, self._steps = [copy.deepcopy(observation)], []
-        return observation, info
 
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Step and take notes."""
-        observation, reward, terminated, truncated, info = self.env.step(action)
+    def stepped(
+        self, env: gym.Env[Any, Any], action: Any, observation: Any, reward: float, terminated: bool, truncated: bool
+    ) -> None:
+        """Keep one step."""
         self._observations.append(copy.deepcopy(observation))
-        self._steps.append((np.array(action), float(reward), bool(terminated), bool(truncated)))
-        return observation, reward, terminated, truncated, info
+        self._steps.append((np.array(action), reward, terminated, truncated))
 
     def episode(self) -> dict[str, Any]:
         """Return the episode so far: observations (T+1, ...), the rest (T, ...)."""
@@ -111,17 +108,14 @@ def save_dataset(
         UsageError: the id is refused.
     """
     check_new_dataset(dataset_id)
-    recorder = Recorder(make_raw_env(env))
-    numbered = ReplayableEnv(SelectObservation(recorder, env.observation), environment_seed(settings.seed))
-    skills = SkillEnv(numbered, decoder, tanh_actions=settings.tanh_actions)
+    recorder, raw = Recorder(), make_raw_env(env)
+    shown = SelectObservation(WatchedEnv(raw, recorder), env.observation)
     episodes: list[dict[str, Any]] = []
     with reporter.progress(f"dataset {dataset_id}", settings.episodes, "episodes") as bar:
-        for episode in range(settings.episodes):
-            play(skills, policy, episode_generator(settings.seed, episode), stop=stop)
+        for episode in replay(shown, decoder, policy, settings, settings.episodes, stop=stop):
             episodes.append(recorder.episode())
             bar.update(episode + 1)
-    _create(dataset_id, episodes, recorder)
-    skills.close()
+    _create(dataset_id, episodes, raw)
 
 
 def _create(dataset_id: str, episodes: Sequence[dict[str, Any]], env: gym.Env[Any, Any]) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spirl_cli.domains.sections import EnvSection, KitchenSection, MazeSection
-from spirl_cli.evaluation.published import PublishedCurve, published_curves
-from spirl_cli.evaluation.results import layout_name
+from spirl_cli.domains.domain import PublishedCurve
+from spirl_cli.domains.registry import domain_of
+from spirl_cli.domains.section import EnvSection
+from spirl_cli.evaluation.results import metric_named
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,12 +19,6 @@ if TYPE_CHECKING:
 OURS = {"sampled": "#d1495b", "mean": "#00798c"}
 PUBLISHED = ("#444444", "#777777", "#3b6ea5", "#8fb0d0")
 BASELINE_MARKERS = "sDv^"
-AXIS_LABELS = {
-    "subtasks": "subtasks finished per episode",
-    "success": "success rate",
-    "stacked": "blocks stacked at the end",
-    "return": "return",
-}
 
 
 def draw_learning_curve(path: Path, rows: Sequence[ResultRow], env: EnvSection) -> None:
@@ -38,15 +33,17 @@ def draw_learning_curve(path: Path, rows: Sequence[ResultRow], env: EnvSection) 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    curves, note = published_curves(env)
+    published = domain_of(env).published(env)
     figure = Figure(figsize=(7.6, 5.4), dpi=150)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.09, 0.225, 0.88, 0.725))
     for policy, own in _by_policy(rows).items():
         _draw_own(axes, policy, own)
-    _draw_published(axes, curves)
+    _draw_published(axes, published.curves)
     _decorate(axes, rows, env)
-    figure.text(0.02, 0.02, "\n".join(filter(None, (_own_note(rows, env), note))), fontsize=7.5, color="#333333")
+    figure.text(
+        0.02, 0.02, "\n".join(filter(None, (_own_note(rows, env), published.note))), fontsize=7.5, color="#333333"
+    )
     figure.savefig(path)
 
 
@@ -81,15 +78,13 @@ def _draw_published(axes: Axes, curves: Sequence[PublishedCurve]) -> None:
 def _decorate(axes: Axes, rows: Sequence[ResultRow], env: EnvSection) -> None:
     from matplotlib.ticker import EngFormatter
 
-    metric = rows[0].metric
+    metric = metric_named(env, rows[0].metric)
     axes.set_xlabel("environment steps, warm-up counted")
-    axes.set_ylabel(AXIS_LABELS.get(metric, metric))
+    axes.set_ylabel(metric.label)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_xlim(left=-0.015 * axes.get_xlim()[1])  # a point at 0 is seen whole
-    if metric == "subtasks" and isinstance(env, KitchenSection):
-        axes.set_ylim(0, 1.03 * len(env.tasks))
-    if metric == "success":
-        axes.set_ylim(0, 1.03)
+    if metric.highest is not None:
+        axes.set_ylim(0, 1.03 * metric.highest)
     axes.grid(color="#dddddd", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(f"{rows[0].env}: {rows[0].method}", loc="left", fontsize=11)
@@ -99,9 +94,5 @@ def _decorate(axes: Axes, rows: Sequence[ResultRow], env: EnvSection) -> None:
 def _own_note(rows: Sequence[ResultRow], env: EnvSection) -> str:
     episodes, seeds = rows[0].episodes, rows[0].seeds
     counted = f"{episodes} episodes of {seeds} seed{'s' if seeds > 1 else ''} per point, 95 % bootstrap interval."
-    if isinstance(env, MazeSection):
-        return f"Ours: {layout_name(env)}, goal radius {env.goal_radius:g}; {counted}"
-    if not isinstance(env, KitchenSection):
-        return f"Ours: {counted}"
-    order = "in order" if env.order == "in-order" else "in any order"
-    return f"Ours: subtasks {order}, robot noise {env.noise:g}; {counted}"
+    words = domain_of(env).setting(env).words
+    return f"Ours: {words}; {counted}" if words else f"Ours: {counted}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from spirl_cli.domains.sections import BlocksSection, EnvSection, KitchenSection, MazeSection
+from spirl_cli.domains.registry import domain_of
+from spirl_cli.domains.section import EnvSection
 from spirl_cli.recipe.sections.rl import TrainRLSection
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.lineage import Ancestor
@@ -21,11 +22,11 @@ def method_name(model: str, section: TrainRLSection, env: EnvSection) -> str:
     Args:
         model: kind of the decoder: closed-loop, open-loop or primitive.
         section: how the agent was trained.
-        env: where; in the maze there is but one SPiRL, which is open-loop.
+        env: where; in some domains what the paper calls SPiRL is open-loop.
     """
     start, pull = section.initial_policy == "prior", section.regularizer == "prior"
     if start and pull:
-        open_loop = "spirl" if isinstance(env, MazeSection) else "spirl-open-loop"
+        open_loop = "spirl-open-loop" if domain_of(env).setting(env).open_loop_apart else "spirl"
         return {"primitive": "flat-prior", "open-loop": open_loop}.get(model, "spirl")
     if model == "primitive" and not pull:
         return "bc-sac" if start else "sac"
@@ -39,12 +40,12 @@ def prior_name(model: str, env: EnvSection) -> str:
 
     Args:
         model: kind of the decoder: closed-loop, open-loop or primitive.
-        env: where; kitchen and blocks have priors of both skill models.
+        env: where; in some domains what the paper calls SPiRL is open-loop.
     """
     if model == "primitive":
         return "flat-prior"
-    both = isinstance(env, KitchenSection | BlocksSection)
-    return "spirl-open-loop" if both and model == "open-loop" else "prior"
+    apart = domain_of(env).setting(env).open_loop_apart
+    return "spirl-open-loop" if apart and model == "open-loop" else "prior"
 
 
 def nominal_steps(section: TrainRLSection, step: int) -> int:

@@ -16,14 +16,12 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from pydantic import TypeAdapter
 
-from spirl_cli.domains.sections import EnvSection
+from spirl_cli.domains.registry import read_section
 from spirl_cli.envs.make import make_env
-from spirl_cli.envs.replayable import ReplayableEnv
-from spirl_cli.envs.skill_env import SkillEnv
-from spirl_cli.evaluation.rollouts import play
-from spirl_cli.evaluation.seeds import environment_seed, episode_generator
+from spirl_cli.envs.watched import WatchedEnv
+from spirl_cli.evaluation.replay import replay
+from spirl_cli.evaluation.rollouts import RolloutSettings
 from spirl_cli.evaluation.video import VideoRequest
 from spirl_cli.inference.decoders import load_decoder
 from spirl_cli.inference.policies import load_policy
@@ -32,30 +30,28 @@ FALLBACK_FRAMES_PER_SECOND = 30
 FRAMES_PER_REPORT = 10
 
 
-class FilmedEnv(gym.Wrapper[Any, Any, Any, Any]):
-    """Hands every picture, the first one after a reset included, to `sink`."""
+class Camera:
+    """A watcher that hands every picture, the first one after a reset included, to `sink`."""
 
-    def __init__(self, env: gym.Env[Any, Any]) -> None:
-        super().__init__(env)
-        self.sink: Callable[[np.ndarray], None] = _drop
+    def __init__(self, sink: Callable[[np.ndarray], None]) -> None:
+        self.sink = sink
 
-    def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
-        """Reset and film."""
-        result = self.env.reset(**options)
-        self.sink(self._picture())
-        return result
+    def began(self, env: gym.Env[Any, Any], observation: Any) -> None:
+        """Film the start of an episode."""
+        self.sink(_picture(env))
 
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Step and film."""
-        result = self.env.step(action)
-        self.sink(self._picture())
-        return result
+    def stepped(
+        self, env: gym.Env[Any, Any], action: Any, observation: Any, reward: float, terminated: bool, truncated: bool
+    ) -> None:
+        """Film a step."""
+        self.sink(_picture(env))
 
-    def _picture(self) -> np.ndarray:
-        picture = self.env.render()
-        if not isinstance(picture, np.ndarray):
-            raise TypeError(f"the environment draws {type(picture).__name__} instead of one picture")
-        return picture
+
+def _picture(env: gym.Env[Any, Any]) -> np.ndarray:
+    picture = env.render()
+    if not isinstance(picture, np.ndarray):
+        raise TypeError(f"the environment draws {type(picture).__name__} instead of one picture")
+    return picture
 
 
 class Movie:
@@ -109,20 +105,23 @@ def draw(request: VideoRequest, report: Callable[[int, float], None]) -> None:
     Args:
         report: called with the episode and the share of it that is done.
     """
-    section: EnvSection = TypeAdapter(EnvSection).validate_python(request.env)
+    section = read_section(request.env)
     env = make_env(section, render_mode="rgb_array")
     cheapen_drawing(env)
-    filmed = FilmedEnv(ReplayableEnv(env, environment_seed(request.seed)))
-    skills = SkillEnv(filmed, load_decoder(Path(request.decoder)), tanh_actions=request.tanh_actions)
-    policy = load_policy(Path(request.policy), request.kind)
     rate = float(env.metadata.get("render_fps") or FALLBACK_FRAMES_PER_SECOND)
-    for episode in range(request.episodes):
-        movie = Movie(request.path(episode), rate)
-        filmed.sink = _watched(movie, partial(report, episode), section.episode_length)
-        play(skills, policy, episode_generator(request.seed, episode))
-        movie.close()
+    movies = [Movie(request.path(episode), rate) for episode in range(request.episodes)]
+
+    def film(episode: int) -> Callable[[np.ndarray], None]:
+        return _watched(movies[episode], partial(report, episode), section.episode_length)
+
+    camera = Camera(film(0))
+    settings = RolloutSettings(request.episodes, request.seed, tanh_actions=request.tanh_actions)
+    decoder, policy = load_decoder(Path(request.decoder)), load_policy(Path(request.policy), request.kind)
+    for episode in replay(WatchedEnv(env, camera), decoder, policy, settings, request.episodes):
+        movies[episode].close()
         report(episode, 1.0)
-    skills.close()
+        if episode + 1 < request.episodes:
+            camera.sink = film(episode + 1)
 
 
 def _watched(movie: Movie, report: Callable[[float], None], length: int) -> Callable[[np.ndarray], None]:
@@ -142,10 +141,6 @@ def cheapen_drawing(env: gym.Env[Any, Any]) -> None:
     quality = getattr(getattr(model, "vis", None), "quality", None)
     if quality is not None:
         quality.shadowsize = 0
-
-
-def _drop(picture: np.ndarray) -> None:
-    """Film nothing."""
 
 
 if __name__ == "__main__":

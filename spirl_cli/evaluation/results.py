@@ -6,15 +6,16 @@ The fields of `ResultRow` are a contract: scripts and the README's tables are ma
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from spirl_cli.domains.sections import BlocksSection, EnvSection, GymnasiumSection, KitchenSection, MazeSection
+from spirl_cli.domains.domain import RETURN, Metric
+from spirl_cli.domains.registry import domain_of
+from spirl_cli.domains.section import EnvSection
 from spirl_cli.errors import ArtifactError
-from spirl_cli.evaluation.episodes import EpisodeResult, Evaluated
+from spirl_cli.evaluation.episodes import Evaluated
 from spirl_cli.evaluation.statistics import Estimate, bootstrap_mean, metric_rates
 
 
@@ -70,15 +71,10 @@ class Provenance:
     command: str
 
 
-def headline_metrics(env: EnvSection, episode: EpisodeResult) -> tuple[str, ...]:
-    """Return the metrics that get a row: what the environment is judged by."""
-    if isinstance(env, KitchenSection):
-        return ("subtasks",)
-    if isinstance(env, MazeSection):
-        return ("success",)
-    if isinstance(env, BlocksSection):
-        return ("stacked", "max_stacked", "height")
-    return ("success", "return") if "success" in episode.metrics else ("return",)
+def metric_named(env: EnvSection, name: str) -> Metric:
+    """Return what the environment's domain says of a metric; of others the name alone."""
+    known = {metric.name: metric for metric in (RETURN, *domain_of(env).metrics(env))}
+    return known.get(name, Metric(name, name))
 
 
 def result_rows(
@@ -87,9 +83,9 @@ def result_rows(
     """Return the rows of one evaluation (one seed), in the order of `evaluated`."""
     rows = []
     for group in evaluated:
-        for metric in headline_metrics(env, group.episodes[0]):
-            estimate = bootstrap_mean([metric_values(group, metric)], resamples=resamples, seed=seed)
-            rows.append(_row(group, metric, estimate, env, provenance))
+        for metric in domain_of(env).metrics(env):
+            estimate = bootstrap_mean([metric_values(group, metric.name)], resamples=resamples, seed=seed)
+            rows.append(_row(group, metric.name, estimate, env, provenance))
     return rows
 
 
@@ -101,8 +97,9 @@ def metric_values(evaluated: Evaluated, metric: str) -> list[float]:
 
 
 def _row(group: Evaluated, metric: str, estimate: Estimate, env: EnvSection, provenance: Provenance) -> ResultRow:
+    setting = domain_of(env).setting(env)
     return ResultRow(
-        env=env.id if isinstance(env, GymnasiumSection) else env.kind,
+        env=setting.env,
         method=group.method,
         metric=metric,
         mean=estimate.mean,
@@ -112,27 +109,12 @@ def _row(group: Evaluated, metric: str, estimate: Estimate, env: EnvSection, pro
         episodes=len(group.episodes),
         policy=group.policy,
         env_steps=group.env_steps,
-        order=env.order,
-        noise=env.noise,
-        reward=_reward(env),
-        layout=layout_name(env) if isinstance(env, MazeSection) else None,
+        order=setting.order,
+        noise=setting.noise,
+        reward=setting.reward,
+        layout=setting.layout,
         **asdict(provenance),
     )
-
-
-def _reward(env: EnvSection) -> str | None:
-    if isinstance(env, BlocksSection):
-        return env.reward
-    return "sparse" if isinstance(env, MazeSection) else None
-
-
-def layout_name(env: MazeSection) -> str:
-    """Name a layout and the task in it, such as ``40x40 seed 0, (10, 24) to (18, 8)``."""
-    if env.layout is not None:
-        kind = f"own {hashlib.sha256(env.layout.encode()).hexdigest()[:8]}"
-    else:
-        kind = f"{env.size}x{env.size} seed {env.layout_seed}"
-    return kind if env.start is None else f"{kind}, {env.start} to {env.goal}"
 
 
 def write_results(

@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from spirl_cli.domains.sections import EnvSection
+from spirl_cli.domains.section import EnvSection
 from spirl_cli.envs.skill_env import SkillDecoder
 from spirl_cli.envs.vector import VectorStep, make_vector, split_step
 from spirl_cli.errors import Interrupted

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from spirl_cli.domains.registry import section_type
 from spirl_cli.evaluation.rendering import INSTALL_HINT, probe_rendering, rendering_environment
 from spirl_cli.inference.policies import PolicyKind
 from spirl_cli.monitor.reporter import Reporter
@@ -56,7 +57,7 @@ def record_videos(request: VideoRequest, reporter: Reporter, *, stop: Callable[[
     Returns:
         the files written, fewer than asked for if drawing failed or was stopped.
     """
-    draws_itself = request.env["kind"] in ("maze", "blocks")
+    draws_itself = not section_type(request.env).needs_opengl
     backend = None if draws_itself else probe_rendering()
     Path(request.folder).mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "spirl_cli.evaluation.record"]

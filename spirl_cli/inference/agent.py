@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import TypeAdapter
 
-from spirl_cli.domains.drawn import block_numbers, state_parts
-from spirl_cli.domains.sections import BlocksSection, EnvSection
+from spirl_cli.domains.registry import domain_of, read_section
+from spirl_cli.domains.section import EnvSection
 from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.inference.decoders import Array, Decoder, load_decoder, read_network
 from spirl_cli.inference.perception import image_pixels
@@ -173,23 +172,28 @@ def load_agent(
     _, header = read_network(decoder_file)
     pixels = max(image_pixels(header), image_pixels(read_network(weights)[1]))
     parameters = artifact.manifest.parameters
-    env: EnvSection = TypeAdapter(EnvSection).validate_python(parameters["env"])
+    env = read_section(parameters["env"])
     return Agent(
         load_policy(weights, policy),
         load_decoder(decoder_file),
         bounds=(np.asarray(header["action_low"], np.float32), np.asarray(header["action_high"], np.float32)),
         parts=_seen_parts(env, pixels),
-        # there may be more blocks than in the demonstrations
-        state_dim=len(block_numbers(env)) if isinstance(env, BlocksSection) else int(header["state_dim"]),
+        state_dim=_state_size(env, int(header["state_dim"])),
         pixels=pixels,
         tanh_actions=bool(parameters["train_rl"]["parity"]["tanh_actions"]),
         seed=seed,
     )
 
 
+def _state_size(env: EnvSection, known: int) -> int:
+    """The numbers of the environment's state, which may be more than the `known` ones of the demonstrations."""
+    scales = domain_of(env).scales(env, known)
+    return known if scales is None else len(scales.mean)
+
+
 def _seen_parts(env: EnvSection, pixels: int) -> tuple[ObservationPart, ...]:
     """The selection of the recipe, less an image that neither skills nor policy look at."""
-    return env.observation if pixels else state_parts(env)
+    return env.observation if pixels else env.state_parts
 
 
 def find_agent(reference: str, store: Store | None = None) -> Artifact:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from spirl_cli.errors import ArtifactError, DatasetError
+from spirl_cli.errors import ArtifactError
 from spirl_cli.pipeline.plan import PlannedStage, Request, plan
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.store.writer import open_run
@@ -47,32 +47,17 @@ class Outcome:
 
 
 def prepare(request: Request, reporter: Reporter) -> list[PlannedStage]:
-    """Plan a request that is about to run; downloads the dataset where the plan depends on it.
-
-    In the kitchen, `extract.source: auto` falls back to scripted demonstrations.
+    """Plan a request that is about to run; fetches the dataset where the plan depends on it.
 
     Raises:
         DatasetError: the dataset is not on this machine and cannot be fetched.
     """
     planned = plan(request)
-    clips = planned[0]
-    if clips.spec.name != "clips" or clips.fingerprint is not None:
+    first = planned[0]
+    if not first.spec.reads_dataset or first.fingerprint is not None:
         return planned
-    from spirl_cli.demos.made import scripted_identity
-    from spirl_cli.demos.source import may_be_scripted, open_demonstrations
-    from spirl_cli.store.manifest import InputRecord
-
-    section = request.recipe.extract
-    try:
-        open_demonstrations(section, reporter.message)
-    except DatasetError as error:
-        if request.recipe.env.kind != "kitchen" or not may_be_scripted(section):
-            raise
-        reporter.message(f"demonstrations are scripted instead: {error.message}")
-        identity = scripted_identity(section)
-        record = InputRecord(identity.reference, identity.sha256[:12], identity.sha256)
-        return plan(replace(request, dataset=record))
-    return plan(request)
+    record = import_module(first.spec.module).obtain(request.recipe, reporter)
+    return plan(replace(request, dataset=record))
 
 
 def run_pipeline(request: Request, session: Session) -> list[Outcome]:
@@ -90,7 +75,7 @@ def run_stage(request: Request, session: Session) -> Outcome:
     Raises:
         ArtifactError: an input is missing; names the nearest candidates.
     """
-    planned = prepare(request, session.reporter) if request.last.name == "clips" else plan(request)
+    planned = prepare(request, session.reporter) if request.last.reads_dataset else plan(request)
     last = planned[-1]
     inputs = inputs_of(last, planned, request) if last.artifact is None else {}
     return _ensure(last, request, session, inputs)
@@ -193,8 +178,6 @@ def _context(
         options |= request.options
     if stage.continue_from is not None:
         options["continue_from"] = stage.continue_from
-    if "dataset" in stage.records and stage.records["dataset"].reference.startswith("scripted:"):
-        options["scripted"] = True
     return StageContext(
         recipe=request.recipe,
         spec=stage.spec,
@@ -204,5 +187,6 @@ def _context(
         reporter=session.reporter,
         device=session.device,
         resume=session.resume,
+        dataset=stage.records.get("dataset"),
         options=options,
     )

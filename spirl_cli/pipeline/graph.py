@@ -24,9 +24,8 @@ def _values(section: BaseModel, *without: str) -> dict[str, Any]:
 def _clips(recipe: Recipe) -> dict[str, Any]:
     # the horizon decides which episodes are long enough and where windows may start
     parameters = {"extract": _values(recipe.extract), "train_skills": {"horizon": recipe.train_skills.horizon}}
-    if recipe.env.kind in ("maze", "blocks"):
-        parameters["env"] = {"frames": recipe.env.frames}  # of the images that the clips show
-    return parameters
+    shown = recipe.env.clip_values()
+    return {**parameters, "env": shown} if shown else parameters
 
 
 def _skills(recipe: Recipe) -> dict[str, Any]:
@@ -53,7 +52,7 @@ def _prior_evaluation(recipe: Recipe) -> dict[str, Any]:
 
 
 STAGES: tuple[StageSpec, ...] = (
-    StageSpec("clips", "extract", "extract", 1, (), _clips, "spirl_cli.stages.extract"),
+    StageSpec("clips", "extract", "extract", 1, (), _clips, "spirl_cli.stages.extract", reads_dataset=True),
     StageSpec("skills", "train-skills", "train_skills", 1, ("clips",), _skills, "spirl_cli.stages.train_skills"),
     StageSpec("prior", "train-prior", "train_prior", 1, ("clips", "skills"), _prior, "spirl_cli.stages.train_prior"),
     StageSpec(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from spirl_cli.errors import ArtifactError
@@ -144,8 +145,8 @@ def _plan_stage(spec: StageSpec, request: Request, planned: Mapping[str, Planned
         parameters = {**parameters, "options": dict(request.options)}
     inputs: dict[str, str | None] = {name: planned[name].fingerprint for name in spec.inputs}
     records: dict[str, InputRecord] = {}
-    if spec.name == "clips":
-        records = _dataset(request, parameters)
+    if spec.reads_dataset:
+        records = _dataset(spec, request, parameters)
         inputs["dataset"] = records["dataset"].fingerprint if records else None
     return _status(spec, request, parameters, inputs, records)
 
@@ -174,17 +175,12 @@ def _status(
     return PlannedStage(spec, status, print_, parameters, inputs, reasons, records=records, continue_from=earlier)
 
 
-def _dataset(request: Request, parameters: Mapping[str, Any]) -> dict[str, InputRecord]:
+def _dataset(spec: StageSpec, request: Request, parameters: Mapping[str, Any]) -> dict[str, InputRecord]:
     """Identify the dataset; where it is not on this machine, take the word of equal clips."""
-    from spirl_cli.demos.source import identify
-    from spirl_cli.store.manifest import InputRecord
-
-    if request.dataset is not None:
-        return {"dataset": request.dataset}
-    identity = identify(request.recipe.extract)
-    if identity is not None:
-        return {"dataset": InputRecord(identity.reference, identity.sha256[:12], identity.sha256)}
-    for artifact in reversed(request.store.artifacts(stage="clips")):
+    known = request.dataset or import_module(spec.module).identify(request.recipe)
+    if known is not None:
+        return {"dataset": known}
+    for artifact in reversed(request.store.artifacts(stage=spec.name)):
         manifest = artifact.manifest
         if "dataset" in manifest.inputs and not differences(manifest.parameters, parameters):
             return {"dataset": manifest.inputs["dataset"]}

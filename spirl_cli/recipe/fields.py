@@ -7,8 +7,11 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from spirl_cli.domains.registry import find_domain, kinds
+from spirl_cli.domains.section import EnvSection
 from spirl_cli.errors import did_you_mean
-from spirl_cli.recipe.schema import Recipe
+from spirl_cli.recipe.schema import Recipe, extract_type
+from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.recipe.yaml_places import KeyPath
 
 FROM_FILE_NAME = frozenset({"id", "profile", "method"})  # fields of Recipe that no file may set
@@ -49,13 +52,12 @@ def _dotted_keys(model: type[BaseModel], prefix: str, kind: object) -> Iterator[
 
 
 def _models(annotation: Any, kind: object) -> list[type[BaseModel]]:
-    """The models inside a type such as ``tuple[Model, ...] | None``; environments by their kind."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    models = [model for argument in get_args(annotation) for model in _models(argument, kind)]
-    of_kind = [model for model in models if "kind" in model.model_fields and kind in _kinds(model)]
-    return of_kind or models
-
-
-def _kinds(model: type[BaseModel]) -> tuple[Any, ...]:
-    return get_args(model.model_fields["kind"].annotation)
+    """The models inside a type such as ``tuple[Model, ...] | None``; what depends on the domain by its kind."""
+    if not isinstance(annotation, type) or not issubclass(annotation, BaseModel):
+        return [model for argument in get_args(annotation) for model in _models(argument, kind)]
+    sections = [find_domain(one).section for one in kinds() if kind == one or kind not in kinds()]
+    if annotation is EnvSection:
+        return list(sections)
+    if annotation is ExtractSection:
+        return [extract_type(section) for section in sections]
+    return [annotation]

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from spirl_cli.domains.sections import DrawnSection, MazeSection
 from spirl_cli.errors import UsageError
 from spirl_cli.recipe.folder import find_recipe, recipe_id
 from spirl_cli.recipe.layers import Layers, merge, merge_recipes, packaged_methods, read_layers, read_overrides
@@ -20,7 +19,6 @@ from spirl_cli.recipe.sections.prior import TrainPriorSection
 from spirl_cli.recipe.sections.rl import TrainRLSection
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.recipe.yaml_places import Node, Place
-from spirl_cli.settings import ObservationPart
 
 StageSection = TypeVar(
     "StageSection", ExtractSection, TrainSkillsSection, TrainPriorSection, TrainRLSection, EvaluateSection
@@ -94,12 +92,10 @@ def _validate(
 
 
 def _complete(recipe: Recipe, folder: Path) -> Recipe:
-    """The recipe with all that it refers to filled in: values from elsewhere in it, and the maze's layout file."""
-    extract, env = recipe.extract, recipe.env
-    if isinstance(env, MazeSection) and env.layout is not None:
-        env = env.model_copy(update={"layout": read_layout(env.layout, folder)})
-    if extract.observation is None:
-        extract = extract.model_copy(update={"observation": _stored_parts(recipe)})
+    """The recipe with all that it refers to filled in: values from elsewhere in it, and content of files."""
+    extract, env = recipe.extract, recipe.env.with_files(folder)
+    if extract.observation is None:  # images that can be drawn from states are not stored
+        extract = extract.model_copy(update={"observation": env.state_parts})
     train_prior = recipe.train_prior
     if train_prior.augmentation is None:
         train_prior = train_prior.model_copy(update={"augmentation": recipe.train_skills.augmentation})
@@ -112,29 +108,6 @@ def _complete(recipe: Recipe, folder: Path) -> Recipe:
         "evaluate": _seeded(recipe.evaluate, recipe.seed),
     }
     return recipe.model_copy(update=sections)
-
-
-def read_layout(layout: str, folder: Path) -> str:
-    """The rows of a layout: as they are, or from a file named relative to here or to the recipe's folder.
-
-    Raises:
-        UsageError: there is no such file, or it is no text.
-    """
-    if "\n" in layout:
-        return layout
-    path = next((path for path in (Path(layout).expanduser(), folder / layout) if path.is_file()), None)
-    if path is None:
-        raise UsageError(f"env.layout: there is no file '{layout}'", "name a text file of rows of '#' (wall) and '.'")
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"env.layout: '{path}' cannot be read: {error}") from error
-
-
-def _stored_parts(recipe: Recipe) -> tuple[ObservationPart, ...]:
-    """What the environment shows; images that can be drawn from states are not stored."""
-    parts = recipe.env.observation
-    return tuple(part for part in parts if part.key != "image") if isinstance(recipe.env, DrawnSection) else parts
 
 
 def _seeded(section: StageSection, seed: int) -> StageSection:

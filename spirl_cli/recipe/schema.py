@@ -5,15 +5,38 @@ Unknown keys are refused.
 
 from __future__ import annotations
 
-from pydantic import NonNegativeInt, model_validator
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated
 
-from spirl_cli.domains.sections import BlocksSection, EnvSection
+from pydantic import BeforeValidator, NonNegativeInt, SerializeAsAny, ValidationInfo, create_model, model_validator
+
+from spirl_cli.domains.registry import read_section
+from spirl_cli.domains.section import EnvSection
 from spirl_cli.recipe.sections.evaluate import EvaluateSection
 from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.recipe.sections.prior import TrainPriorSection
 from spirl_cli.recipe.sections.rl import TrainRLSection
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.settings import Section
+
+
+@cache
+def extract_type(env: type[EnvSection]) -> type[ExtractSection]:
+    """Return the class of `extract` beside an environment: the settings of its planner have their own type."""
+    if env.planner is None:
+        return ExtractSection
+    settings = (env.planner.settings | None, None)
+    return create_model("ExtractSection", __base__=ExtractSection, **{env.planner.key: settings})  # type: ignore[call-overload]
+
+
+def _read_extract(values: object, info: ValidationInfo) -> object:
+    """Give `extract` the type that goes with `env`, which was validated before."""
+    env = info.data.get("env")
+    if env is None or not isinstance(values, Mapping):
+        return values
+    section: type[EnvSection] = type(env)
+    return extract_type(section).model_validate(dict(values))
 
 
 class Recipe(Section):
@@ -24,8 +47,8 @@ class Recipe(Section):
     method: str | None = None  # one of the methods of `spirl_cli/recipe/methods.yaml` or of the recipe itself
     description: str = ""
     seed: NonNegativeInt = 0
-    env: EnvSection
-    extract: ExtractSection
+    env: Annotated[SerializeAsAny[EnvSection], BeforeValidator(read_section)]
+    extract: Annotated[SerializeAsAny[ExtractSection], BeforeValidator(_read_extract)]
     train_skills: TrainSkillsSection = TrainSkillsSection()
     train_prior: TrainPriorSection = TrainPriorSection()
     train_rl: TrainRLSection = TrainRLSection()
@@ -44,9 +67,10 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _networks_carry_over(self) -> Recipe:
-        """Networks that see all blocks of the demonstrations cannot act where there are others."""
-        env, planner = self.env, self.extract.blocks_planner
-        if not isinstance(env, BlocksSection) or planner is None or planner.blocks == env.blocks:
+        """Networks that see the whole state of the demonstrations cannot act where it has another size."""
+        planner = self.env.planner
+        mismatch = self.env.mismatch(getattr(self.extract, planner.key)) if planner is not None else None
+        if mismatch is None:
             return self
         looking: dict[str, TrainSkillsSection | TrainPriorSection] = {}
         if self.train_skills.model == "closed-loop":
@@ -56,7 +80,6 @@ class Recipe(Section):
         for name, section in looking.items():
             if section.image is None and section.state_indices is None:
                 raise ValueError(
-                    f"there are {planner.blocks} blocks in the demonstrations and {env.blocks} in the environment: "
-                    f"set {name}.image, or {name}.state_indices to numbers of the gripper"
+                    f"{mismatch}: set {name}.image, or {name}.state_indices to numbers that mean the same in both"
                 )
         return self

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from spirl_cli.errors import UsageError
-from spirl_cli.indices import expand_indices
 from spirl_cli.recipe.sections.rl import FourierSection, ObjectsSection
 from spirl_cli.rl.ensemble_layers import EnsembleLinear
+from spirl_cli.settings import expand_indices
 from spirl_cli.skills.networks import LEAK, Normalizer
 
 

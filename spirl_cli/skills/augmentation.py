@@ -15,8 +15,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from spirl_cli.indices import expand_indices
 from spirl_cli.recipe.sections.skills import Augmentation
+from spirl_cli.settings import expand_indices
 
 
 class Augmenter:

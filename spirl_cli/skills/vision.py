@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from spirl_cli.errors import UsageError
-from spirl_cli.indices import expand_indices
 from spirl_cli.recipe.sections.skills import ImageEncoderSection
+from spirl_cli.settings import expand_indices
 from spirl_cli.skills.networks import LEAK, Normalizer, initialize_linear
 
 ImageShape = tuple[int, int, int]  # rows, columns, channels

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spirl_cli.domains.drawn import block_numbers, image_shape
-from spirl_cli.domains.sections import BlocksSection, EnvSection
+from spirl_cli.domains.registry import domain_of
+from spirl_cli.domains.section import EnvSection
 from spirl_cli.errors import ArtifactError
 from spirl_cli.inference.decoders import read_network
 
@@ -19,7 +19,7 @@ def check_images(section: EnvSection, *networks: Path) -> None:
         ArtifactError: a network looks at an image that the environment does not show, or at all of a
             state that has more numbers there.
     """
-    shown = image_shape(section)
+    shown = section.image_shape
     for network in networks:
         _, header = read_network(network)
         _check_carries_over(section, network, header)
@@ -32,14 +32,15 @@ def check_images(section: EnvSection, *networks: Path) -> None:
 
 
 def _check_carries_over(section: EnvSection, network: Path, header: Mapping[str, Any]) -> None:
-    """Refuse networks that look at the state of all blocks where there are others."""
-    looks = header["kind"] not in ("open-loop", "primitive")
-    if not isinstance(section, BlocksSection) or not looks or header.get("state_indices") is not None:
+    """Refuse networks that look at the whole state where the environment's has more numbers."""
+    looks = header["kind"] not in ("open-loop", "primitive") and "state_dim" in header
+    if not looks or header.get("state_indices") is not None:
         return
-    known, shown = header["state_dim"], len(block_numbers(section))
-    if known != shown:
+    scales = domain_of(section).scales(section, header["state_dim"])
+    if scales is not None:
         raise ArtifactError(
-            f"{network.stem} looks at a state of {known} numbers, that of the environment has {shown}",
-            "let skills and prior look at an image and at numbers of the gripper only, with train_skills.state_indices "
-            "and train_prior.state_indices",
+            f"{network.stem} looks at a state of {header['state_dim']} numbers, that of the environment has "
+            f"{len(scales.mean)}",
+            "let skills and prior look at an image and at numbers that mean the same in both only, with "
+            "train_skills.state_indices and train_prior.state_indices",
         )

@@ -34,6 +34,8 @@ class StageSpec:
         parameters: picks, from a resolved recipe, the values that affect the result.
         module: the module whose ``execute`` does the work; imported only then.
         continuation: patterns of the files of its artifacts that only further training needs.
+        reads_dataset: whether a dataset is an input too; the module then also has ``identify(recipe)``, which names
+            the dataset if it is on this machine, and ``obtain(recipe, reporter)``, which fetches it.
     """
 
     name: str
@@ -44,6 +46,7 @@ class StageSpec:
     parameters: Callable[[Recipe], dict[str, Any]]
     module: str
     continuation: tuple[str, ...] = ()
+    reads_dataset: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class StageContext:
         reporter: the only way to talk to the user.
         device: ``auto``, ``cpu`` or ``cuda``.
         resume: continue from a checkpoint in `folder`, if there is one.
+        dataset: the dataset in the fingerprint, for a stage that reads one.
         options: what one stage takes besides the recipe, such as ``continue_from`` (an Artifact
             whose run is to be continued, `train-rl`) or ``save_dataset`` (`evaluate`).
     """
@@ -72,6 +76,7 @@ class StageContext:
     reporter: Reporter
     device: str = "auto"
     resume: bool = True
+    dataset: InputRecord | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

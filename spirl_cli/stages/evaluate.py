@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from spirl_cli.domains.maze.paths import PathsPanel, draw_paths, trace_paths
-from spirl_cli.domains.sections import MazeSection
+from spirl_cli.domains.domain import Replayed
+from spirl_cli.domains.registry import domain_of
 from spirl_cli.envs.make import check_compatible
 from spirl_cli.evaluation.dataset import check_new_dataset, save_dataset
 from spirl_cli.evaluation.episodes import Evaluated, read_episodes, write_episodes
 from spirl_cli.evaluation.figures import draw_learning_curve
 from spirl_cli.evaluation.naming import training_data
+from spirl_cli.evaluation.replay import noted_episodes
 from spirl_cli.evaluation.results import Provenance, ResultRow, result_rows, write_results
 from spirl_cli.evaluation.rollouts import RolloutSettings, interrupted, rollout
 from spirl_cli.evaluation.statistics import metric_rates
@@ -25,7 +26,7 @@ from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.stages.evaluated import Subject, Target, agent_subject, behavior, prior_subject
 from spirl_cli.store.provenance import checkout_commit, command_line
 
-EPISODES, RESULTS, FIGURE, PATHS, VIDEOS = "episodes.csv", "results.json", "learning_curve.png", "paths.png", "videos"
+EPISODES, RESULTS, FIGURE, VIDEOS = "episodes.csv", "results.json", "learning_curve.png", "videos"
 FINISHED = "finished"  # folder of the policies that are done, for resuming; not part of the artifact
 
 Stop = Callable[[], bool]
@@ -53,11 +54,11 @@ def execute(context: StageContext) -> StageResult:
 
         evaluated = [_evaluate(context, subject, target, stop) for target in subject.targets]
         rows = _write(context, subject, evaluated)
-        drawn = _draw_paths(context, subject, stop)
+        drawn = _draw_figures(context, subject, stop)
         filmed = _film(context, subject, stop)
         if dataset_id is not None:
             _save_dataset(context, subject, dataset_id, stop)
-    keep = (EPISODES, RESULTS, FIGURE, *((PATHS,) if drawn else ()), *((VIDEOS,) if filmed else ()))
+    keep = (EPISODES, RESULTS, FIGURE, *drawn, *((VIDEOS,) if filmed else ()))
     extra = {"evaluated": subject.artifact.reference, "method": subject.method, "data": rows[0].data}
     return StageResult(metrics=_headline(rows, subject.method), keep=keep, extra=extra)
 
@@ -140,18 +141,21 @@ def _rates(group: Evaluated) -> dict[str, object]:
     return {"method": group.method, "policy": group.policy, "env steps": group.env_steps, **shown}
 
 
-def _draw_paths(context: StageContext, subject: Subject, stop: Stop) -> bool:
-    """Draw where the first policy and the baselines go in a maze; elsewhere there is nothing to draw."""
+def _draw_figures(context: StageContext, subject: Subject, stop: Stop) -> list[str]:
+    """Draw the domain's own figures of the first policy and the baselines; return their names."""
     env = context.recipe.env
-    if not isinstance(env, MazeSection):
-        return False
-    shown = [subject.targets[0], *(target for target in subject.targets if target.weights is None)]
-    panels = [
-        PathsPanel(target.label, trace_paths(env, *behavior(subject, target), _settings(context, subject), stop))
-        for target in shown
-    ]
-    draw_paths(context.folder / PATHS, env, panels)
-    return True
+
+    def replayed(episodes: int, note: Callable[[np.ndarray], np.ndarray]) -> Iterator[Replayed]:
+        for target in (subject.targets[0], *(target for target in subject.targets if target.weights is None)):
+            settings = _settings(context, subject)
+            noted = noted_episodes(env, *behavior(subject, target), settings, episodes, note, stop)
+            yield Replayed(target.label, noted)
+
+    names = []
+    for figure in domain_of(env).figures(env, replayed):
+        figure.draw(context.folder / figure.name)
+        names.append(figure.name)
+    return names
 
 
 def _film(context: StageContext, subject: Subject, stop: Stop) -> bool:

@@ -10,9 +10,9 @@ from spirl_cli.clips.drawing import Drawing, drawing_of
 from spirl_cli.clips.reader import CLIPS_FILE, Clips, ClipWriter
 from spirl_cli.demos.demonstrations import Demonstrations
 from spirl_cli.demos.episode import Episode, join_short
-from spirl_cli.demos.made import generate_demonstrations, script_demonstrations
-from spirl_cli.demos.source import open_demonstrations
-from spirl_cli.errors import DatasetError, Interrupted, UsageError
+from spirl_cli.demos.identity import DatasetIdentity
+from spirl_cli.demos.source import Source, find_source
+from spirl_cli.errors import DatasetError, Interrupted
 from spirl_cli.files import discard
 from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.monitor.progress import ProgressBar
@@ -39,9 +39,9 @@ def execute(context: StageContext) -> StageResult:
         Interrupted: SIGINT or SIGTERM arrived.
     """
     recipe = context.recipe
-    demonstrations = _open(context)
-    why = _why(context)
-    context.reporter.message(f"demonstrations: {demonstrations.identity.reference}, since {why}")
+    source = _planned_source(context)
+    demonstrations = source.open(context.folder / GENERATED, context.reporter)
+    context.reporter.message(f"demonstrations: {demonstrations.identity.reference}, since {source.why}")
     path = context.folder / CLIPS_FILE
     horizon, drawing = recipe.train_skills.horizon, drawing_of(recipe.env)
     metrics = _write(path, horizon, recipe.extract, demonstrations, drawing, context.reporter)
@@ -56,42 +56,52 @@ def execute(context: StageContext) -> StageResult:
     return StageResult(
         metrics=metrics,
         keep=(CLIPS_FILE,),
-        inputs={"dataset": InputRecord(identity.reference, identity.sha256[:12], identity.sha256)},
-        extra={"dataset": {**asdict(identity), "why": why}},
+        inputs={"dataset": _record(identity)},
+        extra={"dataset": {**asdict(identity), "why": source.why}},
     )
 
 
-def _open(context: StageContext) -> Demonstrations:
-    """Find, download or generate the demonstrations."""
-    section, env = context.recipe.extract, context.recipe.env
-    if section.source == "scripted" or context.options.get("scripted"):
-        if env.kind != "kitchen":
-            raise UsageError(f"extract.source 'scripted' is for env.kind 'kitchen', not '{env.kind}'")
-        return script_demonstrations(section, context.folder / GENERATED, context.reporter)
-    if section.source != "planner":
-        return open_demonstrations(context.recipe.extract, context.reporter.message)
-    _check_environment(context.recipe)
-    return generate_demonstrations(context.recipe.extract, context.folder / GENERATED, context.reporter)
+def identify(recipe: Recipe) -> InputRecord | None:
+    """Return which dataset a recipe reads, or None when it is not on this machine; never uses the network.
+
+    Raises:
+        DatasetError: the local dataset is damaged.
+        UsageError: the recipe wants demonstrations that its domain cannot make.
+    """
+    identity = find_source(recipe.extract, recipe.env).identity()
+    return None if identity is None else _record(identity)
 
 
-def _why(context: StageContext) -> str:
-    """Say why the demonstrations come from where they come from."""
-    section = context.recipe.extract
-    if context.options.get("scripted"):
-        return f"{section.dataset} is neither on this machine nor could it be downloaded"
-    if section.source == "auto":
-        return "it is on this machine"
-    return f"extract.source is '{section.source}'"
+def obtain(recipe: Recipe, reporter: Reporter) -> InputRecord:
+    """Fetch the dataset of a recipe, or name what stands in for it; return which one it is.
+
+    Raises:
+        DatasetError: it cannot be fetched, and nothing stands in for it.
+    """
+    source = find_source(recipe.extract, recipe.env)
+    try:
+        return _record(source.fetch(reporter))
+    except DatasetError as error:
+        if source.stand_in is None:
+            raise
+        reporter.message(f"demonstrations are scripted instead: {error.message}")
+        identity = source.stand_in.identity()
+        assert identity is not None, "demonstrations that are made have an identity before they exist"
+        return _record(identity)
 
 
-def _check_environment(recipe: Recipe) -> None:
-    kind = "maze" if recipe.extract.blocks_planner is None else "blocks"
-    if recipe.env.kind != kind:
-        planner = "planner" if kind == "maze" else "blocks_planner"
-        raise UsageError(
-            f"extract.{planner} makes demonstrations for env.kind '{kind}', not '{recipe.env.kind}'",
-            "name a dataset with --set extract.source=auto --set extract.dataset=ID",
-        )
+def _record(identity: DatasetIdentity) -> InputRecord:
+    return InputRecord(identity.reference, identity.sha256[:12], identity.sha256)
+
+
+def _planned_source(context: StageContext) -> Source:
+    """Return the source of the dataset that is in the fingerprint: the recipe's, or what stands in for it."""
+    source = find_source(context.recipe.extract, context.recipe.env)
+    if source.stand_in is None or context.dataset is None:
+        return source
+    identity = source.stand_in.identity()
+    same = identity is not None and identity.reference == context.dataset.reference
+    return source.stand_in if same else source
 
 
 def _write(

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spirl_cli.domains.blocks.geometry import typical
-from spirl_cli.domains.drawn import block_numbers
-from spirl_cli.domains.sections import BlocksSection, EnvSection
+from spirl_cli.domains.registry import domain_of
+from spirl_cli.domains.section import EnvSection
 from spirl_cli.envs.make import check_compatible
 from spirl_cli.envs.vector import SkillVector, make_vector
 from spirl_cli.errors import ArtifactError, UsageError
@@ -119,11 +118,8 @@ def make_learning(
 
 def state_scales(env: EnvSection, known: int) -> Normalizer | None:
     """What standardises the environment's state where it has more numbers than the `known` ones of the prior."""
-    if not isinstance(env, BlocksSection):
-        return None
-    chosen = block_numbers(env)
-    mean, spread = (torch.from_numpy(values[chosen]) for values in typical(env.blocks))
-    return None if len(chosen) == known else Normalizer(mean, spread)
+    scales = domain_of(env).scales(env, known)
+    return None if scales is None else Normalizer(torch.from_numpy(scales.mean), torch.from_numpy(scales.spread))
 
 
 def seeds(recipe: Recipe) -> dict[str, int]:

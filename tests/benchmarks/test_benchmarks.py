@@ -17,7 +17,7 @@ from benchmarks.bare import BareLoop, count_parameters
 from benchmarks.figure import Figure
 from spirl_cli.domains.blocks.env import BlocksEnv
 from spirl_cli.domains.blocks.physics import BlocksPhysics
-from spirl_cli.domains.sections import BlocksSection
+from spirl_cli.domains.blocks.section import BlocksSection
 from spirl_cli.errors import ArtifactError
 from spirl_cli.monitor.reporter import SilentReporter
 from spirl_cli.recipe.sections.skills import TrainSkillsSection

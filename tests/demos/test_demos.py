@@ -15,13 +15,13 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 from spirl_cli.demos import download as download_module
 from spirl_cli.demos.episode import ActionBounds, Episode, check_episode, join_short
 from spirl_cli.demos.formats.minari import local_datasets
-from spirl_cli.demos.source import open_demonstrations
-from spirl_cli.domains.sections import KITCHEN_POSITIONS
+from spirl_cli.domains.kitchen.section import KITCHEN_POSITIONS
 from spirl_cli.errors import DatasetError, UsageError
 from spirl_cli.observation import select
 from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.settings import WHOLE_OBSERVATION, ObservationPart
 from tests.support.datasets import MakeMinari
+from tests.support.source_data import open_demonstrations
 
 BOUNDS = ActionBounds(np.full(2, -1, np.float32), np.full(2, 1, np.float32))
 NESTED = {

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from spirl_cli.demos import download as download_module
-from spirl_cli.demos.source import identify, open_demonstrations
 from spirl_cli.errors import DatasetError
 from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.settings import WHOLE_OBSERVATION, ObservationPart
 from tests.support.commands import run_python
+from tests.support.source_data import identify, open_demonstrations
 
 ROBOT = (ObservationPart(key="robot/qpos"),)
 
@@ -168,8 +168,9 @@ def test_what_is_not_local_has_no_identity(tmp_path: Path, monkeypatch: pytest.M
 
 def test_identifying_imports_nothing_heavy(synthetic_minari: Any) -> None:
     code = (
-        "import sys; from spirl_cli.demos.source import identify; from spirl_cli.recipe.schema import ExtractSection;"
-        f"assert identify(ExtractSection(dataset={synthetic_minari.kitchen!r})).episodes == 12;"
+        "import sys; from spirl_cli.stages.extract import identify; from spirl_cli.recipe.schema import Recipe;"
+        f"extract = {{'dataset': {synthetic_minari.kitchen!r}}};"
+        "assert identify(Recipe(id='k', env={'kind': 'kitchen'}, extract=extract)) is not None;"
         "print({'torch', 'mujoco', 'gymnasium', 'minari'} & set(sys.modules))"
     )
     assert run_python(code).stdout == "set()\n"

@@ -12,9 +12,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from spirl_cli.domains.gymnasium.section import GymnasiumSection
 from spirl_cli.domains.kitchen.env import KitchenEnv
+from spirl_cli.domains.kitchen.section import KitchenSection
 from spirl_cli.domains.kitchen.subtasks import Subtasks
-from spirl_cli.domains.sections import GymnasiumSection, KitchenSection
 from spirl_cli.envs.make import check_compatible, make_env, make_raw_env
 from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.settings import ObservationPart
@@ -134,7 +135,7 @@ def test_goals_are_not_shared(kitchens: Callable[..., KitchenEnv]) -> None:
 def test_metrics_keep_the_recipes_order_for_any_hash_seed() -> None:
     script = """
         from spirl_cli.envs.make import make_env
-        from spirl_cli.domains.sections import KitchenSection
+        from spirl_cli.domains.kitchen.section import KitchenSection
         env = make_env(KitchenSection(tasks=("slide cabinet", "kettle", "microwave")))
         env.reset(seed=0)
         print(list(env.step([0.0] * 9)[4]["metrics"]))

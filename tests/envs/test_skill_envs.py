@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from spirl_cli.domains.sections import GymnasiumSection, KitchenSection
+from spirl_cli.domains.gymnasium.section import GymnasiumSection
+from spirl_cli.domains.kitchen.section import KitchenSection
 from spirl_cli.envs.make import make_env
 from spirl_cli.envs.replayable import ReplayableEnv, episode_seed
 from spirl_cli.envs.skill_env import SkillEnv

@@ -6,22 +6,28 @@ from pathlib import Path
 
 import pytest
 
-from spirl_cli.domains.sections import KitchenSection
+from spirl_cli.domains.domain import Published
+from spirl_cli.domains.kitchen.section import KitchenSection
+from spirl_cli.domains.registry import domain_of
+from spirl_cli.domains.section import EnvSection
 from spirl_cli.evaluation.figures import draw_learning_curve
-from spirl_cli.evaluation.published import published_curves
 from tests.support.agent_data import pendulum_recipe
 from tests.support.evaluation_data import make_row
 
 
+def published(env: EnvSection) -> Published:
+    return domain_of(env).published(env)
+
+
 def test_published_curves_are_for_the_published_task_only(tmp_path: Path) -> None:
-    curves, note = published_curves(KitchenSection())
-    assert {"SPiRL, closed-loop", "SAC"} <= {curve.label for curve in curves} and "noise" in note
-    assert published_curves(KitchenSection(tasks=("kettle",))) == ((), "")
-    assert published_curves(pendulum_recipe().env) == ((), "")
+    found = published(KitchenSection())
+    assert {"SPiRL, closed-loop", "SAC"} <= {curve.label for curve in found.curves} and "noise" in found.note
+    assert published(KitchenSection(tasks=("kettle",))) == Published()
+    assert published(pendulum_recipe().env) == Published()
 
 
 def test_warmup_is_counted_in_the_published_curves() -> None:
-    closed_loop = next(curve for curve in published_curves(KitchenSection())[0] if curve.label == "SPiRL, closed-loop")
+    closed_loop = next(curve for curve in published(KitchenSection()).curves if curve.label == "SPiRL, closed-loop")
     assert closed_loop.shifted()[0][:2] == (200_000, 250_000)
 
 

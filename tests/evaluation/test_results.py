@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from spirl_cli.domains.sections import KitchenSection, MazeSection
+from spirl_cli.domains.kitchen.section import KitchenSection
+from spirl_cli.domains.maze.section import MazeSection
 from spirl_cli.errors import ArtifactError
 from spirl_cli.evaluation.episodes import EpisodeResult, Evaluated, read_episodes, write_episodes
 from spirl_cli.evaluation.naming import method_name, nominal_steps, training_data

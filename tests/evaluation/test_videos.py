@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from spirl_cli.domains.sections import EnvSection
+from spirl_cli.domains.section import EnvSection
 from spirl_cli.evaluation import rendering, video
 from spirl_cli.evaluation.rollouts import RolloutSettings, rollout
 from spirl_cli.inference.decoders import load_decoder

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from spirl_cli.demos.source import identify
 from spirl_cli.errors import ArtifactError, DivergedError
 from spirl_cli.monitor.reporter import SilentReporter
 from spirl_cli.pipeline.execute import Outcome, Session, run_pipeline, run_stage
 from spirl_cli.pipeline.graph import PRIOR_EVALUATION, STAGES, stage
 from spirl_cli.pipeline.plan import PlannedStage, Request, plan
 from spirl_cli.recipe.load import load_recipe
+from spirl_cli.stages import extract
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.export import export
@@ -59,9 +59,9 @@ class Workplace:
         (context.folder / "payload.txt").write_text(context.spec.name)
         inputs = {}
         if context.spec.name == "clips":
-            identity = identify(context.recipe.extract)
-            assert identity is not None
-            inputs = {"dataset": InputRecord(identity.reference, identity.sha256[:12], identity.sha256)}
+            record = extract.identify(context.recipe)
+            assert record is not None
+            inputs = {"dataset": record}
         return StageResult(metrics={"figure": 1.0}, keep=("payload.txt",), inputs=inputs)
 
     def names(self) -> list[str]:
@@ -75,7 +75,8 @@ class Workplace:
 def work(tmp_path: Path, synthetic_minari: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workplace]:
     workplace = Workplace(tmp_path)
     monkeypatch.setattr(
-        "spirl_cli.pipeline.execute.import_module", lambda module: SimpleNamespace(execute=workplace.execute)
+        "spirl_cli.pipeline.execute.import_module",
+        lambda name: SimpleNamespace(execute=workplace.execute, obtain=extract.obtain),
     )
     yield workplace
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from spirl_cli.domains.sections import GymnasiumSection, KitchenSection
+from spirl_cli.domains.gymnasium.section import GymnasiumSection
+from spirl_cli.domains.kitchen.section import KitchenSection
 from spirl_cli.recipe.library import check_recipe, list_recipes, packaged_recipes
 from spirl_cli.recipe.load import load_recipe
 from tests.support.recipe_data import Write, error_of

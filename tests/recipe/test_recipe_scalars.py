@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from spirl_cli.errors import UsageError
-from spirl_cli.indices import expand_indices
 from spirl_cli.recipe.load import load_recipe
 from spirl_cli.recipe.yaml_places import read_scalar
+from spirl_cli.settings import expand_indices
 from tests.support.recipe_data import Write, error_of
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spirl_cli.domains.sections import MazeSection
+from spirl_cli.domains.maze.section import MazeSection
 from spirl_cli.errors import UsageError
 from spirl_cli.recipe.load import load_recipe
 from tests.support.recipe_data import Write, error_of

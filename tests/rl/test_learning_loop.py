@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from spirl_cli.domains.sections import GymnasiumSection
+from spirl_cli.domains.gymnasium.section import GymnasiumSection
 from spirl_cli.envs.vector import LocalVector, VectorStep, make_vector
 from spirl_cli.errors import DivergedError
 from spirl_cli.rl.loop import SkillLearning

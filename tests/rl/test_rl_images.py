@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from spirl_cli.domains.sections import MazeSection
+from spirl_cli.domains.maze.section import MazeSection
 from spirl_cli.envs.vector import make_vector
 from spirl_cli.recipe.sections.rl import TrainRLSection
 from spirl_cli.recipe.sections.skills import ImageEncoderSection

@@ -11,7 +11,8 @@ import torch
 from torch.nn import functional
 
 from spirl_cli.clips.reader import Clips
-from spirl_cli.domains.sections import STATE_AND_IMAGE, MazeSection
+from spirl_cli.domains.drawn import STATE_AND_IMAGE
+from spirl_cli.domains.maze.section import MazeSection
 from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.inference.agent import Agent
 from spirl_cli.inference.decoders import load_decoder, load_gaussian

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from spirl_cli.clips.reader import CLIPS_FILE, Clips
-from spirl_cli.demos.source import identify
-from spirl_cli.domains.sections import KITCHEN_POSITIONS, KitchenSection
+from spirl_cli.domains.kitchen.section import KITCHEN_POSITIONS, KitchenSection
 from spirl_cli.errors import DatasetError, Interrupted
 from spirl_cli.monitor.reporter import SilentReporter
 from spirl_cli.recipe.schema import Recipe
@@ -23,6 +22,7 @@ from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.settings import WHOLE_OBSERVATION
 from spirl_cli.stages.context import StageContext, StageResult, StageSpec
 from spirl_cli.stages.extract import execute
+from tests.support.source_data import identify
 
 SPEC = StageSpec("clips", "extract", "extract", 1, (), lambda recipe: {}, "spirl_cli.stages.extract")
 

@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from spirl_cli.domains.sections import GymnasiumSection
+from spirl_cli.domains.gymnasium.section import GymnasiumSection
 from spirl_cli.settings import ObservationPart
 
 PENDULUM = GymnasiumSection(kind="gymnasium", id="Pendulum-v1", episode_length=23)

@@ -24,7 +24,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from spirl_cli.demos.dataset import Contents, RawEpisode
+from spirl_cli.demos.dataset import Contents, StoredEpisode
 from spirl_cli.errors import DatasetError
 
 SUFFIXES = (".hdf5", ".h5")
@@ -74,7 +74,7 @@ class FlatFile:
         with _open(self._path) as file:
             return _action_dim(file)
 
-    def episodes(self) -> Iterator[RawEpisode]:
+    def episodes(self) -> Iterator[StoredEpisode]:
         """Yield the episodes; memory holds one of them."""
         with _open(self._path) as file:
             observations, actions = _array(file, "observations"), _array(file, "actions")
@@ -84,7 +84,7 @@ class FlatFile:
                     states = observations[first : stop + 1]
                 else:
                     states = np.concatenate([observations[first:stop], following[stop - 1 : stop]])
-                yield RawEpisode(number, states, actions[first:stop])
+                yield StoredEpisode(number, states, actions[first:stop])
 
     def _spans(self, file: h5py.File) -> Iterator[tuple[int, int]]:
         """Yield the first row of every episode and the row after its last usable action."""
@@ -153,12 +153,12 @@ class RolloutFolder:
         with _open(self.files()[0]) as file:
             return _action_dim(file)
 
-    def episodes(self) -> Iterator[RawEpisode]:
+    def episodes(self) -> Iterator[StoredEpisode]:
         """Yield the episodes; memory holds one of them."""
         for number, path in enumerate(self.files()):
             with _open(path) as file:
                 actions = _array(file, "actions")[()]
-                yield RawEpisode(number, _member(file, "observations"), actions)
+                yield StoredEpisode(number, _member(file, "observations"), actions)
 
 
 def _open(path: Path) -> h5py.File:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spirl_cli.demos.dataset import Contents, RawEpisode
+from spirl_cli.demos.dataset import Contents, StoredEpisode
 from spirl_cli.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def is_local(dataset_id: str) -> bool:
     return (datasets_folder() / dataset_id / "data" / "metadata.json").is_file()
 
 
-class MinariSource:
+class MinariFolder:
     """A local Minari dataset, read one episode at a time.
 
     Args:
@@ -83,10 +83,10 @@ class MinariSource:
         """Return the size A of an action; raises as :meth:`action_bounds`."""
         return int(self._action_space().shape[0])
 
-    def episodes(self) -> Iterator[RawEpisode]:
+    def episodes(self) -> Iterator[StoredEpisode]:
         """Yield the episodes; memory holds one of them."""
         for episode in self._dataset().iterate_episodes():
-            yield RawEpisode(int(episode.id), episode.observations, np.asarray(episode.actions))
+            yield StoredEpisode(int(episode.id), episode.observations, np.asarray(episode.actions))
 
     def _action_space(self) -> Any:
         from gymnasium.spaces import Box

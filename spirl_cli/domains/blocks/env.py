@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from spirl_cli.domains.blocks import geometry, image, picture
 from spirl_cli.domains.blocks.physics import CONTROL_SECONDS, BlocksPhysics
+from spirl_cli.domains.blocks.section import BlocksSection
 from spirl_cli.domains.blocks.towers import Towers
-from spirl_cli.domains.drawn import image_shape, without_oldest
-from spirl_cli.domains.sections import BlocksSection
+from spirl_cli.domains.drawn import FrameStack
 
 START_HEIGHT = (0.18, 0.28)  # m, of the gripper
 
@@ -42,7 +42,7 @@ class BlocksEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         render_mode: None or ``rgb_array``: all of the plane.
 
     Raises:
-        UsageError: as `image_shape`.
+        UsageError: as `BlocksSection.image_shape`.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": round(1 / CONTROL_SECONDS)}  # noqa: RUF012  # gymnasium declares it so
@@ -52,9 +52,9 @@ class BlocksEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         self.physics = BlocksPhysics(section.blocks)
         self.towers = Towers(self.physics)
         self._dense = section.reward == "dense"
-        self._episode_length, self._frames = section.episode_length, section.frames
-        self._sees = image_shape(section) is not None
-        self._views: npt.NDArray[np.uint8] | None = None  # the last ones, (32, 32, 3 · frames)
+        self._episode_length = section.episode_length
+        self._sees = section.image_shape is not None
+        self._views = FrameStack(section.frames)
         self._elapsed, self._max_stacked, self._max_height = 0, 0, 0.0
         self.observation_space = _observation_space(section)
         self.action_space = gym.spaces.Box(-1.0, 1.0, (3,), np.float32)
@@ -71,7 +71,7 @@ class BlocksEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         self.towers.reset()
         self.towers.look()
         self._elapsed, self._max_stacked, self._max_height = 0, 0, 0.0
-        self._views = None
+        self._views.clear()
         return self._observe(), {"metrics": self._metrics()}
 
     def step(self, action: npt.NDArray[np.floating]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -97,12 +97,7 @@ class BlocksEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         state = self.physics.state.astype(np.float32)
         if not self._sees:
             return {"state": state}
-        if self._views is None:
-            self._views = np.tile(image.draw(state[None])[0], self._frames)
-        else:
-            self._views = without_oldest(self._views)
-            image.draw(state[None], self._views[None, ..., -image.CHANNELS :])
-        return {"state": state, "image": self._views}
+        return {"state": state, "image": self._views.push(image.draw(state[None])[0])}
 
     def _metrics(self) -> dict[str, float]:
         towers = self.towers
@@ -119,7 +114,7 @@ class BlocksEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
 def _observation_space(section: BlocksSection) -> gym.Space[Any]:
     size = geometry.state_size(section.blocks)
     spaces: dict[str, gym.Space[Any]] = {"state": gym.spaces.Box(-np.inf, np.inf, (size,), np.float32)}
-    shape = image_shape(section)
+    shape = section.image_shape
     if shape is not None:
         spaces["image"] = gym.spaces.Box(0, 255, shape, np.uint8)
     return gym.spaces.Dict(spaces)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from spirl_cli.domains.blocks import geometry
 from spirl_cli.domains.blocks.physics import CONTROL_SECONDS, SPEED, BlocksPhysics
-from spirl_cli.recipe.sections.extract import BlocksPlanner
+from spirl_cli.domains.blocks.section import BlocksPlanner
 
 STEP_LENGTH = SPEED * CONTROL_SECONDS  # m, of an action of 1
 OPEN, CLOSE = 1.0, -1.0

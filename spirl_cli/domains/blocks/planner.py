@@ -17,13 +17,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from spirl_cli.demos.chunks import GeneratedEpisode
-from spirl_cli.demos.generation import Generator, seeded_generator
 from spirl_cli.domains.blocks import geometry
 from spirl_cli.domains.blocks.physics import BlocksPhysics
 from spirl_cli.domains.blocks.pilot import ACCESS, CLEARANCE, CLOSE, OPEN, OutOfStepsError, Pilot, Point
+from spirl_cli.domains.blocks.section import BlocksPlanner
 from spirl_cli.domains.blocks.standing import Standing, arrange, levels, standing
-from spirl_cli.recipe.sections.extract import BlocksPlanner
+from spirl_cli.domains.domain import GeneratedEpisode
 
 ACTIONS = 3
 START_HEIGHT = (0.1, 0.2)  # m above the highest block, of the gripper
@@ -33,11 +32,6 @@ PRESSED = (3, 20)  # steps, how long
 GIVES_WAY = 0.012  # m; where the gripper gets further down it does not rest
 OFF_CENTRE = 0.008  # m, standard deviation: half of the failed grasps were aimed at a block, others anywhere above it
 ATTEMPTS = 200  # demonstrations in a row without success before it is called impossible
-
-
-def blocks_generator(name: str, planner: BlocksPlanner, episodes: int, seed: int) -> Generator:
-    """Return the generator of a set of demonstrations."""
-    return seeded_generator(name, stack_episode, planner, episodes, seed, ACTIONS)
 
 
 def stack_episode(planner: BlocksPlanner, seed: np.random.SeedSequence) -> GeneratedEpisode:

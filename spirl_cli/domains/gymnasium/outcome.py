@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.utils import RecordConstructorArgs
 
-from spirl_cli.domains.sections import GymnasiumSection
+from spirl_cli.domains.gymnasium.section import GymnasiumSection
 from spirl_cli.errors import UsageError, did_you_mean
 
 

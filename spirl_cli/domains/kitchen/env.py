@@ -6,9 +6,9 @@ from typing import Any
 
 import gymnasium as gym
 
+from spirl_cli.domains.kitchen.section import KitchenSection
 from spirl_cli.domains.kitchen.simulation import Kitchen
 from spirl_cli.domains.kitchen.subtasks import Subtasks
-from spirl_cli.domains.sections import KitchenSection
 
 
 class KitchenEnv(gym.Wrapper[Any, Any, Any, Any]):

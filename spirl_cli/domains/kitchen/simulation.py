@@ -9,6 +9,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from spirl_cli.domains.farama import silence_notices
+
 GOAL_RADIUS = 0.3  # a subtask is done while its object's joints are closer than this to their goal
 
 
@@ -72,12 +74,3 @@ class Kitchen:
     def at_goal(self, task: str) -> bool:
         """Say whether a subtask counts as done in the present, true state."""
         return self.offset(task) < GOAL_RADIUS
-
-
-def silence_notices() -> None:
-    """Keep Farama packages from printing their news when they are imported, in every worker."""
-    try:
-        from farama_notifications import notifications  # type: ignore[import-untyped]
-    except ImportError:
-        return
-    notifications.clear()

@@ -9,11 +9,11 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from spirl_cli.domains.drawn import image_shape, without_oldest
+from spirl_cli.domains.drawn import FrameStack
 from spirl_cli.domains.maze import image, picture
 from spirl_cli.domains.maze.physics import TIME_STEP, MazePhysics
+from spirl_cli.domains.maze.section import MazeSection
 from spirl_cli.domains.maze.task import centre, maze_task
-from spirl_cli.domains.sections import MazeSection
 
 START_JITTER = 0.1  # largest offset from the centre of the start cell, along each axis
 AGENT_RADIUS = 0.3  # in pictures for people: more than the true one, to be seen
@@ -41,7 +41,7 @@ class MazeEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         render_mode: None or ``rgb_array``: the whole maze with the path so far.
 
     Raises:
-        UsageError: as `maze_task` and `image_shape`.
+        UsageError: as `maze_task` and `MazeSection.image_shape`.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": round(1 / TIME_STEP)}  # noqa: RUF012  # gymnasium declares it so
@@ -53,9 +53,8 @@ class MazeEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         self._goal: list[float] = centre(self.task.goal).tolist()
         self._goal_radius = section.goal_radius
         self._episode_length = section.episode_length
-        self._sees = image_shape(section) is not None
-        self._frames = section.frames
-        self._views: npt.NDArray[np.uint8] | None = None  # the last ones, (32, 32, 3 · frames)
+        self._sees = section.image_shape is not None
+        self._views = FrameStack(section.frames)
         self._visited: set[tuple[int, int]] = set()
         self._success = False
         self._nearest = self._elapsed = 0
@@ -75,7 +74,7 @@ class MazeEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         self._success = False
         self._nearest, self._elapsed = int(self.task.distances[self.task.start]), 0
         self._path, self._canvas = [], None
-        self._views = None
+        self._views.clear()
         state = self._physics.state.astype(np.float32)
         self._arrive(state)
         return self._observe(state), {"metrics": self._metrics()}
@@ -116,12 +115,7 @@ class MazeEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         if not self._sees:
             return {"state": state}
         view = image.draw(self.task.layout, state[None, :2])[0]
-        if self._views is None:
-            self._views = np.tile(view, self._frames)
-        else:
-            self._views = without_oldest(self._views)
-            self._views[..., -image.CHANNELS :] = view
-        return {"state": state, "image": self._views}
+        return {"state": state, "image": self._views.push(view)}
 
     def _metrics(self) -> dict[str, float]:
         return {
@@ -133,7 +127,7 @@ class MazeEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
 
 def _observation_space(section: MazeSection) -> gym.Space[Any]:
     spaces: dict[str, gym.Space[Any]] = {"state": gym.spaces.Box(-np.inf, np.inf, (4,), np.float32)}
-    shape = image_shape(section)
+    shape = section.image_shape
     if shape is not None:
         spaces["image"] = gym.spaces.Box(0, 255, shape, np.uint8)
     return gym.spaces.Dict(spaces)

@@ -11,19 +11,13 @@ import math
 
 import numpy as np
 
-from spirl_cli.demos.chunks import GeneratedEpisode
-from spirl_cli.demos.generation import Generator, seeded_generator
+from spirl_cli.domains.domain import GeneratedEpisode
 from spirl_cli.domains.maze.layout import distances, generate_layout, shortest_path
 from spirl_cli.domains.maze.physics import MazePhysics
-from spirl_cli.recipe.sections.extract import MazePlanner
+from spirl_cli.domains.maze.section import MazePlanner
 
 ACTIONS = 2
 STATES = 4  # x, y, vx, vy
-
-
-def maze_generator(name: str, planner: MazePlanner, episodes: int, seed: int) -> Generator:
-    """Return the generator of a set of demonstrations."""
-    return seeded_generator(name, plan_episode, planner, episodes, seed, ACTIONS)
 
 
 def plan_episode(planner: MazePlanner, seed: np.random.SeedSequence) -> GeneratedEpisode:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spirl_cli.domains.maze.layout import Cell, Layout, choose_endpoints, distances, generate_layout, parse_layout
-from spirl_cli.domains.sections import MazeSection
+from spirl_cli.domains.maze.section import MazeSection
 from spirl_cli.errors import UsageError
 
 

@@ -4,61 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, SerializeAsAny, model_validator
 
 from spirl_cli.settings import ObservationPart, Section
-
-
-class MazePlanner(Section):
-    """Demonstrations in random mazes: shortest path, PD control (`spirl_cli/domains/maze/planner.py`)."""
-
-    size: Annotated[int, Field(ge=8, le=200)] = 20  # cells along a side, without the border
-    max_steps: PositiveInt = 500
-    min_steps: PositiveInt = 20  # shorter trajectories are drawn again
-    jitter: Annotated[float, Field(ge=0, le=0.4)] = 0.2  # largest offset of a way-point from its cell's centre
-    reach: PositiveFloat = 0.1  # distance at which the next way-point is aimed at
-    gain: PositiveFloat = 10.0
-    damping: NonNegativeFloat = 1.0
-    action_noise: NonNegativeFloat = 0.0  # standard deviation, added before clipping
-
-
-class BlocksPlanner(Section):
-    """Demonstrations of picking and placing blocks (`spirl_cli/domains/blocks/planner.py`)."""
-
-    blocks: Annotated[int, Field(ge=2, le=30)] = 5
-    stacked: NonNegativeInt = 2  # at most so many lie on another at the start
-    stackings: PositiveInt = 2  # at most so many in a demonstration
-    max_steps: PositiveInt = 250
-    disturbance: NonNegativeFloat = 0.2  # of a way's length, by which its displaced sub-goal lies aside
-    travel_height: NonNegativeFloat = 0.0  # m, at least, of the gripper on its ways: above towers that are out of view
-    # share of demonstrations that begin where a grasp has failed: blocks lie close, and the open fingers rest on them
-    failed_grasps: Annotated[float, Field(ge=0, le=1)] = 0.0
-    onto_tallest: Annotated[float, Field(ge=0, le=1)] = 0.5  # how often the tallest tower is chosen; else by chance
-    gain: PositiveFloat = 12.0
-    # standard deviation of what moves the gripper besides its actions, which are recorded as they were meant
-    action_noise: NonNegativeFloat = 0.0
-    noisy_share: Annotated[float, Field(ge=0, le=1)] = 1.0  # of the steps
-
-    @model_validator(mode="after")
-    def _enough_blocks(self) -> BlocksPlanner:
-        if self.blocks < self.stacked + 2:
-            raise ValueError("extract.blocks_planner.blocks must be at least two more than `stacked`")
-        return self
-
-
-class KitchenExpert(Section):
-    """Demonstrations of a scripted expert in the kitchen (`spirl_cli/domains/kitchen/expert/`)."""
-
-    plans: Literal["human", "uniform"] = "human"  # orders of subtasks: as people chose, or any
-    subtasks: Annotated[int, Field(ge=1, le=7)] = 4  # in a demonstration
-    target: bool = False  # whether a demonstration may complete all four subtasks of the published task
-    variation: Annotated[float, Field(ge=0, le=2)] = 1.0  # of speeds, paths and grasps; 1: as people vary
-    disturbance: Annotated[float, Field(ge=0, le=1)] = 0.25  # probability of a push, per subtask
-    pause: Annotated[float, Field(ge=0, le=1)] = 0.25  # probability of a rest before a subtask
-    max_steps: PositiveInt = 150  # for one subtask; then the demonstration has failed and is made anew
-    seed: NonNegativeInt = 0  # of the demonstrations; runs that differ in the recipe's seed share them
-    noise: NonNegativeFloat = 0.01  # of observations, as in env.noise
-    object_noise: NonNegativeFloat = 0.0005
 
 
 class ExtractSection(Section):
@@ -66,9 +14,10 @@ class ExtractSection(Section):
 
     source: Literal["auto", "minari", "hdf5", "planner", "scripted"] = "auto"
     dataset: str | None = None  # a Minari id or a path; null only where demonstrations are generated
-    planner: MazePlanner | None = None  # for env.kind 'maze'
-    blocks_planner: BlocksPlanner | None = None  # for env.kind 'blocks'
-    scripted: KitchenExpert | None = None  # for env.kind 'kitchen'; null: its defaults
+    # settings of the demonstrations that a domain makes itself; which key, and of which type, the domain says
+    planner: SerializeAsAny[Section] | None = None
+    blocks_planner: SerializeAsAny[Section] | None = None  # of block stacking
+    scripted: SerializeAsAny[Section] | None = None  # of the kitchen; null: its defaults
     episodes: PositiveInt | None = None  # at most so many, from the start of the dataset
     observation: tuple[ObservationPart, ...] | None = None  # null: as in the environment
     action_bounds: tuple[float, float] | None = None  # null: those of the dataset's action space

@@ -10,9 +10,9 @@ import torch
 from gymnasium.utils.env_checker import check_env
 
 from spirl_cli.domains.blocks import geometry, image
+from spirl_cli.domains.blocks.domain import selected_numbers
 from spirl_cli.domains.blocks.env import BlocksEnv
-from spirl_cli.domains.drawn import block_numbers, image_shape, state_parts
-from spirl_cli.domains.sections import BlocksSection
+from spirl_cli.domains.blocks.section import BlocksSection
 from spirl_cli.envs.make import make_env
 from spirl_cli.errors import UsageError
 from spirl_cli.recipe.sections.prior import TrainPriorSection
@@ -76,8 +76,8 @@ def test_observations_are_state_and_stacked_views() -> None:
 
 def test_the_observation_vector_is_the_state_and_then_the_image() -> None:
     env = make_env(section())
-    assert image_shape(section()) == (32, 32, 6) and env.observation_space.shape == (17 + 32 * 32 * 6,)
-    assert state_parts(section()) == STATE and len(block_numbers(section(blocks=11))) == 41
+    assert section().image_shape == (32, 32, 6) and env.observation_space.shape == (17 + 32 * 32 * 6,)
+    assert section().state_parts == STATE and len(selected_numbers(section(blocks=11))) == 41
     assert make_env(section(observation=STATE)).observation_space.shape == (17,)
     with pytest.raises(UsageError, match="the image has to come last"):
         make_env(section(observation=(ObservationPart(key="image"), *STATE)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -11,27 +10,34 @@ import numpy as np
 import pytest
 
 from spirl_cli.clips.reader import CLIPS_FILE, Clips
-from spirl_cli.demos.generation import GeneratedSource, generate, make_numbered
-from spirl_cli.demos.source import identify
+from spirl_cli.demos.generation import GeneratedDataset, generate
 from spirl_cli.domains.blocks import geometry, image
+from spirl_cli.domains.blocks.domain import BlocksDomain
 from spirl_cli.domains.blocks.physics import BlocksPhysics
-from spirl_cli.domains.blocks.planner import blocks_generator, stack_episode
-from spirl_cli.domains.sections import BlocksSection, KitchenSection
+from spirl_cli.domains.blocks.planner import stack_episode
+from spirl_cli.domains.blocks.section import BlocksPlanner, BlocksSection
+from spirl_cli.domains.domain import GeneratedEpisode, Wanted
+from spirl_cli.domains.kitchen.section import KitchenSection
+from spirl_cli.domains.maze.section import MazePlanner
 from spirl_cli.errors import UsageError
 from spirl_cli.monitor.reporter import SilentReporter
 from spirl_cli.pipeline.graph import stage
 from spirl_cli.recipe.load import load_recipe
 from spirl_cli.recipe.schema import Recipe
-from spirl_cli.recipe.sections.extract import BlocksPlanner, ExtractSection, MazePlanner
+from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.settings import ObservationPart
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.stages.extract import execute
 from tests.support.commands import RunCli
+from tests.support.source_data import identify
 
 SMALL = BlocksPlanner(blocks=3, stacked=1, stackings=1)
 STATE = (ObservationPart(key="state"),)
-stack_numbered = functools.partial(make_numbered, stack_episode)
+
+
+def stack_numbered(planner: BlocksPlanner, seed: int, number: int) -> GeneratedEpisode:
+    return stack_episode(planner, np.random.SeedSequence(seed, spawn_key=(number,)))
 
 
 def levels(state: np.ndarray) -> np.ndarray:
@@ -122,9 +128,9 @@ def test_what_never_succeeds_is_an_error() -> None:
 
 
 def test_the_number_of_processes_does_not_matter(tmp_path: Path) -> None:
-    generator = blocks_generator("blocks", SMALL, 4, 0)
+    generator = BlocksDomain().demonstrations(Wanted(SMALL, 4, 0, STATE))
     generate(generator, tmp_path, SilentReporter(), processes=1)
-    source = GeneratedSource(generator, tmp_path)
+    source = GeneratedDataset(generator, tmp_path)
     for episode in source.episodes():
         expected = stack_numbered(SMALL, 0, episode.number)
         np.testing.assert_array_equal(episode.observations["state"], expected.observations)
@@ -154,7 +160,7 @@ def test_demonstrations_become_clips_whose_images_are_drawn_from_states(tmp_path
     drawn = image.draw(clips.states(rows))
     np.testing.assert_array_equal(clips.images(rows)[..., 3:], drawn)
     np.testing.assert_array_equal(clips.images(rows)[1:, ..., :3], drawn[:-1])
-    identity = identify(recipe().extract)
+    identity = identify(recipe().extract, recipe().env)
     assert identity is not None and identity.reference == "planner:blocks-3"
 
 

@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spirl_cli.demos.made import scripted_identity
-from spirl_cli.demos.source import identify
 from spirl_cli.domains.kitchen.expert.control import Aim, Controller
 from spirl_cli.domains.kitchen.expert.demonstrator import Demonstration, Demonstrator
 from spirl_cli.domains.kitchen.expert.disturbance import Disturbance
@@ -21,8 +19,9 @@ from spirl_cli.domains.kitchen.expert.plans import FIRST, NEXT, TARGET, complete
 from spirl_cli.domains.kitchen.expert.rotations import pointing, rotation_between
 from spirl_cli.domains.kitchen.expert.style import draw_style, plain_style
 from spirl_cli.domains.kitchen.expert.view import Scene
-from spirl_cli.domains.sections import KITCHEN_TASKS
-from spirl_cli.recipe.sections.extract import ExtractSection, KitchenExpert
+from spirl_cli.domains.kitchen.section import KITCHEN_POSITIONS, KITCHEN_TASKS, KitchenExpert, KitchenSection
+from spirl_cli.recipe.sections.extract import ExtractSection
+from tests.support.source_data import identify
 
 
 @pytest.fixture(scope="module")
@@ -192,38 +191,32 @@ def test_most_sequences_succeed(demonstrator: Demonstrator) -> None:
 
 def test_scripted_demonstrations_have_an_identity_before_they_exist() -> None:
     section = ExtractSection(source="scripted")
-    usual = identify(section)
+    usual = identify(section, KitchenSection())
     assert usual is not None and usual.reference == "scripted:spirl/kitchen-scripted-v0" and usual.episodes == 600
-    fewer = scripted_identity(ExtractSection(source="scripted", episodes=3))
-    assert fewer.sha256 != usual.sha256 and fewer.name not in (usual.name, "")
+    fewer = identify(ExtractSection(source="scripted", episodes=3), KitchenSection())
+    assert fewer is not None and fewer.sha256 != usual.sha256 and fewer.name not in (usual.name, "")
 
 
 def test_a_dataset_is_made_once_and_read_by_minari(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import minari
 
-    from spirl_cli.demos.made import script_demonstrations
+    from spirl_cli.demos.source import find_source
     from spirl_cli.domains.kitchen.expert.dataset import play_numbered
     from spirl_cli.monitor.reporter import SilentReporter
 
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
-    section = ExtractSection.model_validate(
-        {
-            "source": "scripted",
-            "episodes": 2,
-            "scripted": {"subtasks": 1},
-            "observation": [{"key": "observation", "indices": ["0:9", "18:39"]}],
-        }
-    )
-    made = script_demonstrations(section, tmp_path / "generated", SilentReporter())
+    settings = KitchenExpert(subtasks=1)
+    section = ExtractSection(source="scripted", episodes=2, scripted=settings, observation=KITCHEN_POSITIONS)
+    source = find_source(section, KitchenSection())
+    made = source.open(tmp_path / "generated", SilentReporter())
     episodes = list(made)
     assert made.success_rate is not None and len(episodes) == 2
     dataset = minari.load_dataset(made.identity.name)
     stored = dataset[1]
     assert stored.rewards.sum() >= 1 and stored.truncations[-1] and not stored.terminations.any()
     assert set(stored.observations) == {"observation", "achieved_goal", "desired_goal"}
-    assert section.scripted is not None
-    same = play_numbered(section.scripted, 1)
+    same = play_numbered(settings, 1)
     np.testing.assert_array_equal(stored.actions.astype(np.float32), same.actions)
     np.testing.assert_array_equal(episodes[1].actions, same.actions)
-    again = script_demonstrations(section, tmp_path / "other", SilentReporter())
+    again = source.open(tmp_path / "other", SilentReporter())
     assert again.success_rate is None and not (tmp_path / "other").exists()

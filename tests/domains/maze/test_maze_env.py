@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from spirl_cli.domains.drawn import image_shape
 from spirl_cli.domains.maze import image, picture
 from spirl_cli.domains.maze.env import MazeEnv
 from spirl_cli.domains.maze.layout import distances, generate_layout
+from spirl_cli.domains.maze.section import MazeSection
 from spirl_cli.domains.maze.task import maze_task
-from spirl_cli.domains.sections import MazeSection
 from spirl_cli.envs.make import check_compatible, make_env
 from spirl_cli.envs.replayable import ReplayableEnv
 from spirl_cli.envs.vector import make_vector, split_step
@@ -117,9 +116,9 @@ def test_an_image_that_is_not_selected_changes_nothing_else() -> None:
 
 
 def test_shape_of_the_selected_image() -> None:
-    assert image_shape(maze()) == (32, 32, 6)
-    assert image_shape(maze(frames=1)) == (32, 32, 3)
-    assert image_shape(maze(observation=STATE_ONLY)) is None
+    assert maze().image_shape == (32, 32, 6)
+    assert maze(frames=1).image_shape == (32, 32, 3)
+    assert maze(observation=STATE_ONLY).image_shape is None
 
 
 @pytest.mark.parametrize(

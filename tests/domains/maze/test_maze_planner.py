@@ -16,31 +16,39 @@ import pytest
 
 from spirl_cli.clips.drawing import Drawing
 from spirl_cli.clips.reader import CLIPS_FILE, Clips, ClipWriter
-from spirl_cli.demos.chunks import GeneratedEpisode, write_chunk
-from spirl_cli.demos.dataset import RawEpisode
+from spirl_cli.demos.chunks import chunks, write_chunk
+from spirl_cli.demos.dataset import StoredEpisode
 from spirl_cli.demos.episode import ActionBounds, Episode
-from spirl_cli.demos.generation import GeneratedSource, Generator, generate, make_numbered
-from spirl_cli.demos.source import identify
+from spirl_cli.demos.generation import GeneratedDataset, generate
+from spirl_cli.domains.domain import GeneratedEpisode, Generator, Wanted
+from spirl_cli.domains.kitchen.section import KitchenSection
+from spirl_cli.domains.maze.domain import MazeDomain
 from spirl_cli.domains.maze.env import MazeEnv
 from spirl_cli.domains.maze.image import draw
 from spirl_cli.domains.maze.layout import distances, generate_layout
 from spirl_cli.domains.maze.physics import MazePhysics
-from spirl_cli.domains.maze.planner import maze_generator, plan_episode
-from spirl_cli.domains.sections import KitchenSection, MazeSection
+from spirl_cli.domains.maze.planner import plan_episode
+from spirl_cli.domains.maze.section import MazePlanner, MazeSection
 from spirl_cli.errors import ArtifactError, DatasetError, Interrupted, SpirlError, UsageError
 from spirl_cli.monitor.reporter import SilentReporter
 from spirl_cli.pipeline.graph import stage
 from spirl_cli.recipe.schema import Recipe
-from spirl_cli.recipe.sections.extract import ExtractSection, MazePlanner
+from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.settings import ObservationPart
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.stages.extract import GENERATED, execute
 from tests.support.commands import RunCli
+from tests.support.source_data import identify
 
 BOUNDS = ActionBounds(np.full(2, -1, np.float32), np.full(2, 1, np.float32))
 SMALL = MazePlanner(size=10)
-plan_numbered = functools.partial(make_numbered, plan_episode)
+
+
+def plan_numbered(planner: MazePlanner, seed: int, number: int) -> GeneratedEpisode:
+    return plan_episode(planner, np.random.SeedSequence(seed, spawn_key=(number,)))
+
+
 STATE = (ObservationPart(key="state"),)
 
 
@@ -142,10 +150,10 @@ def dying(number: int) -> GeneratedEpisode:
 
 
 def generator(make: Any, episodes: int, chunk: int = 4) -> Generator:
-    return Generator("test", make, episodes, BOUNDS.low, BOUNDS.high, chunk)
+    return Generator("test", make, episodes, BOUNDS.low, BOUNDS.high, chunk=chunk)
 
 
-def same(left: RawEpisode, right: RawEpisode) -> bool:
+def same(left: StoredEpisode, right: StoredEpisode) -> bool:
     pairs = ((left.observations["state"], right.observations["state"]), (left.actions, right.actions))
     return left.number == right.number and all(np.array_equal(*pair) for pair in (*pairs, (left.scene, right.scene)))
 
@@ -153,22 +161,22 @@ def same(left: RawEpisode, right: RawEpisode) -> bool:
 def test_episodes_come_back_in_order_whole(tmp_path: Path) -> None:
     made = generator(functools.partial(counting, tmp_path / "log"), 10)
     generate(made, tmp_path / "a", SilentReporter(), processes=1)
-    episodes = list(GeneratedSource(made, tmp_path / "a").episodes())
+    episodes = list(GeneratedDataset(made, tmp_path / "a").episodes())
     assert len(list((tmp_path / "a").iterdir())) == 3
     for number, episode in enumerate(episodes):
         expected = counting(tmp_path / "log", number)
-        assert same(episode, RawEpisode(number, {"state": expected.observations}, expected.actions, expected.scene))
+        assert same(episode, StoredEpisode(number, {"state": expected.observations}, expected.actions, expected.scene))
     assert len(episodes) == 10
 
 
 def test_the_result_does_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
-    made = maze_generator("test", SMALL, 6, seed=3)
+    made = MazeDomain().demonstrations(Wanted(SMALL, 6, 3, STATE))
     small_chunks = Generator(made.name, made.make, made.episodes, made.low, made.high, chunk=2)
     listener = Listener()
     generate(made, tmp_path / "one", listener, processes=1)
     generate(small_chunks, tmp_path / "two", listener, processes=2)
     assert listener.done[0] == 0 and listener.done[-1] == 6
-    sources = GeneratedSource(made, tmp_path / "one"), GeneratedSource(small_chunks, tmp_path / "two")
+    sources = GeneratedDataset(made, tmp_path / "one"), GeneratedDataset(small_chunks, tmp_path / "two")
     assert [same(*pair) for pair in zip(*(source.episodes() for source in sources), strict=True)] == [True] * 6
 
 
@@ -183,7 +191,7 @@ def test_an_interruption_keeps_what_is_finished(tmp_path: Path) -> None:
     generate(made, tmp_path / "a", listener, processes=1)
     assert listener.said == [f"{4 * len(files)} of 40 episodes were generated before the interruption"]
     assert sorted(map(int, (tmp_path / "log").read_text().split())) == list(range(40)), "one was made twice"
-    episodes = GeneratedSource(made, tmp_path / "a").episodes()
+    episodes = GeneratedDataset(made, tmp_path / "a").episodes()
     assert [episode.observations["state"][0, 0] for episode in episodes] == list(range(40))
 
 
@@ -220,7 +228,7 @@ def test_generated_demonstrations_become_clips_with_layouts(tmp_path: Path) -> N
     assert [path.name for path in (tmp_path / "run").iterdir()] == [CLIPS_FILE], "chunks were left behind"
     clips = Clips.open(tmp_path / "run" / CLIPS_FILE)
     assert (clips.observation_dim, clips.action_dim, clips.episodes, clips.image_shape) == (4, 2, 6, (32, 32, 6))
-    identity = identify(recipe().extract)
+    identity = identify(recipe().extract, recipe().env)
     assert identity is not None and identity.sha256 == clips.identity["sha256"] == result.inputs["dataset"].sha256
     assert (identity.reference, identity.episodes, identity.steps) == ("planner:maze-10x10", 6, None)
     for number in range(6):
@@ -245,7 +253,7 @@ def test_an_interrupted_extraction_goes_on_and_gives_the_same_bytes(tmp_path: Pa
 def test_identity_follows_everything_that_decides_the_episodes() -> None:
     planner = SMALL.model_copy(update={"reach": 0.4})
     variants = [recipe(), recipe(), recipe(seed=1), recipe(episodes=7), recipe(planner=planner)]
-    first, again, *others = (identify(one.extract) for one in variants)
+    first, again, *others = (identify(one.extract, one.env) for one in variants)
     assert first == again and first is not None
     assert len({first.sha256, *(one.sha256 for one in others if one)}) == 4
 
@@ -356,10 +364,10 @@ def test_a_scene_takes_a_bit_per_cell(tmp_path: Path) -> None:
 
 def test_a_chunk_without_scenes_reads_back_without(tmp_path: Path) -> None:
     made = generator(None, 2)
-    (path,) = made.chunks(tmp_path)
+    (path,) = chunks(made, tmp_path)
     states, actions = np.ones((4, 4), np.float32), np.ones((3, 2), np.float32)
     write_chunk(path, [GeneratedEpisode(states, actions), GeneratedEpisode(states[1:], actions[1:])])
-    first, second = GeneratedSource(made, tmp_path).episodes()
+    first, second = GeneratedDataset(made, tmp_path).episodes()
     assert first.scene is None and [len(one.observations["state"]) for one in (first, second)] == [4, 3]
 
 

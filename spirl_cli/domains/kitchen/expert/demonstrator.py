@@ -14,9 +14,8 @@ from spirl_cli.domains.kitchen.expert.machines import machine_of
 from spirl_cli.domains.kitchen.expert.plans import completes_target, draw_plan
 from spirl_cli.domains.kitchen.expert.style import draw_style
 from spirl_cli.domains.kitchen.expert.view import ARM, Scene
+from spirl_cli.domains.kitchen.section import KITCHEN_TASKS, KitchenExpert
 from spirl_cli.domains.kitchen.simulation import Kitchen
-from spirl_cli.domains.sections import KITCHEN_TASKS
-from spirl_cli.recipe.sections.extract import KitchenExpert
 
 FIRST_REST = (1, 6)  # steps before the first movement, least and most
 TAIL = (0, 6)  # steps after the last subtask

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from spirl_cli.domains.kitchen.expert.view import ARM
-from spirl_cli.recipe.sections.extract import KitchenExpert
+from spirl_cli.domains.kitchen.section import KitchenExpert
 
 PUSH = 0.45  # largest action of a push, of one joint
 LASTS = (4, 9)  # steps of a push, least and most

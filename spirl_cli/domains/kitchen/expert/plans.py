@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from spirl_cli.domains.sections import KITCHEN_TASKS, KitchenSection
-from spirl_cli.recipe.sections.extract import KitchenExpert
+from spirl_cli.domains.kitchen.section import KITCHEN_TASKS, KitchenExpert, KitchenSection
 
 TARGET = frozenset(KitchenSection().tasks)  # of the published task
 

@@ -1,0 +1,91 @@
+"""Generated demonstrations that all runs of this machine share: made once, kept as a Minari dataset."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from spirl_cli.demos.formats.minari import MinariFolder, datasets_folder, is_local
+from spirl_cli.demos.generation import GeneratedDataset, generate
+from spirl_cli.demos.identity import DatasetIdentity
+from spirl_cli.domains.domain import Generator, SharedDataset
+from spirl_cli.errors import DatasetError
+from spirl_cli.monitor.children import variables
+from spirl_cli.monitor.reporter import Reporter
+
+
+def shared_dataset(
+    generator: Generator, shared: SharedDataset, identity: DatasetIdentity, folder: Path, reporter: Reporter
+) -> tuple[MinariFolder, float | None]:
+    """Return the Minari dataset of demonstrations, which is made if it is not on this machine.
+
+    Args:
+        generator: how they are made.
+        shared: how they are kept.
+        identity: what these demonstrations are, and their Minari id; kept with the dataset.
+        folder: keeps what is done until all is.
+        reporter: shows progress.
+
+    Returns:
+        The dataset, and the share of the demonstrations made that succeeded; None if it was there already.
+
+    Raises:
+        DatasetError: another dataset has this name.
+        Interrupted: SIGINT or SIGTERM arrived; the folder holds what was done.
+    """
+    dataset_id = identity.name
+    if is_local(dataset_id):
+        _check_same(dataset_id, identity)
+        return MinariFolder(dataset_id), None
+    generate(generator, folder, reporter)
+    made = GeneratedDataset(generator, folder)
+    _store(made, shared, identity)
+    return MinariFolder(dataset_id), made.success_rate
+
+
+def _check_same(dataset_id: str, identity: DatasetIdentity) -> None:
+    path = datasets_folder() / dataset_id / "data" / "metadata.json"
+    try:
+        description = str(json.loads(path.read_text(encoding="utf-8")).get("description"))
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path} cannot be read: {error}", f"delete {path.parent.parent}") from error
+    if identity.sha256 not in description:
+        raise DatasetError(
+            f"the Minari dataset '{dataset_id}' was made by another version of the scripted demonstrator",
+            f"delete {path.parent.parent}, or read it with --set extract.source=minari "
+            f"--set extract.dataset={dataset_id}",
+        )
+
+
+def _store(made: GeneratedDataset, shared: SharedDataset, identity: DatasetIdentity) -> None:
+    """Write the dataset beside its place and rename it."""
+    from minari import create_dataset_from_buffers
+
+    observations, actions = shared.spaces()
+    root = datasets_folder()
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".scripted-", dir=root) as folder:
+        with variables({"MINARI_DATASETS_PATH": folder}), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about fields that describe an author
+            create_dataset_from_buffers(
+                identity.name,
+                list(_buffers(made, shared)),
+                observation_space=observations,
+                action_space=actions,
+                algorithm_name=shared.algorithm,
+                description=f"{shared.description}, {identity.sha256}.",
+            )
+        target = root / identity.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (Path(folder) / identity.name).rename(target)
+
+
+def _buffers(made: GeneratedDataset, shared: SharedDataset) -> Iterator[Any]:
+    from minari.data_collector import EpisodeBuffer
+
+    for episode in made.episodes():
+        yield EpisodeBuffer(id=episode.number, **shared.episode(episode.observations["state"], episode.actions))

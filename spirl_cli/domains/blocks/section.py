@@ -1,0 +1,57 @@
+"""The settings of block stacking in a recipe: `env` and `extract.blocks_planner`."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from spirl_cli.domains.drawn import STATE_AND_IMAGE, DrawnSection
+from spirl_cli.domains.section import PlannerKey
+from spirl_cli.settings import ObservationPart, Section
+
+
+class BlocksPlanner(Section):
+    """Demonstrations of picking and placing blocks (`spirl_cli/domains/blocks/planner.py`)."""
+
+    blocks: Annotated[int, Field(ge=2, le=30)] = 5
+    stacked: NonNegativeInt = 2  # at most so many lie on another at the start
+    stackings: PositiveInt = 2  # at most so many in a demonstration
+    max_steps: PositiveInt = 250
+    disturbance: NonNegativeFloat = 0.2  # of a way's length, by which its displaced sub-goal lies aside
+    travel_height: NonNegativeFloat = 0.0  # m, at least, of the gripper on its ways: above towers that are out of view
+    # share of demonstrations that begin where a grasp has failed: blocks lie close, and the open fingers rest on them
+    failed_grasps: Annotated[float, Field(ge=0, le=1)] = 0.0
+    onto_tallest: Annotated[float, Field(ge=0, le=1)] = 0.5  # how often the tallest tower is chosen; else by chance
+    gain: PositiveFloat = 12.0
+    # standard deviation of what moves the gripper besides its actions, which are recorded as they were meant
+    action_noise: NonNegativeFloat = 0.0
+    noisy_share: Annotated[float, Field(ge=0, le=1)] = 1.0  # of the steps
+
+    @model_validator(mode="after")
+    def _enough_blocks(self) -> BlocksPlanner:
+        if self.blocks < self.stacked + 2:
+            raise ValueError("extract.blocks_planner.blocks must be at least two more than `stacked`")
+        return self
+
+
+class BlocksSection(DrawnSection):
+    """Stacking blocks in a plane with a two-finger gripper, see `spirl_cli/domains/blocks/env.py`."""
+
+    planner: ClassVar[PlannerKey | None] = PlannerKey("planner", "blocks_planner", BlocksPlanner)
+
+    kind: Literal["blocks"]
+    blocks: Annotated[int, Field(ge=1, le=30)] = 11  # the table is as long as they need
+    reward: Literal["dense", "sparse"] = "dense"
+    episode_length: PositiveInt = 1000
+    frames: PositiveInt = 2  # images stacked along the channels of the observation, the oldest first
+    observation: tuple[ObservationPart, ...] = STATE_AND_IMAGE
+    # always null; fingerprints of agents and evaluations hold these keys
+    order: None = None
+    noise: None = None
+
+    def mismatch(self, settings: Section | None) -> str | None:
+        """Say that the demonstrations have another number of blocks, or return None."""
+        if not isinstance(settings, BlocksPlanner) or settings.blocks == self.blocks:
+            return None
+        return f"there are {settings.blocks} blocks in the demonstrations and {self.blocks} in the environment"

@@ -1,0 +1,43 @@
+"""What spirl knows of any Gymnasium environment: nothing but what its recipe says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from spirl_cli.domains.domain import RETURN, Domain, Metric, Setting
+from spirl_cli.domains.gymnasium.section import GymnasiumSection
+from spirl_cli.domains.section import EnvSection
+
+if TYPE_CHECKING:
+    import gymnasium as gym
+
+
+class GymnasiumDomain(Domain):
+    """Environments of Gymnasium's registry, by their id."""
+
+    section = GymnasiumSection
+
+    def metrics(self, section: EnvSection) -> tuple[Metric, ...]:
+        """Return success, where the recipe names its key, and the return."""
+        success = Metric("success", "success rate", 1.0)
+        return (success, RETURN) if _typed(section).success_key is not None else (RETURN,)
+
+    def make(self, section: EnvSection, render_mode: str | None) -> gym.Env[Any, Any]:
+        """Make the environment, with success and reward as the recipe defines them.
+
+        Raises:
+            UsageError: there is no such environment, or it cannot be made.
+        """
+        from spirl_cli.domains.gymnasium.env import make_gymnasium
+        from spirl_cli.domains.gymnasium.outcome import OutcomeEnv
+
+        return OutcomeEnv(make_gymnasium(_typed(section), render_mode), _typed(section))
+
+    def setting(self, section: EnvSection) -> Setting:
+        """Return the environment's id."""
+        return Setting(_typed(section).id, noise=_typed(section).noise)
+
+
+def _typed(section: EnvSection) -> GymnasiumSection:
+    assert isinstance(section, GymnasiumSection)
+    return section

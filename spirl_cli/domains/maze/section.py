@@ -1,0 +1,89 @@
+"""The maze's settings in a recipe: `env` and `extract.planner`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from spirl_cli.domains.drawn import STATE_AND_IMAGE, DrawnSection
+from spirl_cli.domains.section import PlannerKey
+from spirl_cli.errors import UsageError
+from spirl_cli.settings import ObservationPart, Section
+
+Cell = tuple[NonNegativeInt, NonNegativeInt]  # row and column, the border counted
+
+
+class MazePlanner(Section):
+    """Demonstrations in random mazes: shortest path, PD control (`spirl_cli/domains/maze/planner.py`)."""
+
+    size: Annotated[int, Field(ge=8, le=200)] = 20  # cells along a side, without the border
+    max_steps: PositiveInt = 500
+    min_steps: PositiveInt = 20  # shorter trajectories are drawn again
+    jitter: Annotated[float, Field(ge=0, le=0.4)] = 0.2  # largest offset of a way-point from its cell's centre
+    reach: PositiveFloat = 0.1  # distance at which the next way-point is aimed at
+    gain: PositiveFloat = 10.0
+    damping: NonNegativeFloat = 1.0
+    action_noise: NonNegativeFloat = 0.0  # standard deviation, added before clipping
+
+
+class MazeSection(DrawnSection):
+    """A point mass in a maze, seen from above; success is coming near the goal.
+
+    Where ``layout`` is null the layout is generated from ``layout_seed``. Where ``start`` and ``goal``
+    are null they are the first pair of cells, in a shuffle seeded with ``layout_seed``, whose shortest
+    path has ``path_length`` cells and whose Manhattan distance is at most ``max_manhattan``.
+    """
+
+    planner: ClassVar[PlannerKey | None] = PlannerKey("planner", "planner", MazePlanner)
+    has_scenes: ClassVar[bool] = True  # the layouts
+
+    kind: Literal["maze"]
+    size: Annotated[int, Field(ge=8, le=200)] = 40  # cells along a side, without the border
+    layout_seed: NonNegativeInt = 0
+    layout: str | None = None  # rows of '#' and '.'; in a recipe the path of a file that holds them
+    start: Cell | None = None
+    goal: Cell | None = None
+    path_length: PositiveInt = 34
+    max_manhattan: PositiveInt = 26
+    goal_radius: PositiveFloat = 2.0  # cells
+    episode_length: PositiveInt = 2000
+    frames: PositiveInt = 2  # images stacked along the channels of the observation, the oldest first
+    observation: tuple[ObservationPart, ...] = STATE_AND_IMAGE
+    # always null; fingerprints of agents and evaluations hold these keys
+    order: None = None
+    noise: None = None
+
+    @model_validator(mode="after")
+    def _both_ends(self) -> MazeSection:
+        if (self.start is None) != (self.goal is None):
+            raise ValueError("env.start and env.goal are given together, or neither")
+        return self
+
+    def with_files(self, folder: Path) -> Self:
+        """Return the section with the rows of its layout in place of a file's name.
+
+        Raises:
+            UsageError: the file cannot be read.
+        """
+        if self.layout is None:
+            return self
+        return self.model_copy(update={"layout": read_layout(self.layout, folder)})
+
+
+def read_layout(layout: str, folder: Path) -> str:
+    """Return the rows of a layout: as they are, or from a file named relative to here or to the recipe's folder.
+
+    Raises:
+        UsageError: there is no such file, or it is no text.
+    """
+    if "\n" in layout:
+        return layout
+    path = next((path for path in (Path(layout).expanduser(), folder / layout) if path.is_file()), None)
+    if path is None:
+        raise UsageError(f"env.layout: there is no file '{layout}'", "name a text file of rows of '#' (wall) and '.'")
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"env.layout: '{path}' cannot be read: {error}") from error
