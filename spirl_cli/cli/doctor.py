@@ -25,6 +25,7 @@ def doctor(root: ArtifactsOption = Path("artifacts"), as_json: JsonOption = Fals
         "processor": _processor(),
         "cuda": _cuda(),
         "rendering": _rendering(),
+        "domains": _domains(),
         "datasets": _datasets(),
         "artifacts": str(root),
         "artifact_count": len(open_store(root).artifacts()),
@@ -87,6 +88,12 @@ def _rendering() -> str | None:
     return probe_rendering()
 
 
+def _domains() -> list[str]:
+    from spirl_cli.domains.registry import kinds
+
+    return list(kinds())
+
+
 def _datasets() -> dict[str, Any]:
     """Return the Minari datasets on this machine, and the folder where they are looked for."""
     from spirl_cli.demos.formats.minari import datasets_folder, local_datasets
@@ -103,6 +110,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
         f"processor  {found['processor']}",
         f"cuda       {found['cuda'] or 'none (training runs on the processor)'}",
         f"rendering  {found['rendering'] or 'none: videos need EGL or OSMesa, such as the system package libosmesa6'}",
+        f"domains    {', '.join(found['domains'])}",
         f"datasets   {', '.join(local) or 'none'} in {found['datasets']['folder']}",
         f"artifacts  {found['artifact_count']} in {found['artifacts']}",
     ]
