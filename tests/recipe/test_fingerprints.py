@@ -73,4 +73,6 @@ def test_no_pinned_recipe_has_gone() -> None:
 
 if __name__ == "__main__":
     everything = [of_packaged_recipe(name) for name in packaged_recipes()]
-    PINNED.write_text(json.dumps({key: value for one in everything for key, value in one.items()}, indent=1, sort_keys=True) + "\n")
+    PINNED.write_text(
+        json.dumps({key: value for one in everything for key, value in one.items()}, indent=1, sort_keys=True) + "\n"
+    )

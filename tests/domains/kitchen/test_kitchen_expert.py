@@ -14,11 +14,11 @@ import pytest
 from spirl_cli.domains.kitchen.expert.control import Aim, Controller
 from spirl_cli.domains.kitchen.expert.demonstrator import Demonstration, Demonstrator
 from spirl_cli.domains.kitchen.expert.disturbance import Disturbance
-from spirl_cli.domains.kitchen.expert.machine import Contact, Funnel, Machine, Stage
+from spirl_cli.domains.kitchen.expert.machine import Contact, Funnel, Machine, Phase
 from spirl_cli.domains.kitchen.expert.plans import FIRST, NEXT, TARGET, completes_target, draw_plan
 from spirl_cli.domains.kitchen.expert.rotations import pointing, rotation_between
 from spirl_cli.domains.kitchen.expert.style import draw_style, plain_style
-from spirl_cli.domains.kitchen.expert.view import Scene
+from spirl_cli.domains.kitchen.expert.view import KitchenView
 from spirl_cli.domains.kitchen.section import KITCHEN_POSITIONS, KITCHEN_TASKS, KitchenExpert, KitchenSection
 from spirl_cli.recipe.sections.extract import ExtractSection
 from tests.support.source_data import identify
@@ -107,42 +107,42 @@ def test_a_machine_starts_over_when_it_lost_the_object_and_not_when_it_is_done()
             return self.solved_now
 
     state = Scripted()
-    scene: Any = state
+    view: Any = state
     aim = Aim(np.zeros(3), np.eye(3))
-    stages = [
-        Stage("reach", lambda _: aim, lambda _: not state.lost),
-        Stage("pull", lambda _: aim, lambda _: False, lambda _: state.lost),
-        Stage("leave", lambda _: aim, lambda _: state.gone),
+    phases = [
+        Phase("reach", lambda _: aim, lambda _: not state.lost),
+        Phase("pull", lambda _: aim, lambda _: False, lambda _: state.lost),
+        Phase("leave", lambda _: aim, lambda _: state.gone),
     ]
-    machine = Machine("kettle", stages, np.zeros(7))
-    machine.aim(scene)
-    assert machine.stage == "pull"
+    machine = Machine("kettle", phases, np.zeros(7))
+    machine.aim(view)
+    assert machine.phase == "pull"
     state.lost = True
-    machine.aim(scene)
-    assert (machine.stage, machine.restarts) == ("reach", 1)
+    machine.aim(view)
+    assert (machine.phase, machine.restarts) == ("reach", 1)
     state.lost = False
-    machine.aim(scene)
+    machine.aim(view)
     state.lost, state.solved_now = True, True
-    machine.aim(scene)
-    assert (machine.stage, machine.restarts, machine.leaving) == ("leave", 1, True)
+    machine.aim(view)
+    assert (machine.phase, machine.restarts, machine.leaving) == ("leave", 1, True)
     state.gone = True
-    machine.aim(scene)
+    machine.aim(view)
     assert machine.done
 
 
 def test_the_controller_reaches_an_aim_within_the_bounds_of_actions(demonstrator: Demonstrator) -> None:
     kitchen = demonstrator.kitchen
     kitchen.reset(0)
-    scene = Scene(kitchen)
-    controller = Controller(scene)
-    aim = Aim(scene.position + np.array([0.05, 0.1, 0.05]), pointing(0.1, 0.1))
-    posture = scene.arm
+    view = KitchenView(kitchen)
+    controller = Controller(view)
+    aim = Aim(view.position + np.array([0.05, 0.1, 0.05]), pointing(0.1, 0.1))
+    posture = view.arm
     for _ in range(25):
         action = controller.action(aim, posture)
         assert np.abs(action).max() <= 1.0
         kitchen.step(action)
-    assert np.linalg.norm(scene.position - aim.position) < 0.01
-    assert np.linalg.norm(rotation_between(aim.rotation, scene.rotation)) < 0.1
+    assert np.linalg.norm(view.position - aim.position) < 0.01
+    assert np.linalg.norm(rotation_between(aim.rotation, view.rotation)) < 0.1
 
 
 def test_pushes_come_only_where_they_may() -> None:

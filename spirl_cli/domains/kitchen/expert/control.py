@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spirl_cli.domains.kitchen.expert.rotations import rotation_between
-from spirl_cli.domains.kitchen.expert.view import ARM, Scene
+from spirl_cli.domains.kitchen.expert.view import ARM, KitchenView
 
 STEP = 0.08  # s
 VELOCITY = 2.0  # rad/s (fingers: m/s) of action 1
@@ -50,15 +50,15 @@ class Controller:
     """Turns aims into actions; remembers the last velocity, so that speed changes smoothly.
 
     Args:
-        scene: the running simulation.
+        view: the running simulation.
     """
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
-        gain, damping = scene.model.actuator_gainprm[:ARM, 0], scene.model.dof_damping[:ARM]
+    def __init__(self, view: KitchenView) -> None:
+        self._scene = view
+        gain, damping = view.model.actuator_gainprm[:ARM, 0], view.model.dof_damping[:ARM]
         self._stiffness = gain.copy()
         self._response = 1.0 - np.exp(-gain * STEP / damping)  # share of a target's distance gone in one step
-        self._range = scene.model.jnt_range[:ARM] + np.array([MARGIN, -MARGIN])
+        self._range = view.model.jnt_range[:ARM] + np.array([MARGIN, -MARGIN])
         self._velocity = np.zeros(3)
 
     def action(self, aim: Aim, posture: np.ndarray) -> np.ndarray:
@@ -68,11 +68,11 @@ class Controller:
             aim: where to.
             posture: (7,) arm angles to stay near where the aim leaves freedom.
         """
-        scene = self._scene
+        view = self._scene
         self._velocity = self._next_velocity(aim)
-        turn = ROTATION_GAIN * rotation_between(aim.rotation, scene.rotation)
+        turn = ROTATION_GAIN * rotation_between(aim.rotation, view.rotation)
         twist = np.concatenate([self._velocity, _capped(turn, TOP_ROTATION * max(aim.pace, 0.5))])
-        drift = _capped(POSTURE_GAIN * (posture - scene.arm), TOP_ROTATION * max(aim.pace, 0.5))
+        drift = _capped(POSTURE_GAIN * (posture - view.arm), TOP_ROTATION * max(aim.pace, 0.5))
         joints = self._joint_velocities(twist, drift, np.array([*[POSITION_WEIGHT] * 3, *[aim.attention] * 3]))
         return np.concatenate([self._arm_action(joints), self._finger_action(aim.opening)])
 

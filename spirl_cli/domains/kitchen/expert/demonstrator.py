@@ -13,7 +13,7 @@ from spirl_cli.domains.kitchen.expert.machine import Machine
 from spirl_cli.domains.kitchen.expert.machines import machine_of
 from spirl_cli.domains.kitchen.expert.plans import completes_target, draw_plan
 from spirl_cli.domains.kitchen.expert.style import draw_style
-from spirl_cli.domains.kitchen.expert.view import ARM, Scene
+from spirl_cli.domains.kitchen.expert.view import ARM, KitchenView
 from spirl_cli.domains.kitchen.section import KITCHEN_TASKS, KitchenExpert
 from spirl_cli.domains.kitchen.simulation import Kitchen
 
@@ -74,8 +74,8 @@ class Demonstrator:
 
     def _carry_out(self, plan: tuple[str, ...], rng: np.random.Generator, recorder: _Recorder) -> int:
         """Do one subtask after the other until one fails; return how often one was started over."""
-        scene = Scene(self.kitchen)
-        controller = Controller(scene)
+        view = KitchenView(self.kitchen)
+        controller = Controller(view)
         restarts = 0
         recorder.rest(controller, int(rng.integers(*FIRST_REST)))
         for number, task in enumerate(plan):
@@ -83,7 +83,7 @@ class Demonstrator:
                 recorder.rest(controller, draw_rest(self._settings, rng))
             tail = int(rng.integers(*TAIL)) if number == len(plan) - 1 else None
             machine = machine_of(task, draw_style(rng, self._settings.variation))
-            self._do(machine, scene, controller, Disturbance(self._settings, rng), recorder, tail)
+            self._do(machine, view, controller, Disturbance(self._settings, rng), recorder, tail)
             restarts += machine.restarts
             if task not in recorder.completed:
                 break
@@ -92,7 +92,7 @@ class Demonstrator:
     def _do(
         self,
         machine: Machine,
-        scene: Scene,
+        view: KitchenView,
         controller: Controller,
         disturbance: Disturbance,
         recorder: _Recorder,
@@ -100,13 +100,13 @@ class Demonstrator:
     ) -> None:
         """Do a subtask: all of it, or with a tail only so many steps after the object was let go."""
         for _ in range(self._settings.max_steps):
-            aim = machine.aim(scene)
+            aim = machine.aim(view)
             if machine.done or (machine.leaving and tail is not None and tail <= 0):
                 return
             if machine.leaving and tail is not None:
                 tail -= 1
             action = controller.action(aim, machine.posture)
-            action[:ARM] += disturbance.next(machine.stage == "reach")
+            action[:ARM] += disturbance.next(machine.phase == "reach")
             recorder.step(action)
 
 

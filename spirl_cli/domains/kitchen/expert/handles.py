@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spirl_cli.domains.kitchen.expert.control import CLOSED, OPEN, Aim
-from spirl_cli.domains.kitchen.expert.machine import Contact, Funnel, Machine, Stage, back_out
+from spirl_cli.domains.kitchen.expert.machine import Contact, Funnel, Machine, Phase, back_out
 from spirl_cli.domains.kitchen.expert.rotations import pointing
 from spirl_cli.domains.kitchen.expert.style import Style
-from spirl_cli.domains.kitchen.expert.view import Scene
+from spirl_cli.domains.kitchen.expert.view import KitchenView
 
 SLIPPED = 0.075  # m between gripper and handle
 
@@ -110,47 +110,47 @@ def handle_machine(handle: Handle, style: Style) -> Machine:
     funnel = Funnel(standoff=style.standoff, bow=style.bow)
     goal = handle.sign * (handle.goal[0] + handle.goal[1] * style.extent)
 
-    def contact(scene: Scene, ahead: float = 0.0) -> Contact:
-        return _contact(handle, style, scene, ahead)
+    def contact(view: KitchenView, ahead: float = 0.0) -> Contact:
+        return _contact(handle, style, view, ahead)
 
-    def slipped(scene: Scene) -> bool:
-        return float(np.linalg.norm(scene.position - contact(scene).position)) > SLIPPED
+    def slipped(view: KitchenView) -> bool:
+        return float(np.linalg.norm(view.position - contact(view).position)) > SLIPPED
 
-    def hold(scene: Scene, ahead: float) -> Aim:
-        now = contact(scene, ahead)
+    def hold(view: KitchenView, ahead: float) -> Aim:
+        now = contact(view, ahead)
         return Aim(now.position, now.rotation, CLOSED, style.pace)
 
-    def reach(scene: Scene) -> Aim:
-        now = contact(scene)
-        if handle is SLIDE_CABINET and _door_between(scene, now):
-            return _under_the_door(scene, now, style.pace)
-        return funnel.aim(scene, now, style.pace)
+    def reach(view: KitchenView) -> Aim:
+        now = contact(view)
+        if handle is SLIDE_CABINET and _door_between(view, now):
+            return _under_the_door(view, now, style.pace)
+        return funnel.aim(view, now, style.pace)
 
-    stages = (
-        Stage(
+    phases = (
+        Phase(
             "reach",
             reach,
-            lambda scene: funnel.arrived(scene, contact(scene)),
+            lambda view: funnel.arrived(view, contact(view)),
             limit=90,
         ),
-        Stage("grasp", lambda scene: hold(scene, 0.0), lambda scene: scene.width < 0.058, slipped, 12),
-        Stage(
+        Phase("grasp", lambda view: hold(view, 0.0), lambda view: view.width < 0.058, slipped, 12),
+        Phase(
             "pull",
-            lambda scene: hold(scene, handle.lead),
-            lambda scene: handle.sign * scene.angle(handle.task) > goal,
+            lambda view: hold(view, handle.lead),
+            lambda view: handle.sign * view.angle(handle.task) > goal,
             slipped,
             60,
         ),
-        back_out(handle.clearance, lambda scene: scene.site(handle.site), style.pace),
+        back_out(handle.clearance, lambda view: view.site(handle.site), style.pace),
     )
-    return Machine(handle.task, stages, np.array(handle.posture))
+    return Machine(handle.task, phases, np.array(handle.posture))
 
 
-def _contact(handle: Handle, style: Style, scene: Scene, ahead: float) -> Contact:
+def _contact(handle: Handle, style: Style, view: KitchenView, ahead: float) -> Contact:
     """Return the contact with the handle, or where it will be once the bar has moved on by ``ahead`` metres."""
-    if handle is SLIDE_CABINET and scene.angle("hinge cabinet") > DOOR_OPEN:
+    if handle is SLIDE_CABINET and view.angle("hinge cabinet") > DOOR_OPEN:
         handle = SLIDE_CABINET_BELOW
-    bar, angle = scene.site(handle.site), scene.angle(handle.task)
+    bar, angle = view.site(handle.site), view.angle(handle.task)
     if handle.anchor is None:
         bar, angle = bar + np.array([handle.sign * ahead, 0.0, 0.0]), angle + handle.sign * ahead
     elif ahead:
@@ -165,12 +165,12 @@ def _contact(handle: Handle, style: Style, scene: Scene, ahead: float) -> Contac
     return Contact(bar + offset, rotation)
 
 
-def _door_between(scene: Scene, contact: Contact) -> bool:
+def _door_between(view: KitchenView, contact: Contact) -> bool:
     """Say whether the open door of the hinge cabinet is between the gripper and the slide cabinet's handle."""
-    return scene.angle("hinge cabinet") > DOOR_OPEN and scene.position[0] < contact.position[0] - 0.03
+    return view.angle("hinge cabinet") > DOOR_OPEN and view.position[0] < contact.position[0] - 0.03
 
 
-def _under_the_door(scene: Scene, contact: Contact, pace: float) -> Aim:
-    x, y, z = scene.position
+def _under_the_door(view: KitchenView, contact: Contact, pace: float) -> Aim:
+    x, y, z = view.position
     ahead = x if z > DOOR_BOTTOM else contact.position[0] + 0.02
     return Aim(np.array([ahead, min(y, 0.38), DOOR_BOTTOM - 0.08]), contact.rotation, OPEN, pace, 0.03)

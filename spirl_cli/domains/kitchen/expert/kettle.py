@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from spirl_cli.domains.kitchen.expert.control import CLOSED, Aim
-from spirl_cli.domains.kitchen.expert.machine import Contact, Funnel, Machine, Stage, back_out
+from spirl_cli.domains.kitchen.expert.machine import Contact, Funnel, Machine, Phase, back_out
 from spirl_cli.domains.kitchen.expert.rotations import pointing
 from spirl_cli.domains.kitchen.expert.style import Style
-from spirl_cli.domains.kitchen.expert.view import Scene
+from spirl_cli.domains.kitchen.expert.view import KitchenView
 
 TASK = "kettle"
 POSTURE = (-0.76, -1.76, 2.13, -2.15, 0.27, 0.99, 1.9)
@@ -26,61 +26,61 @@ def kettle_machine(style: Style) -> Machine:
     funnel = Funnel(standoff=style.standoff, bow=style.bow)
     place = GOAL + 0.02 * style.extent * np.array([0.5, 1.0])
 
-    def contact(scene: Scene) -> Contact:
-        position, rotation = scene.kettle()
+    def contact(view: KitchenView) -> Contact:
+        position, rotation = view.kettle()
         gripper = pointing(YAW + style.yaw, PITCH + style.pitch, style.roll)
         return Contact(position + rotation @ POST + DEPTH * gripper[:, 2] + style.grasp, gripper)
 
-    def carry(scene: Scene, to: np.ndarray, height: float) -> Aim:
+    def carry(view: KitchenView, to: np.ndarray, height: float) -> Aim:
         """Move the gripper by what the kettle lacks."""
-        position, _ = scene.kettle()
+        position, _ = view.kettle()
         share = float(np.clip((position[1] - 0.35) / 0.4, 0.0, 1.0))
         rotation = pointing(YAW + style.yaw + share * (YAW_PLACED - YAW), (1.0 - share) * PITCH + style.pitch)
-        return Aim(scene.position + np.array([*to, height]) - position, rotation, CLOSED, style.pace)
+        return Aim(view.position + np.array([*to, height]) - position, rotation, CLOSED, style.pace)
 
-    def lost(scene: Scene) -> bool:
-        position, rotation = scene.kettle()
+    def lost(view: KitchenView) -> bool:
+        position, rotation = view.kettle()
         post = position + rotation @ POST
-        return float(np.linalg.norm((scene.position - post)[:2])) > 0.08 or scene.width < 0.02
+        return float(np.linalg.norm((view.position - post)[:2])) > 0.08 or view.width < 0.02
 
-    def placed(scene: Scene) -> float:
-        return float(np.linalg.norm(scene.kettle()[0][:2] - place))
+    def placed(view: KitchenView) -> float:
+        return float(np.linalg.norm(view.kettle()[0][:2] - place))
 
-    def lift(scene: Scene) -> Aim:
-        present = scene.kettle()[0][:2]
-        return carry(scene, present + 0.03 * (place - present) / max(placed(scene), 0.01), CARRIED)
+    def lift(view: KitchenView) -> Aim:
+        present = view.kettle()[0][:2]
+        return carry(view, present + 0.03 * (place - present) / max(placed(view), 0.01), CARRIED)
 
-    def settled(scene: Scene) -> bool:
-        return bool(scene.kettle()[0][2] < TABLE + 0.01)
+    def settled(view: KitchenView) -> bool:
+        return bool(view.kettle()[0][2] < TABLE + 0.01)
 
-    stages = (
-        Stage(
+    phases = (
+        Phase(
             "reach",
-            lambda scene: funnel.aim(scene, contact(scene), style.pace),
-            lambda scene: funnel.arrived(scene, contact(scene)) or placed(scene) < PLACED,
+            lambda view: funnel.aim(view, contact(view), style.pace),
+            lambda view: funnel.arrived(view, contact(view)) or placed(view) < PLACED,
             limit=90,
         ),
-        Stage(
+        Phase(
             "grasp",
-            lambda scene: Aim(contact(scene).position, contact(scene).rotation, CLOSED, style.pace),
-            lambda scene: scene.width < 0.054 or placed(scene) < PLACED,
+            lambda view: Aim(contact(view).position, contact(view).rotation, CLOSED, style.pace),
+            lambda view: view.width < 0.054 or placed(view) < PLACED,
             lost,
             12,
         ),
-        Stage("lift", lift, lambda scene: bool(scene.kettle()[0][2] > LIFTED) or placed(scene) < PLACED, lost, 20),
-        Stage(
+        Phase("lift", lift, lambda view: bool(view.kettle()[0][2] > LIFTED) or placed(view) < PLACED, lost, 20),
+        Phase(
             "carry",
-            lambda scene: carry(scene, place, CARRIED),
-            lambda scene: placed(scene) < PLACED,
+            lambda view: carry(view, place, CARRIED),
+            lambda view: placed(view) < PLACED,
             lost,
             60,
         ),
-        Stage("lower", lambda scene: carry(scene, place, TABLE - 0.02), settled, lost, 20),
+        Phase("lower", lambda view: carry(view, place, TABLE - 0.02), settled, lost, 20),
         back_out(0.16, _post, style.pace),
     )
-    return Machine(TASK, stages, np.array(POSTURE))
+    return Machine(TASK, phases, np.array(POSTURE))
 
 
-def _post(scene: Scene) -> np.ndarray:
-    position, rotation = scene.kettle()
+def _post(view: KitchenView) -> np.ndarray:
+    position, rotation = view.kettle()
     return np.asarray(position + rotation @ POST)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from spirl_cli.domains.kitchen.expert.control import CLOSED, Aim
-from spirl_cli.domains.kitchen.expert.machine import Contact, Funnel, Machine, Stage, back_out
+from spirl_cli.domains.kitchen.expert.machine import Contact, Funnel, Machine, Phase, back_out
 from spirl_cli.domains.kitchen.expert.rotations import pointing
 from spirl_cli.domains.kitchen.expert.style import Style
-from spirl_cli.domains.kitchen.expert.view import Scene
+from spirl_cli.domains.kitchen.expert.view import KitchenView
 
 SITES = {"bottom burner": "knob2_site", "top burner": "knob4_site"}
 POSTURES = {
@@ -27,29 +27,29 @@ def knob_machine(task: str, style: Style) -> Machine:
     funnel = Funnel(standoff=style.standoff, bow=style.bow)
     goal = GOAL + VARIES * style.extent
 
-    def contact(scene: Scene, roll: float) -> Contact:
+    def contact(view: KitchenView, roll: float) -> Contact:
         rotation = pointing(style.yaw - 0.05, PITCHES[task] + style.pitch, roll)
-        return Contact(scene.site(SITES[task]) + DEPTH * rotation[:, 2] + 0.5 * style.grasp, rotation)
+        return Contact(view.site(SITES[task]) + DEPTH * rotation[:, 2] + 0.5 * style.grasp, rotation)
 
-    def turned(scene: Scene) -> Contact:
-        return contact(scene, scene.angle(task))
+    def turned(view: KitchenView) -> Contact:
+        return contact(view, view.angle(task))
 
-    def hold(scene: Scene, lead: float) -> Aim:
-        now = contact(scene, scene.angle(task) - lead)
+    def hold(view: KitchenView, lead: float) -> Aim:
+        now = contact(view, view.angle(task) - lead)
         return Aim(now.position, now.rotation, CLOSED, style.pace)
 
-    def slipped(scene: Scene) -> bool:
-        return float(np.linalg.norm(scene.position - turned(scene).position)) > 0.045
+    def slipped(view: KitchenView) -> bool:
+        return float(np.linalg.norm(view.position - turned(view).position)) > 0.045
 
-    stages = (
-        Stage(
+    phases = (
+        Phase(
             "reach",
-            lambda scene: funnel.aim(scene, turned(scene), style.pace),
-            lambda scene: funnel.arrived(scene, turned(scene), 0.01),
+            lambda view: funnel.aim(view, turned(view), style.pace),
+            lambda view: funnel.arrived(view, turned(view), 0.01),
             limit=90,
         ),
-        Stage("grasp", lambda scene: hold(scene, 0.0), lambda scene: scene.width < 0.045, slipped, 12),
-        Stage("turn", lambda scene: hold(scene, LEAD), lambda scene: scene.angle(task) < goal, slipped, 40),
-        back_out(0.11, lambda scene: scene.site(SITES[task]), style.pace, pointing(0.0, PITCHES[task])),
+        Phase("grasp", lambda view: hold(view, 0.0), lambda view: view.width < 0.045, slipped, 12),
+        Phase("turn", lambda view: hold(view, LEAD), lambda view: view.angle(task) < goal, slipped, 40),
+        back_out(0.11, lambda view: view.site(SITES[task]), style.pace, pointing(0.0, PITCHES[task])),
     )
-    return Machine(task, stages, np.array(POSTURES[task]))
+    return Machine(task, phases, np.array(POSTURES[task]))

@@ -1,4 +1,4 @@
-"""Subtasks as state machines: stages with a condition to go on and one to start over.
+"""Subtasks as state machines: phases with a condition to go on and one to start over.
 
 Every condition and every aim is a function of the present state, so that whatever happens (a handle slips, the arm
 is pushed) the machine carries on from where things are.
@@ -12,82 +12,82 @@ from dataclasses import dataclass
 import numpy as np
 
 from spirl_cli.domains.kitchen.expert.control import OPEN, Aim
-from spirl_cli.domains.kitchen.expert.view import Scene
+from spirl_cli.domains.kitchen.expert.view import KitchenView
 
 
-def never(scene: Scene) -> bool:
-    """Return False: a stage without that condition."""
+def never(view: KitchenView) -> bool:
+    """Return False: a phase without that condition."""
     return False
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One stage of a subtask.
+class Phase:
+    """One phase of a subtask.
 
     Attributes:
         name: for messages and pictures.
         aim: what to do in the present state.
-        finished: when to go on to the next stage.
+        finished: when to go on to the next phase.
         lost: when to start over.
         limit: steps after which to start over.
     """
 
     name: str
-    aim: Callable[[Scene], Aim]
-    finished: Callable[[Scene], bool]
-    lost: Callable[[Scene], bool] = never
+    aim: Callable[[KitchenView], Aim]
+    finished: Callable[[KitchenView], bool]
+    lost: Callable[[KitchenView], bool] = never
     limit: int = 60
 
 
 class Machine:
-    """Goes through the stages of a subtask; the last one leaves the object alone.
+    """Goes through the phases of a subtask; the last one leaves the object alone.
 
     Args:
         task: whose goal makes starting over needless.
-        stages: in order.
+        phases: in order.
         posture: (7,) arm angles to prefer.
 
     Attributes:
         restarts: how often it started over.
     """
 
-    def __init__(self, task: str, stages: Sequence[Stage], posture: np.ndarray) -> None:
+    def __init__(self, task: str, phases: Sequence[Phase], posture: np.ndarray) -> None:
         self.task = task
         self.posture = posture
         self.restarts = 0
-        self._stages = tuple(stages)
+        self._phases = tuple(phases)
         self._index = 0
         self._elapsed = 0
 
     @property
     def done(self) -> bool:
-        """Whether the last stage is finished."""
-        return self._index >= len(self._stages)
+        """Whether the last phase is finished."""
+        return self._index >= len(self._phases)
 
     @property
     def leaving(self) -> bool:
-        """Whether all is done but for the last stage."""
-        return self._index >= len(self._stages) - 1
+        """Whether all is done but for the last phase."""
+        return self._index >= len(self._phases) - 1
 
     @property
-    def stage(self) -> str:
-        """Name of the present stage."""
-        return "" if self.done else self._stages[self._index].name
+    def phase(self) -> str:
+        """Name of the present phase."""
+        return "" if self.done else self._phases[self._index].name
 
-    def aim(self, scene: Scene) -> Aim:
-        """Return what to do now; moves from stage to stage as the state asks for."""
-        self._advance(scene)
+    def aim(self, view: KitchenView) -> Aim:
+        """Return what to do now; moves from phase to phase as the state asks for."""
+        self._advance(view)
         self._elapsed += 1
-        stage = self._stages[min(self._index, len(self._stages) - 1)]
-        return stage.aim(scene)
+        phase = self._phases[min(self._index, len(self._phases) - 1)]
+        return phase.aim(view)
 
-    def _advance(self, scene: Scene) -> None:
-        stage = self._stages[min(self._index, len(self._stages) - 1)]
-        if stage.lost(scene) or self._elapsed >= stage.limit:
-            over = self.leaving or scene.solved(self.task)
+    def _advance(self, view: KitchenView) -> None:
+        phase = self._phases[min(self._index, len(self._phases) - 1)]
+        if phase.lost(view) or self._elapsed >= phase.limit:
+            over = self.leaving or view.solved(self.task)
             self.restarts += not over
-            self._enter(len(self._stages) if self.leaving else len(self._stages) - 1 if over else 0)
-        while not self.done and self._stages[self._index].finished(scene):
+            self._enter(len(self._phases) if self.leaving else len(self._phases) - 1 if over else 0)
+        while not self.done and self._phases[self._index].finished(view):
             self._enter(self._index + 1)
 
     def _enter(self, index: int) -> None:
@@ -101,9 +101,9 @@ class Contact:
     position: np.ndarray
     rotation: np.ndarray
 
-    def split(self, scene: Scene) -> tuple[float, float]:
+    def split(self, view: KitchenView) -> tuple[float, float]:
         """Return how far the gripper is beyond the contact along its direction, and how far beside it, metres."""
-        away = scene.position - self.position
+        away = view.position - self.position
         forward = self.rotation[:, 2]
         along = float(away @ forward)
         return along, float(np.linalg.norm(away - along * forward))
@@ -127,12 +127,12 @@ class Funnel:
     aside: float = 0.012
     bow: np.ndarray | None = None
 
-    def aim(self, scene: Scene, contact: Contact, pace: float, opening: float = OPEN) -> Aim:
+    def aim(self, view: KitchenView, contact: Contact, pace: float, opening: float = OPEN) -> Aim:
         """Return the aim on the way to the contact."""
-        along, beside = contact.split(scene)
+        along, beside = contact.split(view)
         forward = contact.rotation[:, 2]
         if beside > 0.06 and along > -0.04:  # past it and beside it: first back out
-            return Aim(scene.position - 0.15 * forward, contact.rotation, opening, pace)
+            return Aim(view.position - 0.15 * forward, contact.rotation, opening, pace)
         excess = max(beside - self.aside, 0.0)
         back = min(self.standoff * min(excess / self.aside, 1.0) + self.slope * excess, self.far)
         target = contact.position - back * forward
@@ -141,24 +141,24 @@ class Funnel:
         attention = float(np.clip(1.6 - 8.0 * beside, 0.03, 1.0))
         return Aim(target, contact.rotation, opening, pace, attention)
 
-    def arrived(self, scene: Scene, contact: Contact, within: float = 0.012) -> bool:
+    def arrived(self, view: KitchenView, contact: Contact, within: float = 0.012) -> bool:
         """Say whether the gripper is at the contact."""
-        along, beside = contact.split(scene)
+        along, beside = contact.split(view)
         return beside < within + 0.004 and abs(along) < within
 
 
 def back_out(
-    distance: float, site: Callable[[Scene], np.ndarray], pace: float, turn: np.ndarray | None = None
-) -> Stage:
-    """Return the stage that opens the fingers and backs out until the gripper is ``distance`` from a site."""
+    distance: float, site: Callable[[KitchenView], np.ndarray], pace: float, turn: np.ndarray | None = None
+) -> Phase:
+    """Return the phase that opens the fingers and backs out until the gripper is ``distance`` from a site."""
 
-    def aim(scene: Scene) -> Aim:
-        ready = scene.width > 0.055
+    def aim(view: KitchenView) -> Aim:
+        ready = view.width > 0.055
         step = 0.12 if ready else 0.0
-        rotation = scene.rotation if turn is None else turn
-        return Aim(scene.position - step * scene.forward, rotation, OPEN, pace)
+        rotation = view.rotation if turn is None else turn
+        return Aim(view.position - step * view.forward, rotation, OPEN, pace)
 
-    def finished(scene: Scene) -> bool:
-        return float(np.linalg.norm(scene.position - site(scene))) > distance
+    def finished(view: KitchenView) -> bool:
+        return float(np.linalg.norm(view.position - site(view))) > distance
 
-    return Stage("back out", aim, finished, limit=25)
+    return Phase("back out", aim, finished, limit=25)

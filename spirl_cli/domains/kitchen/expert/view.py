@@ -10,7 +10,7 @@ from spirl_cli.domains.kitchen.simulation import Kitchen
 ARM = 7  # joints of the arm; two fingers follow
 
 
-class Scene:
+class KitchenView:
     """A view of the running simulation; every attribute is its present state.
 
     Args:
