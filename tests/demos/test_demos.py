@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -228,29 +229,44 @@ def test_a_silent_server_costs_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -
     answered.set()
 
 
-def fake_minari(monkeypatch: pytest.MonkeyPatch, source: str) -> None:
-    """Let the server answer, and let this code be Minari in the process that downloads."""
-    monkeypatch.setattr(download_module, "_unreachable", lambda server: "")
-    stub = f"class minari:\n    def download_dataset(name):\n        {source}\n"
-    monkeypatch.setattr(download_module, "_CHILD", stub + download_module._CHILD.replace("import minari", "pass"))
+@pytest.fixture
+def answering_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A server on this machine that takes the place of the one with the datasets; it answers with an error."""
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        yield
+        server.shutdown()
+        thread.join()
 
 
+def install_minari(folder: Path, monkeypatch: pytest.MonkeyPatch, download: str) -> None:
+    """Put a package called minari before the real one for processes that start from now on."""
+    folder.mkdir()
+    (folder / "minari.py").write_text(f"def download_dataset(name):\n    {download}\n")
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+
+
+@pytest.mark.usefixtures("answering_server")
 def test_a_refused_download_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
-    fake_minari(monkeypatch, "print('chatter'); raise ValueError('no such version.')")
+    install_minari(tmp_path / "package", monkeypatch, "print('chatter'); raise ValueError('no such version.')")
     with pytest.raises(DatasetError, match="download failed: no such version") as error:
         open_demonstrations(section("test/any-v0"))
     assert "chatter" not in error.value.message
     assert list((tmp_path / "minari").iterdir()) == []
 
 
+@pytest.mark.usefixtures("answering_server")
 def test_a_download_arrives_whole(
     synthetic_minari: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     origin = synthetic_minari.path / synthetic_minari.pendulum
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
     fetch = f"import os, shutil; shutil.copytree({str(origin)!r}, os.environ['MINARI_DATASETS_PATH'] + '/' + name)"
-    fake_minari(monkeypatch, f"print('chatter'); {fetch}")
+    install_minari(tmp_path / "package", monkeypatch, f"print('chatter'); {fetch}")
     said: list[str] = []
     assert len(open_demonstrations(section(synthetic_minari.pendulum), said.append)) == 8
     assert len(said) == 1 and "downloading test/pendulum-v0" in said[0]
