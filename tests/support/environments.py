@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.utils.env_checker import check_env
 
 from spirl_cli.domains.sections import GymnasiumSection
 from spirl_cli.settings import ObservationPart
 
+ADVICE = (  # of gymnasium's checker, that spirl's environments do not follow on purpose
+    "space minimum value is -infinity",  # states have no bounds
+    "space maximum value is infinity",
+    "we recommend using a symmetric and normalized space",  # skills have the prior's scale
+    "is different from the unwrapped version",  # a `SkillEnv` is a wrapper
+    "alternative render modes",  # only what `gymnasium.make` makes has them
+)
 PENDULUM = GymnasiumSection(kind="gymnasium", id="Pendulum-v1", episode_length=23)
 
 
@@ -75,3 +84,12 @@ def scripted(**changes: Any) -> GymnasiumSection:
         **changes,
     }
     return GymnasiumSection(**values)
+
+
+def assert_keeps_gymnasiums_rules(env: gym.Env[Any, Any], skip_render_check: bool = False) -> None:
+    """Run gymnasium's checker, which raises, and refuse whatever it warns of except `ADVICE`."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        check_env(env, skip_render_check=skip_render_check)
+    messages = [str(warning.message) for warning in caught]
+    assert [text for text in messages if not any(advice in text for advice in ADVICE)] == []

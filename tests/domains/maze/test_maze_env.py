@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
 
 from spirl_cli.domains.drawn import image_shape
 from spirl_cli.domains.maze import image, picture
@@ -21,7 +19,7 @@ from spirl_cli.envs.replayable import ReplayableEnv
 from spirl_cli.envs.vector import make_vector, split_step
 from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.settings import ObservationPart
-from tests.support.environments import HoldDecoder
+from tests.support.environments import HoldDecoder, assert_keeps_gymnasiums_rules
 
 CORRIDOR = "##########\n#........#\n##########"
 STATE_ONLY = (ObservationPart(key="state"),)
@@ -73,10 +71,8 @@ def test_unusable_tasks_are_explained(changes: dict[str, Any], problem: str) -> 
 # --- observations ------------------------------------------------------------------------------
 
 
-def test_keeps_gymnasiums_rules() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # states have no bounds, which it mentions
-        check_env(MazeEnv(maze(), render_mode="rgb_array"))
+def test_it_keeps_gymnasiums_rules() -> None:
+    assert_keeps_gymnasiums_rules(MazeEnv(maze(), render_mode="rgb_array"))
 
 
 def test_image_shows_the_last_frames_at_the_state() -> None:
