@@ -30,9 +30,11 @@ class HoldDecoder:
         self._latent = np.zeros(action_dim, np.float32)
 
     def begin(self, latent: np.ndarray) -> None:
+        """Take the action to hold."""
         self._latent = latent
 
     def act(self, observation: np.ndarray) -> np.ndarray:
+        """Return the held action and the feedback."""
         return self._latent + np.float32(0.1) * observation[: self.latent_dim]
 
 
@@ -48,11 +50,13 @@ class ScriptedEnv(gym.Env[np.ndarray, np.ndarray]):
         self._count = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Count from 0 again."""
         super().reset(seed=seed)
         self._count = 0
         return self._observation(), {}
 
     def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Count one further, and fail or end where the script says so."""
         self._count += 1
         if self._count == self._fails_at:
             raise KeyError("gripper")

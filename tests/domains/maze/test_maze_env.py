@@ -40,7 +40,7 @@ def corridor(**changes: Any) -> MazeSection:
 # --- the task of a recipe ----------------------------------------------------------------------
 
 
-def test_published_task() -> None:
+def test_the_published_task_has_its_layout_and_length() -> None:
     task = maze_task(MazeSection(kind="maze", start=(10, 24), goal=(18, 8)))
     np.testing.assert_array_equal(task.layout, generate_layout(0, 40))
     assert task.distances[task.start] == 34
