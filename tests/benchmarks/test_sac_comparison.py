@@ -38,7 +38,9 @@ def compared(task: Task, ours: list[Curve], theirs: list[Curve]) -> Comparison:
         ([-150.0], [-210.0], -200.0, 10.0, False),  # a comparison with a library that did not learn says nothing
     ],
 )
-def test_the_verdict(ours: list[float], theirs: list[float], goal: float | None, seconds: float, passed: bool) -> None:
+def test_a_comparison_passes_where_ours_is_as_good_and_as_fast(
+    ours: list[float], theirs: list[float], goal: float | None, seconds: float, passed: bool
+) -> None:
     task = Task("Hopper-v5", 50, len(ours), goal)
     comparison = compared(task, [curve(value, seconds=seconds) for value in ours], [curve(value) for value in theirs])
     assert comparison.passed is passed

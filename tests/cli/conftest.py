@@ -11,6 +11,7 @@ from tests.support.cli_data import TINY, make_artifact
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
+    """Write a recipe that takes seconds, and return its path."""
     path = tmp_path / "tiny.yaml"
     path.write_text(TINY)
     return path

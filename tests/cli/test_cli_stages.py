@@ -17,10 +17,11 @@ from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.store import Store
 from spirl_cli.store.writer import open_run
 from tests.support.commands import RunCli, cli_environment
+from tests.support.datasets import SyntheticMinari
 
 
 def test_a_stage_prints_its_path_and_then_that_it_is_up_to_date(
-    recipe: Path, synthetic_minari: Any, run_cli: RunCli, tmp_path: Path
+    recipe: Path, synthetic_minari: SyntheticMinari, run_cli: RunCli, tmp_path: Path
 ) -> None:
     first = run_cli("extract", recipe)
     assert first.returncode == 0, first.stderr
@@ -35,7 +36,7 @@ def test_a_stage_prints_its_path_and_then_that_it_is_up_to_date(
 
 
 def test_a_dry_run_changes_nothing_and_says_why(
-    recipe: Path, synthetic_minari: Any, run_cli: RunCli, tmp_path: Path
+    recipe: Path, synthetic_minari: SyntheticMinari, run_cli: RunCli, tmp_path: Path
 ) -> None:
     done = run_cli("run", recipe, "--dry-run")
     assert done.returncode == 0 and not (tmp_path / "artifacts").exists()
@@ -48,7 +49,7 @@ def test_a_dry_run_changes_nothing_and_says_why(
     assert missing.returncode == 3 and "spirl train-skills" in missing.stderr
 
 
-def test_a_seed_is_that_of_the_stage(recipe: Path, synthetic_minari: Any, run_cli: RunCli) -> None:
+def test_a_seed_is_that_of_the_stage(recipe: Path, synthetic_minari: SyntheticMinari, run_cli: RunCli) -> None:
     def seeds(*arguments: str) -> list[bool]:
         plan = json.loads(run_cli(*arguments, "--dry-run", "--json").stdout)["plan"]
         return [stage["status"] == "up to date" for stage in plan]
@@ -112,7 +113,7 @@ def test_evaluate_uses_the_environment_of_the_agent_unless_told_otherwise(
 
 
 @pytest.mark.slow
-def test_all_stages_and_a_pipe_between_two(recipe: Path, synthetic_minari: Any, run_cli: RunCli) -> None:
+def test_all_stages_and_a_pipe_between_two(recipe: Path, synthetic_minari: SyntheticMinari, run_cli: RunCli) -> None:
     done = run_cli("run", recipe, "--json", timeout=300)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
@@ -135,7 +136,7 @@ def test_all_stages_and_a_pipe_between_two(recipe: Path, synthetic_minari: Any, 
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_exits_with_130_and_the_same_command_resumes(
-    sent: signal.Signals, recipe: Path, synthetic_minari: Any, run_cli: RunCli
+    sent: signal.Signals, recipe: Path, synthetic_minari: SyntheticMinari, run_cli: RunCli
 ) -> None:
     run_cli("extract", recipe)
     override = "train_skills.iterations=100000"

@@ -6,13 +6,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from spirl_cli.cli.app import run as run_in_process
 from tests.support.cli_data import TINY
 from tests.support.commands import RunCli, cli_environment, run_python
+from tests.support.datasets import SyntheticMinari
 
 HEAVY = ("torch", "mujoco", "gymnasium", "minari", "h5py", "matplotlib")
 
@@ -43,8 +43,10 @@ def test_without_arguments_it_shows_its_help(run_cli: RunCli) -> None:
     assert done.returncode == 0 and "train-skills" in done.stdout
 
 
-def test_version(run_cli: RunCli) -> None:
-    assert run_cli("--version").stdout.strip()
+def test_it_tells_its_version(run_cli: RunCli) -> None:
+    from spirl_cli import __version__
+
+    assert run_cli("--version").stdout == f"{__version__}\n"
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,7 @@ def test_a_closed_pipe_is_no_failure(root: Path) -> None:
 
 
 @pytest.mark.slow
-def test_doctor_tells_what_is_here(synthetic_minari: Any, run_cli: RunCli) -> None:
+def test_doctor_tells_what_is_here(synthetic_minari: SyntheticMinari, run_cli: RunCli) -> None:
     found = json.loads(run_cli("doctor", "--json", timeout=200).stdout)
     assert found["packages"]["torch"] and found["problems"] == []
     assert synthetic_minari.kitchen in found["datasets"]["local"]

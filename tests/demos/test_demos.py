@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from spirl_cli.errors import DatasetError, UsageError
 from spirl_cli.observation import select
 from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.settings import WHOLE_OBSERVATION, ObservationPart
-from tests.support.datasets import MakeMinari
+from tests.support.datasets import MakeMinari, SyntheticMinari
 from tests.support.source_data import open_demonstrations
 
 BOUNDS = ActionBounds(np.full(2, -1, np.float32), np.full(2, 1, np.float32))
@@ -131,7 +132,7 @@ def test_join_short_glues_to_the_next_episode() -> None:
 # Minari
 
 
-def test_minari_episodes_are_selected_and_complete(synthetic_minari: Any) -> None:
+def test_minari_episodes_are_selected_and_complete(synthetic_minari: SyntheticMinari) -> None:
     demonstrations = open_demonstrations(section(synthetic_minari.kitchen, observation=KITCHEN_POSITIONS))
     episodes = list(demonstrations)
     assert [episode.number for episode in episodes] == list(range(12)) and len(demonstrations) == 12
@@ -140,28 +141,28 @@ def test_minari_episodes_are_selected_and_complete(synthetic_minari: Any) -> Non
     np.testing.assert_array_equal(demonstrations.bounds.high, np.ones(9))
 
 
-def test_minari_plain_observations_bounds_and_limit(synthetic_minari: Any) -> None:
+def test_minari_plain_observations_bounds_and_limit(synthetic_minari: SyntheticMinari) -> None:
     demonstrations = open_demonstrations(section(synthetic_minari.pendulum, episodes=3))
     assert [episode.observations.shape for episode in demonstrations] == [(61, 3)] * 3
     assert demonstrations.bounds.low.tolist() == [-2] and len(demonstrations) == 3
     assert demonstrations.identity.episodes == 8
 
 
-def test_recipe_bounds_replace_those_of_the_dataset(synthetic_minari: Any) -> None:
+def test_recipe_bounds_replace_those_of_the_dataset(synthetic_minari: SyntheticMinari) -> None:
     narrow = open_demonstrations(section(synthetic_minari.pendulum, action_bounds=(-0.5, 0.5)))
     assert narrow.bounds.high.tolist() == [0.5]
     with pytest.raises(DatasetError, match=r"minari:test/pendulum-v0: episode 0: action .* outside of \[-0.5, 0.5\]"):
         list(narrow)
 
 
-def test_missing_observation_key_names_dataset_and_episode(synthetic_minari: Any) -> None:
+def test_missing_observation_key_names_dataset_and_episode(synthetic_minari: SyntheticMinari) -> None:
     demonstrations = open_demonstrations(section(synthetic_minari.kitchen, observation=parts({"key": "observations"})))
     with pytest.raises(DatasetError, match=r"kitchen-v0: episode 0: .*Did you mean 'observation'"):
         list(demonstrations)
 
 
 @pytest.mark.parametrize(("space", "kind"), [(Discrete(3), "Discrete"), (MultiDiscrete([2, 2]), "MultiDiscrete")])
-def test_discrete_actions_are_refused(make_minari: MakeMinari, space: Any, kind: str) -> None:
+def test_discrete_actions_are_refused(make_minari: MakeMinari, space: Discrete | MultiDiscrete, kind: str) -> None:
     actions = np.array([space.sample() for _ in range(4)])
     make_minari("test/discrete-v0", [(np.zeros((5, 1)), actions)], Box(-1, 1, (1,)), space)
     with pytest.raises(DatasetError, match=f"{kind}.*not continuous"):
@@ -201,7 +202,9 @@ def test_a_damaged_minari_dataset_is_explained(make_minari: MakeMinari, tmp_path
 # Not on this machine
 
 
-def test_offline_and_not_local_is_said_within_seconds(synthetic_minari: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_and_not_local_is_said_within_seconds(
+    synthetic_minari: SyntheticMinari, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
     with pytest.raises(DatasetError, match=r"'test/kitchn-v0'.*cannot be reached.*'test/kitchen-v0'") as error:
         open_demonstrations(section("test/kitchn-v0"))
@@ -228,29 +231,47 @@ def test_a_silent_server_costs_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -
     answered.set()
 
 
-def fake_minari(monkeypatch: pytest.MonkeyPatch, source: str) -> None:
-    """Let the server answer, and let this code be Minari in the process that downloads."""
-    monkeypatch.setattr(download_module, "_unreachable", lambda server: "")
-    stub = f"class minari:\n    def download_dataset(name):\n        {source}\n"
-    monkeypatch.setattr(download_module, "_CHILD", stub + download_module._CHILD.replace("import minari", "pass"))
+@pytest.fixture
+def answering_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A server on this machine that takes the place of the one with the datasets; it answers with an error."""
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        yield
+        server.shutdown()
+        thread.join()
 
 
+def install_minari(folder: Path, monkeypatch: pytest.MonkeyPatch, download: str) -> None:
+    """Put a package called minari before the real one for processes that start from now on."""
+    folder.mkdir()
+    (folder / "minari.py").write_text(f"def download_dataset(name):\n    {download}\n")
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+
+
+@pytest.mark.usefixtures("answering_server")
 def test_a_refused_download_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
-    fake_minari(monkeypatch, "print('chatter'); raise ValueError('no such version.')")
+    install_minari(tmp_path / "package", monkeypatch, "print('chatter'); raise ValueError('no such version.')")
     with pytest.raises(DatasetError, match="download failed: no such version") as error:
         open_demonstrations(section("test/any-v0"))
     assert "chatter" not in error.value.message
     assert list((tmp_path / "minari").iterdir()) == []
 
 
+@pytest.mark.usefixtures("answering_server")
 def test_a_download_arrives_whole(
-    synthetic_minari: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    synthetic_minari: SyntheticMinari,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     origin = synthetic_minari.path / synthetic_minari.pendulum
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
     fetch = f"import os, shutil; shutil.copytree({str(origin)!r}, os.environ['MINARI_DATASETS_PATH'] + '/' + name)"
-    fake_minari(monkeypatch, f"print('chatter'); {fetch}")
+    install_minari(tmp_path / "package", monkeypatch, f"print('chatter'); {fetch}")
     said: list[str] = []
     assert len(open_demonstrations(section(synthetic_minari.pendulum), said.append)) == 8
     assert len(said) == 1 and "downloading test/pendulum-v0" in said[0]

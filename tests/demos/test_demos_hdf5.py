@@ -15,6 +15,7 @@ from spirl_cli.errors import DatasetError
 from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.settings import WHOLE_OBSERVATION, ObservationPart
 from tests.support.commands import run_python
+from tests.support.datasets import SyntheticMinari
 from tests.support.source_data import identify, open_demonstrations
 
 ROBOT = (ObservationPart(key="robot/qpos"),)
@@ -88,7 +89,7 @@ def test_rollout_folder_reads_files_in_order(tmp_path: Path) -> None:
     assert all(episode.observations.shape == (5, 2) and episode.actions.shape == (4, 2) for episode in episodes)
 
 
-def test_hdf5_refusals(tmp_path: Path) -> None:
+def test_unusable_hdf5_files_are_explained(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.hdf5").write_text("text")
     integer = flat_file(tmp_path / "integer.hdf5", actions=np.zeros(8, int))
@@ -166,7 +167,7 @@ def test_what_is_not_local_has_no_identity(tmp_path: Path, monkeypatch: pytest.M
     assert identify(section(tmp_path / "missing.hdf5")) is None
 
 
-def test_identifying_imports_nothing_heavy(synthetic_minari: Any) -> None:
+def test_identifying_imports_nothing_heavy(synthetic_minari: SyntheticMinari) -> None:
     code = (
         "import sys; from spirl_cli.stages.extract import identify; from spirl_cli.recipe.schema import Recipe;"
         f"extract = {{'dataset': {synthetic_minari.kitchen!r}}};"

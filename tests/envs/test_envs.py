@@ -151,7 +151,7 @@ def test_metrics_keep_the_recipes_order_for_any_hash_seed() -> None:
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.01, 0.1])
-def test_noise_level(kitchens: Callable[..., KitchenEnv], noise: float) -> None:
+def test_noise_has_the_amplitude_of_the_recipe(kitchens: Callable[..., KitchenEnv], noise: float) -> None:
     env = kitchens(noise=noise, object_noise=0.0)
     errors = []
     for seed in range(60):
@@ -239,7 +239,7 @@ def test_success_key_that_never_shows_is_refused() -> None:
         ({"observation": (ObservationPart(key="robot/qpos", indices=(2,)),)}, "2"),
     ],
 )
-def test_refusals(changes: dict[str, Any], message: str) -> None:
+def test_environments_that_cannot_be_made_are_explained(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         make_env(scripted(**{"module": None, **changes}))
 

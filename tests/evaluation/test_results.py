@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import pytest
 
@@ -40,7 +40,7 @@ def test_a_damaged_csv_names_its_line(tmp_path: Path) -> None:
         read_episodes(path)
 
 
-def test_the_fields_of_a_row_are_those_of_the_contract() -> None:
+def test_the_fields_of_a_row_keep_their_names_and_order() -> None:
     assert [field.name for field in fields(ResultRow)] == RESULT_FIELDS.split()
 
 
@@ -65,7 +65,9 @@ def test_kitchen_rows_count_subtasks_and_name_their_condition() -> None:
         ("open-loop", "prior", "scratch", "prior-as-regularizer-only"),
     ],
 )
-def test_methods_have_the_names_of_the_contract(model: str, regularizer: Any, start: Any, method: str) -> None:
+def test_methods_have_the_names_of_published_rows(
+    model: str, regularizer: Literal["prior", "entropy"], start: Literal["prior", "scratch"], method: str
+) -> None:
     section = TrainRLSection(regularizer=regularizer, initial_policy=start)
     assert method_name(model, section, KitchenSection()) == method
     assert method_name(model, section, MazeSection(kind="maze")) == {"spirl-open-loop": "spirl"}.get(method, method)

@@ -20,7 +20,7 @@ from spirl_cli.stages.evaluate import execute
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.store import Store
 from tests.support.agent_data import evaluation_context, make_agent, pendulum_recipe
-from tests.support.evaluation_data import HeardReporter
+from tests.support.reporters import Recorder
 
 
 @pytest.fixture
@@ -36,10 +36,10 @@ def test_without_opengl_one_line_says_what_to_install(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MUJOCO_GL", "disabled")
-    reporter = HeardReporter()
+    reporter = Recorder()
     request = drawn_request(make_agent(store, pendulum_recipe()), tmp_path)
     assert video.record_videos(request, reporter) == []
-    (line,) = reporter.heard
+    (line,) = reporter.warnings
     assert "apt-get install" in line and "\n" not in line
 
 
@@ -84,10 +84,10 @@ def test_videos_show_the_very_episodes_that_were_counted(store: Store, tmp_path:
     imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
     if rendering.probe_rendering() is None:
         pytest.skip(rendering.INSTALL_HINT)
-    agent, reporter = make_agent(store, pendulum_recipe()), HeardReporter()
+    agent, reporter = make_agent(store, pendulum_recipe()), Recorder()
     request = drawn_request(agent, tmp_path)
     files = video.record_videos(request, reporter)
-    assert [file.name for file in files] == ["sampled-1000-0.mp4", "sampled-1000-1.mp4"], reporter.heard
+    assert [file.name for file in files] == ["sampled-1000-0.mp4", "sampled-1000-1.mp4"], reporter.warnings
     counted = rollout(
         TypeAdapter(EnvSection).validate_python(request.env),
         load_decoder(Path(request.decoder)),

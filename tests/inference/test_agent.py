@@ -12,6 +12,7 @@ from spirl_cli import load_agent
 from spirl_cli.envs.make import make_env
 from spirl_cli.envs.skill_env import SkillEnv
 from spirl_cli.errors import ArtifactError, UsageError
+from spirl_cli.inference.agent import Agent
 from spirl_cli.inference.decoders import load_decoder, load_gaussian
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.store import Store
@@ -172,12 +173,32 @@ def test_acting_needs_neither_torch_nor_a_simulator(artifact: Artifact) -> None:
     assert run_python(code).stdout == "[]\n"
 
 
-def test_a_vector_of_environments_is_served(artifact: Artifact) -> None:
-    vector = gym.make_vec("Pendulum-v1", num_envs=3, vectorization_mode="sync", max_episode_steps=6)
+def test_a_vector_of_environments_is_served_like_each_environment_alone(artifact: Artifact) -> None:
+    """Episodes of 6 steps end within a skill, and the next episode begins with a new one."""
+    assert 6 % HORIZON != 0
+    made = {"id": "Pendulum-v1", "max_episode_steps": 6}
+    same_step = {"autoreset_mode": gym.vector.AutoresetMode.SAME_STEP}
+    vector = gym.make_vec(**made, num_envs=3, vectorization_mode="sync", vector_kwargs=same_step)
     agent = load_agent(artifact.path)
     agent.reset(batch=3)
-    observations, _ = vector.reset(seed=0)
-    for _ in range(8):
-        observations, _, terminated, truncated, _ = vector.step(agent.act(observations))
+    observations, together = vector.reset(seed=0)[0], []
+    for _ in range(14):
+        together.append(agent.act(observations))
+        observations, _, terminated, truncated, _ = vector.step(together[-1])
         agent.restart(terminated | truncated)
     vector.close()
+    alone = [actions_in(gym.make(**made), load_agent(artifact.path), seed=row, steps=14) for row in range(3)]
+    np.testing.assert_array_equal(np.stack(together), np.stack(alone, axis=1))
+
+
+def actions_in(env: gym.Env[np.ndarray, np.ndarray], agent: Agent, seed: int, steps: int) -> np.ndarray:
+    """Let an agent act in one environment, episode after episode, and return its actions (T, A)."""
+    observation, actions = env.reset(seed=seed)[0], []
+    for _ in range(steps):
+        actions.append(agent.act(observation))
+        observation, _, terminated, truncated, _ = env.step(actions[-1])
+        if terminated or truncated:
+            observation, _ = env.reset()
+            agent.reset()
+    env.close()
+    return np.stack(actions)

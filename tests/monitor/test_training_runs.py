@@ -18,7 +18,8 @@ from spirl_cli.monitor.checkpoint import CheckpointFolder, State, read_state
 from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.monitor.metrics import MetricsLog
 from tests.support.commands import CHECKOUT
-from tests.support.monitor_data import Learner, Recorder, assert_same, train, training_run
+from tests.support.monitor_data import Learner, assert_same, train, training_run
+from tests.support.reporters import Recorder
 
 
 def test_a_stopped_run_goes_on_exactly(tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
 
 from spirl_cli import SkillEnv, load_agent
 from spirl_cli.store.artifact import Artifact
 from tests.support.commands import MakeWorkspace, RunCli, Workspace, cli_environment
 from tests.support.datasets import MakeMinari, SyntheticMinari
+from tests.support.environments import assert_keeps_gymnasiums_rules
 from tests.support.pipeline_data import STAGES, artifacts
 from tests.support.warm import WarmServer
 
@@ -205,7 +205,6 @@ def test_a_prior_is_evaluated_without_an_agent(workspace: MakeWorkspace) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*WARN. (The environment|A Box action space|For Box action)")
 def test_the_recipe_to_bring_your_own_makes_an_agent_that_acts(
     tmp_path: Path, warm_server: WarmServer, synthetic_minari: SyntheticMinari
 ) -> None:
@@ -229,7 +228,7 @@ def test_the_recipe_to_bring_your_own_makes_an_agent_that_acts(
     from spirl_cli.inference.decoders import load_decoder
 
     skills = SkillEnv(gym.make("Pendulum-v1", max_episode_steps=7), load_decoder(agent.path / "decoder.safetensors"))
-    check_env(skills, skip_render_check=True)
+    assert_keeps_gymnasiums_rules(skills, skip_render_check=True)
     skills.reset(seed=0)
     results = [skills.step(np.zeros(2, np.float32)) for _ in range(2)]
     assert [result[4]["steps"] for result in results] == [5, 2]

@@ -19,12 +19,13 @@ from spirl_cli.pipeline.graph import PRIOR_EVALUATION, STAGES, stage
 from spirl_cli.pipeline.plan import PlannedStage, Request, plan
 from spirl_cli.recipe.load import load_recipe
 from spirl_cli.stages import extract
-from spirl_cli.stages.context import StageContext, StageResult
+from spirl_cli.stages.context import StageContext, StageResult, StageSpec
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.export import export
 from spirl_cli.store.manifest import InputRecord
 from spirl_cli.store.store import Store
 from spirl_cli.store.writer import open_run
+from tests.support.datasets import SyntheticMinari
 
 RECIPE = """
 env: {kind: kitchen}
@@ -72,7 +73,7 @@ class Workplace:
 
 
 @pytest.fixture
-def work(tmp_path: Path, synthetic_minari: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workplace]:
+def work(tmp_path: Path, synthetic_minari: SyntheticMinari, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workplace]:
     workplace = Workplace(tmp_path)
     monkeypatch.setattr(
         "spirl_cli.pipeline.execute.import_module",
@@ -140,7 +141,7 @@ def test_the_seed_of_a_stage_is_part_of_its_identity_alone(work: Workplace) -> N
     assert work.run("train_rl.seed=5")["agent"].manifest.seed == 5
 
 
-def test_another_dataset_makes_everything_stale(work: Workplace, synthetic_minari: Any) -> None:
+def test_another_dataset_makes_everything_stale(work: Workplace, synthetic_minari: SyntheticMinari) -> None:
     work.run()
     planned = work.plan(f"extract.dataset={synthetic_minari.pendulum}")
     assert set(statuses(planned).values()) == {"run"}
@@ -320,7 +321,7 @@ def test_outcomes_are_told_as_they_come(work: Workplace) -> None:
 
 
 @pytest.mark.parametrize("spec", STAGES, ids=lambda spec: spec.name)
-def test_parameters_are_named_as_in_the_recipe(spec: Any) -> None:
+def test_parameters_are_named_as_in_the_recipe(spec: StageSpec) -> None:
     recipe = load_recipe("kitchen")
 
     for section, values in spec.parameters(recipe).items():

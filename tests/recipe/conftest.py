@@ -26,6 +26,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
 
 @pytest.fixture
 def kitchen(write: Write) -> Path:
+    """Write a recipe to inherit from, and return its path."""
     return write("base.yaml", KITCHEN)
 
 

@@ -34,7 +34,7 @@ from tests.support.recipe_data import Write, error_of
         ("D4RL/kitchen/mixed-v2", "D4RL/kitchen/mixed-v2"),
     ],
 )
-def test_scalars(text: str, value: object) -> None:
+def test_a_scalar_is_what_a_reader_takes_it_for(text: str, value: object) -> None:
     found = read_scalar(text)
     assert found == value and type(found) is type(value)
 

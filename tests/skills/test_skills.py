@@ -95,7 +95,7 @@ class TestLosses:
 
 class TestModels:
     @pytest.mark.parametrize("kind", ["closed-loop", "open-loop"])
-    def test_shapes(self, kind: str) -> None:
+    def test_a_model_predicts_actions_and_a_posterior(self, kind: str) -> None:
         model = SkillModel(section(model=kind), STATE, ACTION)
         predicted, posterior = model(torch.randn(7, HORIZON, STATE), torch.randn(7, HORIZON, ACTION))
         assert predicted.shape == (7, HORIZON, ACTION)
@@ -110,8 +110,8 @@ class TestModels:
             same_skill = torch.equal(model.encode(states, actions).mean, model.encode(states + 1, actions).mean)
             assert (same_plan, same_skill) == (not differs, not differs)
 
-    def test_published_sizes(self) -> None:
-        """METHOD §2 on the kitchen: LSTM-128 encoder, decoder MLP with 5 hidden blocks of 128."""
+    def test_default_networks_have_the_published_sizes(self) -> None:
+        """As published for the kitchen: an encoder of 128 LSTM units, a decoder with 5 hidden blocks of 128."""
         model = SkillModel(TrainSkillsSection(batch_norm=True), 30, 9)
         decoder = sum(p.numel() for p in model.decoder.parameters())
         assert decoder == (40 * 128 + 128) + 5 * (128 * 128 + 128 + 2 * 128) + (128 * 9 + 9)
@@ -319,7 +319,7 @@ class TestTraining:
         start = PriorTrainer(settings, clips, None, Normalizer.identity(STATE), ACTION, 0)
         assert trainer.validate()["validation/log_likelihood"] > start.validate()["validation/log_likelihood"] + 1
 
-    def test_cosine_schedule(self) -> None:
+    def test_the_cosine_schedule_ends_at_a_hundredth(self) -> None:
         assert scheduled_rate("cosine", 1.0, 0, 100) == pytest.approx(1.0)
         assert scheduled_rate("cosine", 1.0, 50, 100) == pytest.approx(0.505)
         assert scheduled_rate("cosine", 1.0, 100, 100) == pytest.approx(0.01)

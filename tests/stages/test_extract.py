@@ -22,28 +22,20 @@ from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.settings import WHOLE_OBSERVATION
 from spirl_cli.stages.context import StageContext, StageResult, StageSpec
 from spirl_cli.stages.extract import execute
+from tests.support.datasets import SyntheticMinari
+from tests.support.reporters import Recorder
 from tests.support.source_data import identify
 
 SPEC = StageSpec("clips", "extract", "extract", 1, (), lambda recipe: {}, "spirl_cli.stages.extract")
 
 
-class Listener(SilentReporter):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
-
-
 def extract(
-    folder: Path, dataset: str | Path, horizon: int = 10, reporter: Listener | None = None, **more: Any
+    folder: Path, dataset: str | Path, horizon: int = 10, reporter: SilentReporter | None = None, **more: Any
 ) -> StageResult:
     section = ExtractSection(dataset=str(dataset), **{"observation": WHOLE_OBSERVATION, "seed": 0, **more})
     recipe = Recipe(id="test", env=KitchenSection(), extract=section, train_skills=TrainSkillsSection(horizon=horizon))
     folder.mkdir(exist_ok=True)
-    return execute(StageContext(recipe, SPEC, {}, {}, folder, reporter or Listener()))
+    return execute(StageContext(recipe, SPEC, {}, {}, folder, reporter or SilentReporter()))
 
 
 def rollouts(folder: Path, lengths: tuple[int, ...]) -> Path:
@@ -58,7 +50,7 @@ def rollouts(folder: Path, lengths: tuple[int, ...]) -> Path:
     return folder
 
 
-def test_kitchen_demonstrations_become_clips(synthetic_minari: Any, tmp_path: Path) -> None:
+def test_kitchen_demonstrations_become_clips(synthetic_minari: SyntheticMinari, tmp_path: Path) -> None:
     result = extract(tmp_path / "run", synthetic_minari.kitchen, observation=KITCHEN_POSITIONS)
     clips = Clips.open(tmp_path / "run" / CLIPS_FILE)
     assert result.keep == (CLIPS_FILE,) and [path.name for path in (tmp_path / "run").iterdir()] == [CLIPS_FILE]
@@ -73,7 +65,7 @@ def test_kitchen_demonstrations_become_clips(synthetic_minari: Any, tmp_path: Pa
     assert result.metrics["windows_train"] + result.metrics["windows_validation"] == 595 - 12 * 9
 
 
-def test_the_dataset_is_recorded_as_input(synthetic_minari: Any, tmp_path: Path) -> None:
+def test_the_dataset_is_recorded_as_input(synthetic_minari: SyntheticMinari, tmp_path: Path) -> None:
     record = extract(tmp_path / "run", synthetic_minari.pendulum).inputs["dataset"]
     identity = identify(ExtractSection(dataset=synthetic_minari.pendulum))
     assert (
@@ -83,7 +75,7 @@ def test_the_dataset_is_recorded_as_input(synthetic_minari: Any, tmp_path: Path)
     assert (record.reference, record.fingerprint) == ("minari:test/pendulum-v0", record.sha256[:12])
 
 
-def test_extraction_is_deterministic_and_follows_the_seed(synthetic_minari: Any, tmp_path: Path) -> None:
+def test_extraction_is_deterministic_and_follows_the_seed(synthetic_minari: SyntheticMinari, tmp_path: Path) -> None:
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         extract(tmp_path / name, synthetic_minari.pendulum, seed=seed)
     first, again, other = ((tmp_path / name / CLIPS_FILE).read_bytes() for name in "abc")
@@ -91,12 +83,12 @@ def test_extraction_is_deterministic_and_follows_the_seed(synthetic_minari: Any,
 
 
 def test_short_episodes_are_skipped_counted_and_said(tmp_path: Path) -> None:
-    listener = Listener()
-    result = extract(tmp_path / "run", rollouts(tmp_path / "data", (12, 4, 10, 9, 11)), reporter=listener)
+    recorder = Recorder()
+    result = extract(tmp_path / "run", rollouts(tmp_path / "data", (12, 4, 10, 9, 11)), reporter=recorder)
     clips = Clips.open(tmp_path / "run" / CLIPS_FILE)
     assert (result.metrics["episodes"], result.metrics["steps"], result.metrics["skipped"]) == (3, 33, 2)
     assert clips.episode_numbers.tolist() == [0, 2, 4]
-    assert listener.warnings == ["skipped 2 of 5 episodes: fewer than 10 steps, the length of a window"]
+    assert recorder.warnings == ["skipped 2 of 5 episodes: fewer than 10 steps, the length of a window"]
 
 
 def test_nothing_long_enough_is_refused(tmp_path: Path) -> None:

@@ -11,4 +11,5 @@ from spirl_cli.store.store import Store
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
+    """Return an empty store."""
     return Store(tmp_path / "artifacts")

@@ -24,6 +24,7 @@ def steer(physics: BlocksPhysics, y: float, z: float, fingers: float, steps: int
 
 
 def wait(physics: BlocksPhysics, fingers: float, steps: int) -> None:
+    """Hold the gripper where it is, with a command for its fingers."""
     for _ in range(steps):
         physics.step(np.array([0.0, 0.0, fingers]))
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.utils.env_checker import check_env
 
 from spirl_cli.domains.gymnasium.section import GymnasiumSection
 from spirl_cli.settings import ObservationPart
 
+ADVICE = (  # of gymnasium's checker, that spirl's environments do not follow on purpose
+    "space minimum value is -infinity",  # states have no bounds
+    "space maximum value is infinity",
+    "we recommend using a symmetric and normalized space",  # skills have the prior's scale
+    "is different from the unwrapped version",  # a `SkillEnv` is a wrapper
+    "alternative render modes",  # only what `gymnasium.make` makes has them
+)
 PENDULUM = GymnasiumSection(kind="gymnasium", id="Pendulum-v1", episode_length=23)
 
 
@@ -21,9 +30,11 @@ class HoldDecoder:
         self._latent = np.zeros(action_dim, np.float32)
 
     def begin(self, latent: np.ndarray) -> None:
+        """Take the action to hold."""
         self._latent = latent
 
     def act(self, observation: np.ndarray) -> np.ndarray:
+        """Return the held action and the feedback."""
         return self._latent + np.float32(0.1) * observation[: self.latent_dim]
 
 
@@ -39,11 +50,13 @@ class ScriptedEnv(gym.Env[np.ndarray, np.ndarray]):
         self._count = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Count from 0 again."""
         super().reset(seed=seed)
         self._count = 0
         return self._observation(), {}
 
     def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Count one further, and fail or end where the script says so."""
         self._count += 1
         if self._count == self._fails_at:
             raise KeyError("gripper")
@@ -75,3 +88,12 @@ def scripted(**changes: Any) -> GymnasiumSection:
         **changes,
     }
     return GymnasiumSection(**values)
+
+
+def assert_keeps_gymnasiums_rules(env: gym.Env[Any, Any], skip_render_check: bool = False) -> None:
+    """Run gymnasium's checker, which raises, and refuse whatever it warns of except `ADVICE`."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        check_env(env, skip_render_check=skip_render_check)
+    messages = [str(warning.message) for warning in caught]
+    assert [text for text in messages if not any(advice in text for advice in ADVICE)] == []

@@ -1,51 +1,32 @@
-"""Evaluations, rows of results and a reporter that remembers, for tests of evaluation."""
+"""Evaluations and rows of results, for tests of evaluation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from spirl_cli.evaluation.results import ResultRow
-from spirl_cli.monitor.reporter import SilentReporter
 from spirl_cli.stages.evaluate import execute
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.store import Store
 from tests.support.agent_data import evaluation_context, pendulum_recipe
 
-# The contract of DESIGN.md, in its order.
+# What a row of results holds, in this order: programs that read results depend on it.
 RESULT_FIELDS = (
     "env method metric mean low high seeds episodes policy env_steps order noise reward layout data commit command"
 )
 
 
-class HeardReporter(SilentReporter):
-    """Remembers warnings and messages."""
-
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-
-    def message(self, text: str) -> None:
-        self.heard.append(text)
-
-    def warn(self, text: str) -> None:
-        self.heard.append(text)
-
-    def table(self, title: str, rows: Sequence[Mapping[str, object]]) -> None:
-        self.heard.append(title)
-
-
-# --- the stage
-
-
 def evaluate(store: Store, tmp_path: Path, agent: Artifact, name: str = "run", **options: Any) -> Any:
+    """Evaluate an agent in a folder of its own, and return the context and the result of the stage."""
     recipe = pendulum_recipe()
     context = evaluation_context(tmp_path / name, recipe, {"agent": agent}, **options)
     return context, execute(context)
 
 
 def make_row(**changes: Any) -> ResultRow:
+    """Return a row of the kitchen in which some fields are changed."""
     base = ResultRow(
         env="kitchen",
         method="spirl",

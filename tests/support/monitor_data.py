@@ -36,6 +36,7 @@ class Learner:
         self.average = 0.0
 
     def update(self) -> float:
+        """Do one step of gradient descent and return its loss."""
         inputs = torch.as_tensor(self.batches.normal(size=(16, 3)), dtype=torch.float32)
         targets = inputs.sum(1, keepdim=True) + 0.1 * torch.randn(16, 1, generator=self.noise)
         loss = torch.nn.functional.mse_loss(self.model(inputs), targets)
@@ -46,6 +47,7 @@ class Learner:
         return loss.item()
 
     def state(self, folder: Path) -> State:
+        """Pack everything that changes in training."""
         return merge(
             pack_module(self.model, "model"),
             pack_optimizer(self.optimizer, "optimizer"),
@@ -55,6 +57,7 @@ class Learner:
         )
 
     def restore(self, state: State, folder: Path) -> None:
+        """Take everything from a packed state."""
         unpack_module(self.model, "model", state)
         unpack_optimizer(self.optimizer, "optimizer", state)
         unpack_generator(self.noise, "noise", state)
@@ -63,6 +66,7 @@ class Learner:
 
 
 def training_run(folder: Path, learner: Any, total: int = 20, **changes: Any) -> TrainingRun:
+    """Return a run that saves after every step, unless changed."""
     options: dict[str, Any] = {
         "unit": "iterations",
         "description": "train-toy",
@@ -85,20 +89,9 @@ def train(folder: Path, total: int = 20, stop_after: int | None = None, **change
 
 
 def assert_same(one: State, other: State) -> None:
+    """Check that two states are equal to the last bit."""
     assert one.scalars == other.scalars
     assert one.tensors.keys() == other.tensors.keys()
     for name, tensor in one.tensors.items():
         assert tensor.dtype == other.tensors[name].dtype
         assert torch.equal(tensor, other.tensors[name]), name
-
-
-class Recorder(SilentReporter):
-    def __init__(self) -> None:
-        self.messages: list[str] = []
-        self.warnings: list[str] = []
-
-    def message(self, text: str) -> None:
-        self.messages.append(text)
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)

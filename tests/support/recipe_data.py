@@ -31,6 +31,7 @@ Write = Callable[[str, str], Path]
 
 
 def error_of(ref: Path | str, *overrides: str, profile: str | None = None, seed: int | None = None) -> str:
+    """Return the message of the error that loading a recipe raises."""
     with pytest.raises(UsageError) as caught:
         load_recipe(ref, overrides=overrides, profile=profile, seed=seed)
     return caught.value.message

@@ -16,6 +16,7 @@ STATE, LATENT, BATCH = 4, 2, 8
 
 
 def make_sac(seed: int = 0, state_dim: int = STATE, latent_dim: int = LATENT, **changes: Any) -> SAC:
+    """Return a small learner; changes are settings of `train_rl`."""
     torch.manual_seed(seed)
     normalizer = Normalizer(torch.zeros(state_dim), torch.ones(state_dim))
     prior = GaussianNetwork(normalizer, PriorShape(latent_dim, width=16, depth=1))
@@ -24,6 +25,7 @@ def make_sac(seed: int = 0, state_dim: int = STATE, latent_dim: int = LATENT, **
 
 
 def make_batch(terminal: float = 0.0, reward: float = 1.0) -> Batch:
+    """Return a batch of random transitions, all with the same reward and the same end."""
     generator = torch.Generator().manual_seed(1)
     states, next_states = torch.randn(2, BATCH, STATE, generator=generator)
     latents = torch.randn(BATCH, LATENT, generator=generator)

@@ -17,10 +17,12 @@ from tests.support.commands import cli_environment
 
 
 def identity(stage: str, parameters: Mapping[str, Any], inputs: Mapping[str, InputRecord]) -> str:
+    """Return the fingerprint of version 1 of a stage."""
     return fingerprint(stage, 1, parameters, {name: record.fingerprint for name, record in inputs.items()})
 
 
 def commit(run: Run, parameters: Mapping[str, Any], keep: Sequence[str] = ("weights.bin",), **fields: Any) -> Artifact:
+    """Commit a run with defaults for what a test leaves out."""
     fields = {"stage_version": 1, "inputs": {}, "seed": 0, **fields}
     return run.commit(parameters=parameters, keep=keep, **fields)
 
@@ -44,7 +46,7 @@ def make(
 
 
 def names_in(folder: Path) -> list[str]:
-    """What a user sees in a folder: names without a leading dot."""
+    """Return what a user sees in a folder: names without a leading dot."""
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 

@@ -33,18 +33,22 @@ class Command:
 
     @property
     def stdout(self) -> str:
+        """Return what the command has printed so far."""
         return self.streams[0].read_text()
 
     @property
     def stderr(self) -> str:
+        """Return what the command has said on stderr so far."""
         return self.streams[1].read_text()
 
     def running(self) -> bool:
+        """Tell whether the command still runs, and note its exit code if it does not."""
         if self.returncode is None:
             self.returncode = self.server.ask(poll=self.pid)
         return self.returncode is None
 
     def wait(self) -> Command:
+        """Wait for the end of the command."""
         self.wait_until(lambda: False)
         return self
 
@@ -92,12 +96,14 @@ class WarmServer:
         return Command(self, pid, streams)
 
     def ask(self, **request: Any) -> Any:
+        """Send a request to the server and return its answer."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
 
     def close(self) -> None:
+        """End the server and all of its commands."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(timeout=30)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from gymnasium.utils.env_checker import check_env
 
 from spirl_cli.domains.blocks import geometry, image
 from spirl_cli.domains.blocks.domain import selected_numbers
@@ -23,6 +22,7 @@ from spirl_cli.settings import ObservationPart
 from spirl_cli.skills.families import make_prior
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.stages.train_rl import state_scales
+from tests.support.environments import assert_keeps_gymnasiums_rules
 
 STATE = (ObservationPart(key="state"),)
 
@@ -56,8 +56,8 @@ def stack(env: BlocksEnv, block: int, target: int) -> float:
     return total + wait(env, 1.0, 4) + steer(env, y, z + 0.25, 1.0)
 
 
-def test_it_is_a_gymnasium_environment() -> None:
-    check_env(BlocksEnv(section(blocks=2, episode_length=5), render_mode="rgb_array"), skip_render_check=False)
+def test_it_keeps_gymnasiums_rules() -> None:
+    assert_keeps_gymnasiums_rules(BlocksEnv(section(blocks=2, episode_length=5), render_mode="rgb_array"))
 
 
 def test_observations_are_state_and_stacked_views() -> None:

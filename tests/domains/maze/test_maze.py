@@ -36,7 +36,7 @@ def test_published_test_maze() -> None:
 
 
 @pytest.mark.parametrize("size", [8, 9, 20, 40])
-def test_generated_layouts(size: int) -> None:
+def test_generated_layouts_are_closed_and_a_quarter_full(size: int) -> None:
     layouts = [generate_layout(seed, size) for seed in range(20)]
     for layout in layouts:
         inner = layout[1:-1, 1:-1]
@@ -123,7 +123,7 @@ def test_path_takes_as_many_steps_as_the_distance(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_chosen_endpoints(seed: int) -> None:
+def test_chosen_endpoints_are_as_far_apart_as_asked(seed: int) -> None:
     layout = generate_layout(seed, 40)
     start, goal = choose_endpoints(layout, 34, 26, seed)
     assert distances(layout, goal)[start] == 34
@@ -132,7 +132,7 @@ def test_chosen_endpoints(seed: int) -> None:
     assert choose_endpoints(layout, 34, 26, seed + 100) != (start, goal)
 
 
-def test_impossible_endpoints() -> None:
+def test_endpoints_that_cannot_exist_are_refused() -> None:
     for length, manhattan in ((23, 10), (1000, 1000)):
         with pytest.raises(UsageError, match="no two cells"):
             choose_endpoints(ROOM, length, manhattan, 0)

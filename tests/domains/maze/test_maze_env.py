@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
 
 from spirl_cli.domains.maze import image, picture
 from spirl_cli.domains.maze.env import MazeEnv
@@ -20,7 +18,7 @@ from spirl_cli.envs.replayable import ReplayableEnv
 from spirl_cli.envs.vector import make_vector, split_step
 from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.settings import ObservationPart
-from tests.support.environments import HoldDecoder
+from tests.support.environments import HoldDecoder, assert_keeps_gymnasiums_rules
 
 CORRIDOR = "##########\n#........#\n##########"
 STATE_ONLY = (ObservationPart(key="state"),)
@@ -41,7 +39,7 @@ def corridor(**changes: Any) -> MazeSection:
 # --- the task of a recipe ----------------------------------------------------------------------
 
 
-def test_published_task() -> None:
+def test_the_published_task_has_its_layout_and_length() -> None:
     task = maze_task(MazeSection(kind="maze", start=(10, 24), goal=(18, 8)))
     np.testing.assert_array_equal(task.layout, generate_layout(0, 40))
     assert task.distances[task.start] == 34
@@ -72,10 +70,8 @@ def test_unusable_tasks_are_explained(changes: dict[str, Any], problem: str) -> 
 # --- observations ------------------------------------------------------------------------------
 
 
-def test_keeps_gymnasiums_rules() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # states have no bounds, which it mentions
-        check_env(MazeEnv(maze(), render_mode="rgb_array"))
+def test_it_keeps_gymnasiums_rules() -> None:
+    assert_keeps_gymnasiums_rules(MazeEnv(maze(), render_mode="rgb_array"))
 
 
 def test_image_shows_the_last_frames_at_the_state() -> None:
