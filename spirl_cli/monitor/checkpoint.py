@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from spirl_cli.errors import ArtifactError, SpirlError
-from spirl_cli.monitor.files import TEMPORARY_SUFFIX, written_whole
+from spirl_cli.files import TEMPORARY_SUFFIX, make_folder, write_whole
 
 FORMAT_VERSION = 1
 _METADATA_KEY = "spirl"  # a single key: safetensors does not fix the order of several
@@ -63,9 +63,8 @@ def write_state(path: Path, state: State) -> None:
     content = json.dumps(state.scalars)
     header = {"format": FORMAT_VERSION, "scalars": content, "sha256": _digest(tensors, content)}
     try:
-        with written_whole(path) as temporary:
-            # not `save_file`, whose files nobody else may read
-            temporary.write_bytes(save(tensors, {_METADATA_KEY: json.dumps(header)}))
+        # not `save_file`, whose files nobody else may read
+        write_whole(path, save(tensors, {_METADATA_KEY: json.dumps(header)}))
     except (OSError, SafetensorError) as error:
         message = f"Cannot write {path}: {error}. The checkpoint before it is kept."
         raise SpirlError(message, "Make room on the disk, then run the same command again to resume.") from error
@@ -111,7 +110,7 @@ class CheckpointFolder:
 
     def save(self, state: State, step: int) -> Path:
         """Write the state after ``step`` completed steps, then remove what is too old."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         path = self._path(step)
         write_state(path, state)
         self._prune(newest=step)

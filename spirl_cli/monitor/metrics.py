@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from spirl_cli.files import make_folder, written_whole
 from spirl_cli.monitor.events import EventFile
-from spirl_cli.monitor.files import written_whole
 
 STEP = "step"
 Row = dict[str, float]
@@ -79,7 +79,7 @@ class MetricsLog:
 
     def _open(self, columns: list[str]) -> None:
         """Open the file for appending, with a header of ``columns`` (rewritten if it differs)."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         if self._file is not None:
             self._file.close()
         _, rows = _read(self.path)

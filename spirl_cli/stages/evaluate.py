@@ -18,6 +18,7 @@ from spirl_cli.evaluation.results import Provenance, ResultRow, result_rows, wri
 from spirl_cli.evaluation.rollouts import RolloutSettings, interrupted, rollout
 from spirl_cli.evaluation.statistics import metric_rates
 from spirl_cli.evaluation.video import VideoRequest, record_videos
+from spirl_cli.files import make_folder
 from spirl_cli.inference.decoders import read_network
 from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.stages.compatibility import check_images
@@ -90,10 +91,8 @@ def _evaluate(context: StageContext, subject: Subject, target: Target, stop: Sto
         stop=stop,
     )
     evaluated = Evaluated(target.method, target.kind, target.env_steps, tuple(episodes))
-    path.parent.mkdir(exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    write_episodes(temporary, [evaluated])
-    temporary.replace(path)
+    make_folder(path.parent)
+    write_episodes(path, [evaluated])
     return evaluated
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from spirl_cli.domains.sections import BlocksSection, EnvSection
 from spirl_cli.envs.make import check_compatible
 from spirl_cli.envs.vector import SkillVector, make_vector
 from spirl_cli.errors import ArtifactError, UsageError
+from spirl_cli.files import copy_whole, make_folder
 from spirl_cli.inference.decoders import load_decoder, read_network
 from spirl_cli.monitor.training_run import TrainingRun
 from spirl_cli.recipe.schema import Recipe
@@ -60,7 +60,7 @@ def execute(context: StageContext) -> StageResult:
         run_seconds = _learn(context, learning)
     finally:
         vector.close()
-    shutil.copyfile(decoder_path, context.folder / DECODER)  # so that an agent needs no other artifact
+    copy_whole(decoder_path, context.folder / DECODER)  # so that an agent needs no other artifact
     export_policy(context.folder / POLICY, learning.sac.policy.cpu(), section.squash, bounds)
     checkpoint = f"checkpoint-{learning.steps}.safetensors"
     keep = [POLICY, DECODER, METRICS, EVENTS, checkpoint, *learning.replay.segments]
@@ -170,11 +170,9 @@ def _note(metrics: dict[str, float]) -> str:
 
 
 def _save_snapshot(folder: Path, learning: SkillLearning, step: int) -> None:
-    (folder / SNAPSHOTS).mkdir(exist_ok=True)
     path = folder / _snapshot_name(step)
-    temporary = path.with_suffix(".tmp")
-    export_policy(temporary, learning.sac.policy, learning.section.squash, learning.sac.bounds)
-    temporary.replace(path)
+    make_folder(path.parent)
+    export_policy(path, learning.sac.policy, learning.section.squash, learning.sac.bounds)
 
 
 def _snapshot_name(step: int) -> str:
@@ -191,11 +189,7 @@ def _adopt(finished: Artifact, context: StageContext) -> None:
     names = [name for name in outputs if not name.startswith(f"{SNAPSHOTS}/") or name in wanted]
     # the checkpoint last and whole: what it refers to must be there when it is
     for name in sorted(names, key=lambda name: name.startswith("checkpoint-")):
-        target = context.folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f"{target.name}.partial")
-        shutil.copyfile(finished.file(name), temporary)
-        temporary.replace(target)
+        copy_whole(finished.file(name), context.folder / name)
 
 
 def _check_inputs(recipe: Recipe, decoder_path: Path) -> None:

@@ -20,6 +20,7 @@ from spirl_cli.domains.kitchen.expert.demonstrator import Demonstrator
 from spirl_cli.domains.kitchen.simulation import GOAL_RADIUS
 from spirl_cli.domains.sections import KITCHEN_TASKS
 from spirl_cli.errors import DatasetError, SpirlError
+from spirl_cli.files import make_folder, publish_folder
 from spirl_cli.monitor.children import variables
 from spirl_cli.monitor.reporter import Reporter
 from spirl_cli.recipe.sections.extract import KitchenExpert
@@ -112,7 +113,7 @@ def _store(dataset_id: str, source: GeneratedSource, settings: KitchenExpert, id
 
     kitchen = _demonstrator(settings).kitchen
     root = datasets_folder()
-    root.mkdir(parents=True, exist_ok=True)
+    make_folder(root)
     with tempfile.TemporaryDirectory(prefix=".scripted-", dir=root) as folder:
         with variables({"MINARI_DATASETS_PATH": folder}), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about fields that describe an author
@@ -125,8 +126,8 @@ def _store(dataset_id: str, source: GeneratedSource, settings: KitchenExpert, id
                 description=f"Demonstrations of the scripted expert of spirl in FrankaKitchen, {identity.sha256}.",
             )
         target = root / dataset_id
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (Path(folder) / dataset_id).rename(target)
+        make_folder(target.parent)
+        publish_folder(Path(folder) / dataset_id, target)
 
 
 def _buffers(source: GeneratedSource, goals: Goals) -> Iterator[Any]:
