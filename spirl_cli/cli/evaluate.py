@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from spirl_cli.cli.console import note
 from spirl_cli.cli.requests import load, open_store, recipe_arguments, recipe_name
@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from spirl_cli.cli.options import StageOptions
     from spirl_cli.pipeline.plan import Request
     from spirl_cli.recipe.schema import Recipe
+    from spirl_cli.stages.context import EvaluateOptions
     from spirl_cli.store.artifact import Artifact
     from spirl_cli.store.store import Store
 
 
 def evaluation_request(
-    options: StageOptions, references: Mapping[str, str | None], *, prior_only: bool, chosen: Mapping[str, Any]
+    options: StageOptions, references: Mapping[str, str | None], *, prior_only: bool, chosen: EvaluateOptions
 ) -> Request:
     """Build the request of an evaluation.
 
@@ -48,7 +49,7 @@ def evaluation_request(
         PRIOR_EVALUATION if prior_only else stage("evaluation"),
         given=given,
         force=frozenset({"evaluation"}) if options.force else frozenset(),
-        options=chosen,
+        evaluate=chosen,
         named=recipe_arguments(options),
     )
     if subject not in given:

@@ -85,6 +85,7 @@ def evaluate(
     """
     from spirl_cli.cli.evaluate import evaluation_request
     from spirl_cli.cli.requests import execute_one
+    from spirl_cli.stages.context import EvaluateOptions
 
     if prior_only and (agent is not None or step is not None):
         raise UsageError("--prior-only evaluates no agent, so --agent and --step do not go with it.")
@@ -96,12 +97,11 @@ def evaluate(
         *([] if video else ["evaluate.video_episodes=0"]),
     ]
     options = _with_overrides(options, "evaluate", overrides)
-    chosen = {"step": step, "save_dataset": save_dataset}
     request = evaluation_request(
         options,
         {"skills": skills, "prior": prior, "agent": agent},
         prior_only=prior_only,
-        chosen={key: value for key, value in chosen.items() if value is not None},
+        chosen=EvaluateOptions(step, save_dataset),
     )
     execute_one(request, options)
 

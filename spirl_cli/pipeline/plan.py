@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from spirl_cli.errors import ArtifactError
 from spirl_cli.pipeline.explain import explain
 from spirl_cli.pipeline.graph import STAGES, for_recipe
+from spirl_cli.stages.context import EvaluateOptions
 from spirl_cli.store.diff import differences
 from spirl_cli.store.export import LEFT_OUT
 from spirl_cli.store.fingerprint import fingerprint
@@ -41,8 +42,7 @@ class Request:
         force: names of stages that run although they are up to date.
         dataset: the dataset, where it was found out that it is not the one that the recipe names.
         named: the words with which the user named recipe, profile and overrides, for hints.
-        options: options of the last stage that are not in the recipe; they are part of its
-            fingerprint.
+        evaluate: options of an evaluation that are not in the recipe; part of its fingerprint.
     """
 
     recipe: Recipe
@@ -50,7 +50,7 @@ class Request:
     last: StageSpec
     given: Mapping[str, Artifact] = field(default_factory=dict)
     force: frozenset[str] = frozenset()
-    options: Mapping[str, Any] = field(default_factory=dict)
+    evaluate: EvaluateOptions = field(default_factory=EvaluateOptions)
     named: str = ""
     dataset: InputRecord | None = None
 
@@ -140,8 +140,8 @@ def _given(spec: StageSpec, artifact: Artifact) -> PlannedStage:
 
 def _plan_stage(spec: StageSpec, request: Request, planned: Mapping[str, PlannedStage]) -> PlannedStage:
     parameters = spec.parameters(request.recipe)
-    if spec.name == request.last.name and request.options:
-        parameters = {**parameters, "options": dict(request.options)}
+    if spec.name == "evaluation" and (chosen := request.evaluate.identity()):
+        parameters = {**parameters, "options": chosen}
     inputs: dict[str, str | None] = {name: planned[name].fingerprint for name in spec.inputs}
     records: dict[str, InputRecord] = {}
     if spec.name == "clips":

@@ -35,16 +35,13 @@ Stop = Callable[[], bool]
 def execute(context: StageContext) -> StageResult:
     """Evaluate; every policy that is done is kept, so that an interrupted evaluation goes on.
 
-    Options of the context: ``step`` (evaluate the snapshot at this step only), ``save_dataset``
-    (id of a Minari dataset to write the episodes of the first policy to).
-
     Raises:
         ArtifactError: the skills do not fit the environment, or there is no such snapshot.
         Interrupted: SIGINT or SIGTERM arrived.
     """
     subject = agent_subject(context) if "agent" in context.inputs else prior_subject(context)
     _check_environment(context, subject)
-    dataset_id = context.options.get("save_dataset")
+    dataset_id = context.options.evaluate.save_dataset
     if dataset_id is not None:
         check_new_dataset(dataset_id)
     with Interrupts() as interrupts:

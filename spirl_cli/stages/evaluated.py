@@ -76,9 +76,9 @@ def _agent_targets(context: StageContext, agent: Artifact, section: TrainRLSecti
 
     The curve is that of the sampled policy, which is what training optimises.
     """
-    evaluate, step = context.recipe.evaluate, context.options.get("step")
+    evaluate, step = context.recipe.evaluate, context.options.evaluate.step
     final = step is None or step == section.steps
-    shown = section.steps if step is None else int(step)
+    shown = section.steps if step is None else step
     weights = policy_file(agent, None if final else shown)
     for kind in evaluate.policies:
         yield Target(method, kind, nominal_steps(section, shown), weights)

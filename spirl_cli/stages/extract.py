@@ -64,7 +64,7 @@ def execute(context: StageContext) -> StageResult:
 def _open(context: StageContext) -> Demonstrations:
     """Find, download or generate the demonstrations."""
     section, env = context.recipe.extract, context.recipe.env
-    if section.source == "scripted" or context.options.get("scripted"):
+    if section.source == "scripted" or context.options.extract.scripted:
         if env.kind != "kitchen":
             raise UsageError(f"extract.source 'scripted' is for env.kind 'kitchen', not '{env.kind}'")
         return script_demonstrations(section, context.folder / GENERATED, context.reporter)
@@ -77,7 +77,7 @@ def _open(context: StageContext) -> Demonstrations:
 def _why(context: StageContext) -> str:
     """Say why the demonstrations come from where they come from."""
     section = context.recipe.extract
-    if context.options.get("scripted"):
+    if context.options.extract.scripted:
         return f"{section.dataset} is neither on this machine nor could it be downloaded"
     if section.source == "auto":
         return "it is on this machine"

@@ -46,8 +46,8 @@ def execute(context: StageContext) -> StageResult:
     decoder_path = context.inputs["skills"].file(DECODER)
     _check_inputs(recipe, decoder_path)
     prior, latent_dim = _prior(context)
-    finished = context.options.get("continue_from")
-    if isinstance(finished, Artifact) and context.resume:
+    finished = context.options.train_rl.continue_from
+    if finished is not None and context.resume:
         _adopt(finished, context)
     decoder = load_decoder(decoder_path)
     tanh_actions = section.parity.tanh_actions
