@@ -20,6 +20,7 @@ from spirl_cli.errors import SpirlError, UsageError
 from spirl_cli.evaluation.aggregate import aggregate, publish
 from spirl_cli.evaluation.results import ResultRow, read_rows
 from spirl_cli.files import write_whole, written_whole
+from spirl_cli.payload import EVALUATION
 from spirl_cli.store.artifact import Artifact
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -126,7 +127,7 @@ def _publish(options: argparse.Namespace) -> list[ResultRow]:
     if not options.evaluations:
         return read_rows(options.results)
     store = Store(options.artifacts)
-    artifacts = [store.resolve(reference, stage="evaluation") for reference in options.evaluations]
+    artifacts = [store.resolve(reference, stage=EVALUATION) for reference in options.evaluations]
     command = options.command or shlex.join(artifacts[0].manifest.command)
     rows = aggregate(artifacts, command=command)
     if options.curve:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from spirl_cli.cli.console import note
 from spirl_cli.cli.requests import load, open_store, recipe_arguments, recipe_name
 from spirl_cli.errors import ArtifactError, UsageError
+from spirl_cli.payload import AGENT, EVALUATION, PRIOR
 
 if TYPE_CHECKING:
     from spirl_cli.cli.options import StageOptions
@@ -37,7 +38,7 @@ def evaluation_request(
     from spirl_cli.pipeline.plan import Request
 
     store = open_store(options.artifacts)
-    subject = "prior" if prior_only else "agent"
+    subject = PRIOR if prior_only else AGENT
     given = {name: _resolve(text, name, store) for name, text in references.items() if text is not None}
     named = recipe_name(options) is not None
     if not named and subject not in given:
@@ -46,9 +47,9 @@ def evaluation_request(
     request = Request(
         recipe,
         store,
-        PRIOR_EVALUATION if prior_only else stage("evaluation"),
+        PRIOR_EVALUATION if prior_only else stage(EVALUATION),
         given=given,
-        force=frozenset({"evaluation"}) if options.force else frozenset(),
+        force=frozenset({EVALUATION}) if options.force else frozenset(),
         evaluate=chosen,
         named=recipe_arguments(options),
     )

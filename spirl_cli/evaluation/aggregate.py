@@ -12,6 +12,7 @@ from spirl_cli.evaluation.episodes import Evaluated, read_episodes
 from spirl_cli.evaluation.results import ResultRow, metric_values, read_rows
 from spirl_cli.evaluation.statistics import bootstrap_mean
 from spirl_cli.files import make_folder, write_whole
+from spirl_cli.payload import EPISODES_FILE, RESULTS_FILE
 from spirl_cli.store.artifact import Artifact
 
 EvaluatedByPolicy = Mapping[tuple[str, str, int], Evaluated]
@@ -31,7 +32,7 @@ def aggregate(artifacts: Sequence[Artifact], *, command: str, resamples: int = 1
         ArtifactError: the conditions differ, or two evaluations are of the same agent.
     """
     _refuse_same_agent(artifacts)
-    tables = [{row.condition: row for row in read_rows(artifact.file("results.json"))} for artifact in artifacts]
+    tables = [{row.condition: row for row in read_rows(artifact.file(RESULTS_FILE))} for artifact in artifacts]
     _refuse_different_conditions(artifacts, tables)
     evaluated = [_by_policy(artifact) for artifact in artifacts]
     commits = sorted({artifact.manifest.commit for artifact in artifacts if artifact.manifest.commit})
@@ -47,7 +48,7 @@ def _join(row: ResultRow, evaluated: Sequence[EvaluatedByPolicy], resamples: int
 
 
 def _by_policy(artifact: Artifact) -> EvaluatedByPolicy:
-    groups = read_episodes(artifact.file("episodes.csv"))
+    groups = read_episodes(artifact.file(EPISODES_FILE))
     return {(group.method, group.policy, group.env_steps): group for group in groups}
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,10 +19,10 @@ from safetensors.torch import save
 
 from spirl_cli.errors import ArtifactError, SpirlError
 from spirl_cli.files import TEMPORARY_SUFFIX, make_folder, write_whole
+from spirl_cli.payload import CHECKPOINTS, checkpoint_file, checkpoint_steps
 
 FORMAT_VERSION = 1
 _METADATA_KEY = "spirl"  # a single key: safetensors does not fix the order of several
-_NAME = re.compile(r"checkpoint-(\d+)\.safetensors")
 
 
 @dataclass
@@ -132,8 +131,7 @@ class CheckpointFolder:
 
     def steps(self) -> list[int]:
         """Return the steps of all checkpoint files, ascending, readable or not."""
-        matches = (_NAME.fullmatch(path.name) for path in self.folder.glob("checkpoint-*.safetensors"))
-        return sorted(int(match.group(1)) for match in matches if match)
+        return checkpoint_steps(path.name for path in self.folder.glob(CHECKPOINTS))
 
     def discard_after(self, step: int) -> None:
         """Remove checkpoints later than ``step``: a run that goes on from ``step`` replaces them."""
@@ -145,11 +143,11 @@ class CheckpointFolder:
         older = [step for step in self.steps() if step != newest]
         for step in older[: max(0, len(older) - (self.keep - 1))]:
             self._path(step).unlink(missing_ok=True)
-        for leftover in self.folder.glob(f".checkpoint-*{TEMPORARY_SUFFIX}"):
+        for leftover in self.folder.glob(f".{CHECKPOINTS}*{TEMPORARY_SUFFIX}"):
             leftover.unlink(missing_ok=True)
 
     def _path(self, step: int) -> Path:
-        return self.folder / f"checkpoint-{step}.safetensors"
+        return self.folder / checkpoint_file(step)
 
 
 def _digest(tensors: Mapping[str, torch.Tensor], content: str) -> str:

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from spirl_cli.errors import ArtifactError, DatasetError
+from spirl_cli.payload import CLIPS
 from spirl_cli.pipeline.plan import PlannedStage, Request, plan
 from spirl_cli.stages.context import ExtractOptions, Options, StageContext, StageResult, TrainRLOptions
 from spirl_cli.store.writer import open_run
@@ -56,7 +57,7 @@ def prepare(request: Request, reporter: Reporter) -> list[PlannedStage]:
     """
     planned = plan(request)
     clips = planned[0]
-    if clips.spec.name != "clips" or clips.fingerprint is not None:
+    if clips.spec.name != CLIPS or clips.fingerprint is not None:
         return planned
     from spirl_cli.demos.made import scripted_identity
     from spirl_cli.demos.source import may_be_scripted, open_demonstrations
@@ -90,7 +91,7 @@ def run_stage(request: Request, session: Session) -> Outcome:
     Raises:
         ArtifactError: an input is missing; names the nearest candidates.
     """
-    planned = prepare(request, session.reporter) if request.last.name == "clips" else plan(request)
+    planned = prepare(request, session.reporter) if request.last.name == CLIPS else plan(request)
     last = planned[-1]
     inputs = inputs_of(last, planned, request) if last.artifact is None else {}
     return _ensure(last, request, session, inputs)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from spirl_cli.errors import ArtifactError
+from spirl_cli.payload import AGENT, CLIPS, EVALUATION
 from spirl_cli.pipeline.explain import explain
 from spirl_cli.pipeline.graph import STAGES, for_recipe
 from spirl_cli.stages.context import EvaluateOptions
@@ -140,11 +141,11 @@ def _given(spec: StageSpec, artifact: Artifact) -> PlannedStage:
 
 def _plan_stage(spec: StageSpec, request: Request, planned: Mapping[str, PlannedStage]) -> PlannedStage:
     parameters = spec.parameters(request.recipe)
-    if spec.name == "evaluation" and (chosen := request.evaluate.identity()):
+    if spec.name == EVALUATION and (chosen := request.evaluate.identity()):
         parameters = {**parameters, "options": chosen}
     inputs: dict[str, str | None] = {name: planned[name].fingerprint for name in spec.inputs}
     records: dict[str, InputRecord] = {}
-    if spec.name == "clips":
+    if spec.name == CLIPS:
         records = _dataset(request, parameters)
         inputs["dataset"] = records["dataset"].fingerprint if records else None
     return _status(spec, request, parameters, inputs, records)
@@ -184,7 +185,7 @@ def _dataset(request: Request, parameters: Mapping[str, Any]) -> dict[str, Input
     identity = identify(request.recipe.extract)
     if identity is not None:
         return {"dataset": InputRecord(identity.reference, identity.sha256[:12], identity.sha256)}
-    for artifact in reversed(request.store.artifacts(stage="clips")):
+    for artifact in reversed(request.store.artifacts(stage=CLIPS)):
         manifest = artifact.manifest
         if "dataset" in manifest.inputs and not differences(manifest.parameters, parameters):
             return {"dataset": manifest.inputs["dataset"]}
@@ -200,11 +201,11 @@ def _shorter_run(
     spec: StageSpec, request: Request, parameters: Mapping[str, Any], inputs: Mapping[str, str]
 ) -> Artifact | None:
     """Find the longest finished agent that differs only in having had fewer steps."""
-    if spec.name != "agent":
+    if spec.name != AGENT:
         return None
     candidates = [
         artifact
-        for artifact in request.store.artifacts(stage="agent")
+        for artifact in request.store.artifacts(stage=AGENT)
         if artifact.manifest.stage_version == spec.version
         and LEFT_OUT not in artifact.manifest.extra
         and {name: record.fingerprint for name, record in artifact.manifest.inputs.items()} == inputs

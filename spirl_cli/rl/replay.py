@@ -17,6 +17,7 @@ from torch import Tensor
 
 from spirl_cli.errors import ArtifactError
 from spirl_cli.files import written_whole
+from spirl_cli.payload import replay_file
 from spirl_cli.rl.image_store import ImageStore, Pixels
 
 Array = NDArray[np.float32]
@@ -177,7 +178,7 @@ class Replay:
         """
         first = max(self.saved, self.added - self.capacity)
         if self.added > first:
-            name = f"replay-{first:09d}-{self.added:09d}.h5"
+            name = replay_file(first, self.added)
             slots = np.arange(first, self.added) % self.capacity
             used, shown = np.unique(self.shown[slots], return_inverse=True)
             images = np.empty((len(used), self.images.pixels), np.uint8)

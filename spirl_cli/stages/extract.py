@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from spirl_cli.clips.drawing import Drawing, drawing_of
-from spirl_cli.clips.reader import CLIPS_FILE, Clips, ClipWriter
+from spirl_cli.clips.reader import Clips, ClipWriter
 from spirl_cli.demos.demonstrations import Demonstrations
 from spirl_cli.demos.episode import Episode, join_short
 from spirl_cli.demos.made import generate_demonstrations, script_demonstrations
@@ -17,12 +17,11 @@ from spirl_cli.files import discard
 from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.monitor.progress import ProgressBar
 from spirl_cli.monitor.reporter import Reporter
+from spirl_cli.payload import CLIPS_FILE, GENERATED_FOLDER
 from spirl_cli.recipe.schema import Recipe
 from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.store.manifest import InputRecord
-
-GENERATED = "generated"  # folder of demonstrations that are made, not read
 
 
 def execute(context: StageContext) -> StageResult:
@@ -51,7 +50,7 @@ def execute(context: StageContext) -> StageResult:
         context.reporter.message(
             f"{demonstrations.success_rate:.1%} of the demonstrations made succeeded and were kept"
         )
-    discard(context.folder / GENERATED)
+    discard(context.folder / GENERATED_FOLDER)
     identity = demonstrations.identity
     return StageResult(
         metrics=metrics,
@@ -67,11 +66,11 @@ def _open(context: StageContext) -> Demonstrations:
     if section.source == "scripted" or context.options.extract.scripted:
         if env.kind != "kitchen":
             raise UsageError(f"extract.source 'scripted' is for env.kind 'kitchen', not '{env.kind}'")
-        return script_demonstrations(section, context.folder / GENERATED, context.reporter)
+        return script_demonstrations(section, context.folder / GENERATED_FOLDER, context.reporter)
     if section.source != "planner":
         return open_demonstrations(context.recipe.extract, context.reporter.message)
     _check_environment(context.recipe)
-    return generate_demonstrations(context.recipe.extract, context.folder / GENERATED, context.reporter)
+    return generate_demonstrations(context.recipe.extract, context.folder / GENERATED_FOLDER, context.reporter)
 
 
 def _why(context: StageContext) -> str:

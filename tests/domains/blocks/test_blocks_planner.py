@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spirl_cli.clips.reader import CLIPS_FILE, Clips
+from spirl_cli.clips.reader import Clips
 from spirl_cli.demos.generation import GeneratedSource, generate, make_numbered
 from spirl_cli.demos.source import identify
 from spirl_cli.domains.blocks import geometry, image
@@ -19,6 +19,7 @@ from spirl_cli.domains.blocks.planner import blocks_generator, stack_episode
 from spirl_cli.domains.sections import BlocksSection, KitchenSection
 from spirl_cli.errors import UsageError
 from spirl_cli.monitor.reporter import SilentReporter
+from spirl_cli.payload import CLIPS_FILE
 from spirl_cli.pipeline.graph import stage
 from spirl_cli.recipe.load import load_recipe
 from spirl_cli.recipe.schema import Recipe
