@@ -12,6 +12,7 @@ from spirl_cli.clips.reader import Clips
 from spirl_cli.clips.writer import ClipWriter
 from spirl_cli.demos.episode import ActionBounds, Episode
 from spirl_cli.inference.decoders import Decoder, load_decoder
+from spirl_cli.payload import CLIPS_FILE, DECODER_FILE, PRIOR_FILE
 from spirl_cli.recipe.schema import Recipe
 from spirl_cli.skills.export_skills import export_decoder
 from spirl_cli.skills.families import make_prior
@@ -57,10 +58,10 @@ class Untrained:
 def make_untrained(folder: Path, recipe: Recipe) -> Untrained:
     """Write untrained networks of a recipe's shapes into ``folder``."""
     section = recipe.train_skills
-    clips = make_clips(folder / "clips.h5", section.horizon, episodes=10)
+    clips = make_clips(folder / CLIPS_FILE, section.horizon, episodes=10)
     torch.manual_seed(0)
     model = SkillModel(section, STATE_DIM, ACTION_DIM, make_normalizer(section, clips))
-    export_decoder(folder / "decoder.safetensors", model, clips)
+    export_decoder(folder / DECODER_FILE, model, clips)
     prior = make_prior(recipe.train_prior, model.normalizer, section.latent_dim)
-    save_prior(folder / "prior.safetensors", prior, recipe.train_prior, section.latent_dim)
-    return Untrained(load_decoder(folder / "decoder.safetensors"), folder / "prior.safetensors")
+    save_prior(folder / PRIOR_FILE, prior, recipe.train_prior, section.latent_dim)
+    return Untrained(load_decoder(folder / DECODER_FILE), folder / PRIOR_FILE)

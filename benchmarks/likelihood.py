@@ -17,14 +17,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from spirl_cli.clips.reader import CLIPS_FILE, Clips
+from spirl_cli.clips.reader import Clips
 from spirl_cli.domains.registry import domain_of, read_section
 from spirl_cli.errors import SpirlError
 from spirl_cli.evaluation.aggregate import publish
 from spirl_cli.evaluation.naming import training_data
 from spirl_cli.evaluation.results import ResultRow
 from spirl_cli.evaluation.statistics import bootstrap_mean
-from spirl_cli.skills.model_files import MODEL, load_prior, load_skills
+from spirl_cli.payload import CLIPS, CLIPS_FILE, MODEL_FILE, PRIOR, SKILLS
+from spirl_cli.skills.model_files import load_prior, load_skills
 from spirl_cli.skills.models import SkillModel
 from spirl_cli.skills.prior import PriorNetwork
 from spirl_cli.skills.prior_training import SkillTargets
@@ -70,9 +71,9 @@ def likelihood_row(store: Store, artifact: Artifact) -> ResultRow:
     manifest = artifact.manifest
     section, env = manifest.parameters["train_prior"], read_section(manifest.extra["recipe"]["env"])
     inputs = {role: store.resolve(record.reference) for role, record in manifest.inputs.items()}
-    clips = Clips.open(inputs["clips"].file(CLIPS_FILE))
-    skills = load_skills(inputs["skills"].file(MODEL)) if "skills" in inputs else None
-    values = held_out_log_likelihoods(load_prior(artifact.file(MODEL))[0], clips, skills)
+    clips = Clips.open(inputs[CLIPS].file(CLIPS_FILE))
+    skills = load_skills(inputs[SKILLS].file(MODEL_FILE)) if SKILLS in inputs else None
+    values = held_out_log_likelihoods(load_prior(artifact.file(MODEL_FILE))[0], clips, skills)
     return ResultRow(
         env=domain_of(env).setting(env).env,
         method=f"prior-{section['family']}",
@@ -101,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     store = Store(default_root(options.artifacts))
     try:
-        rows = [likelihood_row(store, store.resolve(reference, stage="prior")) for reference in options.priors]
+        rows = [likelihood_row(store, store.resolve(reference, stage=PRIOR)) for reference in options.priors]
         if options.results:
             publish(options.results, rows)
     except SpirlError as error:

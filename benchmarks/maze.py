@@ -15,6 +15,7 @@ from spirl_cli.clips.reader import Clips, ClipWriter
 from spirl_cli.demos.source import find_source
 from spirl_cli.monitor.children import usable_cores
 from spirl_cli.monitor.reporter import Reporter
+from spirl_cli.payload import CLIPS_FILE
 from spirl_cli.recipe.load import load_recipe
 
 STEPS_LIMIT = 30_000  # demonstrated steps per second, all cores
@@ -32,7 +33,7 @@ def measure(seconds: float, reporter: Reporter) -> list[Figure]:
         begun = time.perf_counter()
         demonstrations = find_source(recipe.extract, recipe.env).open(Path(folder), reporter)
         taken = time.perf_counter() - begun
-        path = Path(folder) / "clips.hdf5"
+        path = Path(folder) / CLIPS_FILE
         with ClipWriter(path, recipe.train_skills.horizon, demonstrations.bounds) as writer:
             for episode in demonstrations:
                 writer.append(episode)

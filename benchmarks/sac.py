@@ -23,7 +23,7 @@ from benchmarks.sac_comparison import OURS, THEIRS, Comparison, Pair, Task
 from benchmarks.sac_learners import Curve, learn_ours, learn_theirs, take_turns
 from spirl_cli.errors import SpirlError, UsageError
 from spirl_cli.evaluation.aggregate import publish
-from spirl_cli.monitor.files import written_whole
+from spirl_cli.files import make_folder, write_whole
 from spirl_cli.monitor.reporter import Reporter, RichReporter
 from spirl_cli.store.provenance import checkout_commit
 
@@ -58,9 +58,8 @@ def compare(task: Task, evaluations: int, episodes: int, reporter: Reporter, kep
 
 
 def _write(path: Path, pair: Pair) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as temporary:
-        temporary.write_text(json.dumps(asdict(pair)) + "\n", encoding="utf-8")
+    make_folder(path.parent)
+    write_whole(path, (json.dumps(asdict(pair)) + "\n").encode())
 
 
 def _read(path: Path, reporter: Reporter) -> Pair | None:

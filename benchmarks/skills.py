@@ -18,6 +18,7 @@ from benchmarks.timing import matmul_seconds, seconds_per_call
 from spirl_cli.clips.reader import Clips
 from spirl_cli.monitor.checkpoint import State
 from spirl_cli.monitor.reporter import Reporter
+from spirl_cli.payload import CLIPS_FILE, SKILLS
 from spirl_cli.pipeline.graph import stage
 from spirl_cli.recipe.load import load_recipe
 from spirl_cli.recipe.schema import Recipe
@@ -95,7 +96,7 @@ def measure(seconds: float, reporter: Reporter, block: int = LOG_EVERY, episodes
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         recipe = load_recipe("kitchen")
-        clips = make_clips(folder / "clips.h5", recipe.train_skills.horizon, episodes)
+        clips = make_clips(folder / CLIPS_FILE, recipe.train_skills.horizon, episodes)
         figures = []
         for index, (variant, overrides) in enumerate(VARIANTS.items()):
             reporter.message(f"skills: {variant}, {len(clips.starts('train')):,} windows")
@@ -151,5 +152,5 @@ def _figure(variant: str, both: Interleaved, validation: float, parameters: int)
 
 
 def _context(recipe: Recipe, folder: Path, reporter: Reporter) -> StageContext:
-    spec = stage("skills")
+    spec = stage(SKILLS)
     return StageContext(recipe, spec, spec.parameters(recipe), {}, folder, reporter, device="cpu")

@@ -19,6 +19,8 @@ from pathlib import Path
 from spirl_cli.errors import SpirlError, UsageError
 from spirl_cli.evaluation.aggregate import aggregate, publish
 from spirl_cli.evaluation.results import ResultRow, read_rows
+from spirl_cli.files import write_whole, written_whole
+from spirl_cli.payload import EVALUATION
 from spirl_cli.store.artifact import Artifact
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -77,7 +79,7 @@ def _unfetchable(row: ResultRow) -> bool:
 
 def write_csv(path: Path, rows: Sequence[ResultRow]) -> None:
     """Write rows as CSV: the learning curves for whoever draws them."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(ResultRow)], lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)
@@ -94,7 +96,7 @@ def update_readme(readme: Path, rows: Sequence[ResultRow]) -> None:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise UsageError(f"{readme} has no lines {BEGIN} and {END}", "add them where the table belongs")
-    readme.write_text(f"{before}{BEGIN}\n{markdown_table(rows)}{END}{after}", encoding="utf-8")
+    write_whole(readme, f"{before}{BEGIN}\n{markdown_table(rows)}{END}{after}".encode())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -125,7 +127,7 @@ def _publish(options: argparse.Namespace) -> list[ResultRow]:
     if not options.evaluations:
         return read_rows(options.results)
     store = Store(options.artifacts)
-    artifacts = [store.resolve(reference, stage="evaluation") for reference in options.evaluations]
+    artifacts = [store.resolve(reference, stage=EVALUATION) for reference in options.evaluations]
     command = options.command or shlex.join(artifacts[0].manifest.command)
     rows = aggregate(artifacts, command=command)
     if options.curve:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from spirl_cli.clips.reader import CLIPS_FILE, Clips
+from spirl_cli.clips.reader import Clips
 from spirl_cli.errors import ArtifactError, SpirlError
-from spirl_cli.skills.model_files import MODEL, load_skills
+from spirl_cli.payload import CLIPS, CLIPS_FILE, MODEL_FILE, SKILLS
+from spirl_cli.skills.model_files import load_skills
 from spirl_cli.skills.models import SkillModel, rate
 from spirl_cli.skills.reconstruction import reconstruct
 from spirl_cli.skills.sampling import spread
@@ -92,19 +93,17 @@ def distance(clips: Clips, trained: Clips) -> float:
 def compare(skills: Sequence[Artifact], clips: Sequence[Artifact]) -> dict[str, list[dict[str, object]]]:
     """Describe every set of clips and how far they are apart, and try every skill model on each."""
     opened = [(one, Clips.open(one.file(CLIPS_FILE))) for one in clips]
-    described = [{"clips": one.reference, "dataset": _dataset(one), **describe(data)} for one, data in opened]
+    described = [{CLIPS: one.reference, "dataset": _dataset(one), **describe(data)} for one, data in opened]
     tried: list[dict[str, object]] = []
     for one in skills:
-        model = load_skills(one.file(MODEL))
-        tried += [
-            {"skills": one.reference, "clips": other.reference, **carry_over(model, data)} for other, data in opened
-        ]
+        model = load_skills(one.file(MODEL_FILE))
+        tried += [{SKILLS: one.reference, CLIPS: other.reference, **carry_over(model, data)} for other, data in opened]
     apart: list[dict[str, object]] = [
-        {"trained": one.reference, "clips": other.reference, "distance": distance(data, known)}
+        {"trained": one.reference, CLIPS: other.reference, "distance": distance(data, known)}
         for one, known in opened
         for other, data in opened
     ]
-    return {"clips": described, "distance": apart, "transfer": tried}
+    return {CLIPS: described, "distance": apart, "transfer": tried}
 
 
 def _dataset(clips: Artifact) -> str:
@@ -122,8 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     store = Store(options.artifacts or default_root())
     try:
-        skills = [store.resolve(reference, stage="skills") for reference in options.skills]
-        result = compare(skills, [store.resolve(reference, stage="clips") for reference in options.clips])
+        skills = [store.resolve(reference, stage=SKILLS) for reference in options.skills]
+        result = compare(skills, [store.resolve(reference, stage=CLIPS) for reference in options.clips])
     except SpirlError as error:
         print(error.message, error.hint, sep="\n", file=sys.stderr)
         return error.exit_code

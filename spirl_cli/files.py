@@ -8,43 +8,77 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+TEMPORARY_SUFFIX = ".tmp"
 _TRASH = ".trash-"
 
 
-def fsync_file(path: Path) -> None:
-    """Block until the content of a file is on disk."""
-    # Windows syncs only what is open for writing; elsewhere reading is enough, also on read-only files.
-    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Yield a temporary sibling of a file to write; on success it takes the file's place.
+
+    Content reaches the disk before the name does: a crash at any moment leaves either the old
+    file or the new one under ``path``, plus at most a hidden ``.NAME.PROCESS.tmp``, which
+    `files_below` leaves out. Two processes that write one file at once do not disturb each other.
+
+    Args:
+        path: the file, in a folder that exists (`make_folder`).
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def fsync_folder(path: Path) -> None:
-    """Block until the names in a folder are on disk (Windows has no such call, and needs none)."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that readers, also after a crash, see the old content or the new one."""
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        with open(temporary, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
+        yield temporary
+        sync(temporary)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    fsync_folder(path.parent)
+    sync(path.parent)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that readers, also after a crash, see the old content or the new one."""
+    with written_whole(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def copy_whole(source: Path, destination: Path) -> None:
+    """Copy a file's content so that the copy appears whole; its folder is created."""
+    make_folder(destination.parent)
+    with written_whole(destination) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and those above it that are missing; their names are on disk afterwards."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for created in reversed(missing):
+        sync(created.parent)
+
+
+def publish_folder(folder: Path, destination: Path) -> None:
+    """Give a complete folder its final name, in one step, after all that is in it is on disk.
+
+    Raises:
+        OSError: the destination exists and is not empty, or lies on another file system.
+    """
+    for path in sorted(folder.rglob("*")):
+        sync(path)
+    sync(folder)
+    os.replace(folder, destination)
+    sync(destination.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's list of names, is on disk."""
+    windows = os.name == "nt"
+    if windows and path.is_dir():
+        return  # Windows has no such call for folders, and needs none
+    # Windows syncs only what is open for writing; elsewhere reading is enough, also on read-only files.
+    descriptor = os.open(path, os.O_RDWR if windows else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def link_or_copy(source: Path, destination: Path) -> None:
@@ -59,6 +93,8 @@ def link_or_copy(source: Path, destination: Path) -> None:
 def files_below(folder: Path, names: Iterable[str]) -> Iterator[Path]:
     """Yield, sorted and once each, the files that relative names of files and folders stand for.
 
+    Files that a crash left half written (`written_whole`) are left out of folders.
+
     Raises:
         ValueError: for a name that leads out of the folder.
         FileNotFoundError: for a name that does not exist.
@@ -70,7 +106,7 @@ def files_below(folder: Path, names: Iterable[str]) -> Iterator[Path]:
             raise ValueError(f"'{name}' leads out of the run's folder")
         path = folder / relative
         if path.is_dir():
-            found.update(file for file in path.rglob("*") if file.is_file())
+            found.update(file for file in path.rglob("*") if file.is_file() and not _is_temporary(file))
         elif path.is_file():
             found.add(path)
         else:
@@ -94,3 +130,7 @@ def sweep(folder: Path) -> None:
     with contextlib.suppress(OSError):
         for path in folder.glob(f"{_TRASH}*"):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_temporary(path: Path) -> bool:
+    return path.name.startswith(".") and path.name.endswith(TEMPORARY_SUFFIX)

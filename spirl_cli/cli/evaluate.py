@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from spirl_cli.cli.console import note
 from spirl_cli.cli.requests import load, open_store, recipe_arguments, recipe_name
 from spirl_cli.errors import ArtifactError, UsageError
+from spirl_cli.payload import AGENT, EVALUATION, PRIOR
 
 if TYPE_CHECKING:
     from spirl_cli.cli.options import StageOptions
     from spirl_cli.pipeline.plan import Request
     from spirl_cli.recipe.schema import Recipe
+    from spirl_cli.stages.context import EvaluateOptions
     from spirl_cli.store.artifact import Artifact
     from spirl_cli.store.store import Store
 
 
 def evaluation_request(
-    options: StageOptions, references: Mapping[str, str | None], *, prior_only: bool, chosen: Mapping[str, Any]
+    options: StageOptions, references: Mapping[str, str | None], *, prior_only: bool, chosen: EvaluateOptions
 ) -> Request:
     """Build the request of an evaluation.
 
@@ -36,7 +38,7 @@ def evaluation_request(
     from spirl_cli.pipeline.plan import Request
 
     store = open_store(options.artifacts)
-    subject = "prior" if prior_only else "agent"
+    subject = PRIOR if prior_only else AGENT
     given = {name: _resolve(text, name, store) for name, text in references.items() if text is not None}
     named = recipe_name(options) is not None
     if not named and subject not in given:
@@ -45,10 +47,10 @@ def evaluation_request(
     request = Request(
         recipe,
         store,
-        PRIOR_EVALUATION if prior_only else stage("evaluation"),
+        PRIOR_EVALUATION if prior_only else stage(EVALUATION),
         given=given,
-        force=frozenset({"evaluation"}) if options.force else frozenset(),
-        options=chosen,
+        force=frozenset({EVALUATION}) if options.force else frozenset(),
+        evaluate=chosen,
         named=recipe_arguments(options),
     )
     if subject not in given:

@@ -11,6 +11,7 @@ from spirl_cli.cli import complete
 from spirl_cli.cli.console import emit, emit_json, note, size
 from spirl_cli.cli.options import ArtifactsOption, JsonOption
 from spirl_cli.cli.requests import open_store
+from spirl_cli.payload import CLIPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +65,6 @@ def _chosen(named: list[Artifact], store: Store, inputs: bool) -> Iterator[Artif
 
 def _made_from(artifact: Artifact, store: Store) -> Iterator[Artifact]:
     for ancestor in store.lineage(artifact):
-        if ancestor.artifact is not None and ancestor.name != "clips":
+        if ancestor.artifact is not None and ancestor.name != CLIPS:
             yield from _made_from(ancestor.artifact, store)
             yield ancestor.artifact

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, get_type_hin
 import typer
 
 from spirl_cli.cli import complete
+from spirl_cli.payload import AGENT, CLIPS, EVALUATION, PRIOR, SKILLS
 
 P = ParamSpec("P")
 OptionsType = TypeVar("OptionsType")
@@ -29,11 +30,11 @@ class Device(StrEnum):
 class StageName(StrEnum):
     """The stages, by the names of their artifacts."""
 
-    clips = "clips"
-    skills = "skills"
-    prior = "prior"
-    agent = "agent"
-    evaluation = "evaluation"
+    clips = CLIPS
+    skills = SKILLS
+    prior = PRIOR
+    agent = AGENT
+    evaluation = EVALUATION
 
 
 ArtifactsOption = Annotated[
@@ -74,10 +75,10 @@ def reference_option(stage: str) -> Any:
     )
 
 
-ClipsOption = Annotated[str | None, reference_option("clips")]
-SkillsOption = Annotated[str | None, reference_option("skills")]
-PriorOption = Annotated[str | None, reference_option("prior")]
-AgentOption = Annotated[str | None, reference_option("agent")]
+ClipsOption = Annotated[str | None, reference_option(CLIPS)]
+SkillsOption = Annotated[str | None, reference_option(SKILLS)]
+PriorOption = Annotated[str | None, reference_option(PRIOR)]
+AgentOption = Annotated[str | None, reference_option(AGENT)]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from spirl_cli.cli.options import (
     takes,
 )
 from spirl_cli.errors import UsageError
+from spirl_cli.payload import AGENT, CLIPS, PRIOR, SKILLS, STAGE_NAMES
 
 
 class PolicyChoice(StrEnum):
@@ -35,19 +36,19 @@ def extract(options: StageOptions) -> None:
     Selects the observations that the recipe names, splits by episodes and stores every step
     once. Prints the path of the artifact.
     """
-    _one("clips", "extract", options, {})
+    _one(CLIPS, "extract", options, {})
 
 
 @takes(StageOptions)
 def train_skills(options: StageOptions, clips: ClipsOption = None) -> None:
     """Clips → skill encoder and decoder."""
-    _one("skills", "train_skills", options, {"clips": clips})
+    _one(SKILLS, "train_skills", options, {CLIPS: clips})
 
 
 @takes(StageOptions)
 def train_prior(options: StageOptions, clips: ClipsOption = None, skills: SkillsOption = None) -> None:
     """Clips and skills → skill prior: which skill suits which state."""
-    _one("prior", "train_prior", options, {"clips": clips, "skills": skills})
+    _one(PRIOR, "train_prior", options, {CLIPS: clips, SKILLS: skills})
 
 
 @takes(StageOptions)
@@ -56,7 +57,7 @@ def train_rl(options: StageOptions, skills: SkillsOption = None, prior: PriorOpt
 
     Raising train_rl.steps continues from a finished shorter run.
     """
-    _one("agent", "train_rl", options, {"skills": skills, "prior": prior})
+    _one(AGENT, "train_rl", options, {SKILLS: skills, PRIOR: prior})
 
 
 @takes(StageOptions)
@@ -85,6 +86,7 @@ def evaluate(
     """
     from spirl_cli.cli.evaluate import evaluation_request
     from spirl_cli.cli.requests import execute_one
+    from spirl_cli.stages.context import EvaluateOptions
 
     if prior_only and (agent is not None or step is not None):
         raise UsageError("--prior-only evaluates no agent, so --agent and --step do not go with it.")
@@ -96,12 +98,11 @@ def evaluate(
         *([] if video else ["evaluate.video_episodes=0"]),
     ]
     options = _with_overrides(options, "evaluate", overrides)
-    chosen = {"step": step, "save_dataset": save_dataset}
     request = evaluation_request(
         options,
-        {"skills": skills, "prior": prior, "agent": agent},
+        {SKILLS: skills, PRIOR: prior, AGENT: agent},
         prior_only=prior_only,
-        chosen={key: value for key, value in chosen.items() if value is not None},
+        chosen=EvaluateOptions(step, save_dataset),
     )
     execute_one(request, options)
 
@@ -112,11 +113,11 @@ def run(
 ) -> None:
     """All stages in a row; what is up to date is skipped."""
     from spirl_cli.cli.requests import execute_all, load, open_store, recipe_arguments, resolve
-    from spirl_cli.pipeline.graph import STAGE_NAMES, STAGES
+    from spirl_cli.pipeline.graph import STAGES
     from spirl_cli.pipeline.plan import Request
 
     store = open_store(options.artifacts)
-    given = resolve({"clips": clips, "skills": skills, "prior": prior}, store)
+    given = resolve({CLIPS: clips, SKILLS: skills, PRIOR: prior}, store)
     force = frozenset(STAGE_NAMES) if options.force else frozenset()
     recipe = load(options, seed=options.seed)
     execute_all(Request(recipe, store, STAGES[-1], given, force, named=recipe_arguments(options)), options)

@@ -16,9 +16,8 @@ from spirl_cli.clips.drawing import read_scene_images
 from spirl_cli.clips.writer import COPY_ROWS, FORMAT, ClipWriter
 from spirl_cli.errors import ArtifactError
 
-__all__ = ["CLIPS_FILE", "ClipWriter", "Clips", "Split"]
+__all__ = ["ClipWriter", "Clips", "Split"]
 
-CLIPS_FILE = "clips.hdf5"  # in an artifact
 LOAD_LIMIT = 2**30  # bytes; larger clips are memory-mapped unless told otherwise
 
 Split = Literal["train", "validation"]

@@ -32,6 +32,7 @@ import numpy as np
 from spirl_cli.clips.drawing import Drawing, pack_scene
 from spirl_cli.demos.episode import ActionBounds, Episode
 from spirl_cli.errors import DatasetError
+from spirl_cli.files import written_whole
 
 FORMAT = "spirl-clips-1"
 COPY_ROWS = 65_536  # rows handled at once where a whole array might not fit into memory
@@ -141,7 +142,7 @@ class ClipWriter:
         """
         validation = split_episodes(self.episodes, validation_fraction, seed)
         offsets = np.concatenate([[0], np.cumsum(self._lengths)]).astype(np.int64)  # (E+1,)
-        with h5py.File(self._path, "w") as file:
+        with written_whole(self._path) as temporary, h5py.File(temporary, "w") as file:
             file.attrs.update(
                 format=FORMAT,
                 horizon=self._horizon,

@@ -14,7 +14,6 @@ that exists never has to be made again.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -23,7 +22,7 @@ import numpy as np
 
 from spirl_cli.demos.dataset import StoredEpisode
 from spirl_cli.domains.domain import GeneratedEpisode, Generator
-from spirl_cli.files import fsync_file
+from spirl_cli.files import written_whole
 
 
 def chunks(generator: Generator, folder: Path) -> dict[Path, range]:
@@ -40,8 +39,7 @@ def chunk_path(folder: Path, numbers: range) -> Path:
 
 def write_chunk(path: Path, episodes: Sequence[GeneratedEpisode]) -> None:
     """Write episodes to a file that appears only when it is whole."""
-    temporary = path.with_suffix(f".{os.getpid()}")
-    with h5py.File(temporary, "w") as file:
+    with written_whole(path) as temporary, h5py.File(temporary, "w") as file:
         file["lengths"] = np.array([len(episode.actions) for episode in episodes], np.int64)
         file["observations"] = np.concatenate([episode.observations for episode in episodes])
         file["actions"] = np.concatenate([episode.actions for episode in episodes])
@@ -49,8 +47,6 @@ def write_chunk(path: Path, episodes: Sequence[GeneratedEpisode]) -> None:
         scenes = [episode.scene for episode in episodes if episode.scene is not None]
         if scenes:
             file["scenes"] = np.stack(scenes)
-    fsync_file(temporary)
-    os.replace(temporary, path)
 
 
 def read_chunk(path: Path, first: int) -> Iterator[StoredEpisode]:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from spirl_cli.demos.formats.minari import datasets_folder, local_datasets
 from spirl_cli.errors import DatasetError, did_you_mean
+from spirl_cli.files import make_folder, publish_folder
 
 REACH_SECONDS = 3.0  # to reach the server, name resolution included
 
@@ -54,7 +55,7 @@ def download(dataset_id: str, announce: Callable[[str], None]) -> None:
         raise unavailable(dataset_id, f"{server} cannot be reached ({reason})")
     announce(f"downloading {dataset_id} from {server} to {datasets_folder()}")
     root = datasets_folder()
-    root.mkdir(parents=True, exist_ok=True)
+    make_folder(root)
     with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as folder:
         _run_minari(dataset_id, Path(folder))
         _move(Path(folder) / dataset_id, root / dataset_id)
@@ -94,9 +95,9 @@ def _run_minari(dataset_id: str, folder: Path) -> None:
 
 def _move(downloaded: Path, target: Path) -> None:
     """Put the whole dataset in its place, unless another process was faster."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     try:
-        downloaded.rename(target)
+        publish_folder(downloaded, target)
     except OSError as error:
         if not (target / "data" / "metadata.json").is_file():
             raise DatasetError(f"{target} is in the way of the download: {error}", "move it away") from error

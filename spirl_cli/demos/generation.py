@@ -21,6 +21,7 @@ from spirl_cli.demos.chunks import chunks, count_attempts, read_chunk, write_chu
 from spirl_cli.demos.dataset import StoredEpisode
 from spirl_cli.domains.domain import GeneratedEpisode, Generator
 from spirl_cli.errors import Interrupted, SpirlError
+from spirl_cli.files import make_folder
 from spirl_cli.monitor.children import WORKER_ENVIRONMENT, become_worker, signals_blocked, usable_cores, variables
 from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.monitor.reporter import Reporter
@@ -69,7 +70,7 @@ def generate(generator: Generator, folder: Path, reporter: Reporter, processes: 
         Interrupted: SIGINT or SIGTERM arrived; finished chunks stay.
         SpirlError: a worker died, for instance for want of memory.
     """
-    folder.mkdir(exist_ok=True)
+    make_folder(folder)
     missing = _missing(generator, folder)
     if not missing:
         return

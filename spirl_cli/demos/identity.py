@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from spirl_cli.demos.dataset import Dataset
+from spirl_cli.files import make_folder, write_whole
 from spirl_cli.store.fingerprint import canonical, sha256_file
 
 REMEMBERED = 200  # datasets
@@ -100,10 +101,8 @@ def _remember(key: str, entry: dict[str, Any]) -> None:
     """Write the entry; a cache folder that cannot be written only costs time."""
     path = _memory()
     newest = list({**_remembered(), key: entry}.items())[-REMEMBERED:]
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(dict(newest), indent=1), encoding="utf-8")
-        temporary.replace(path)
+        make_folder(path.parent)
+        write_whole(path, json.dumps(dict(newest), indent=1).encode())
     except OSError:
         return

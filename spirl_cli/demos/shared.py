@@ -14,6 +14,7 @@ from spirl_cli.demos.generation import GeneratedDataset, generate
 from spirl_cli.demos.identity import DatasetIdentity
 from spirl_cli.domains.domain import Generator, SharedDataset
 from spirl_cli.errors import DatasetError
+from spirl_cli.files import make_folder, publish_folder
 from spirl_cli.monitor.children import variables
 from spirl_cli.monitor.reporter import Reporter
 
@@ -67,7 +68,7 @@ def _store(made: GeneratedDataset, shared: SharedDataset, identity: DatasetIdent
 
     observations, actions = shared.spaces()
     root = datasets_folder()
-    root.mkdir(parents=True, exist_ok=True)
+    make_folder(root)
     with tempfile.TemporaryDirectory(prefix=".scripted-", dir=root) as folder:
         with variables({"MINARI_DATASETS_PATH": folder}), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about fields that describe an author
@@ -80,8 +81,8 @@ def _store(made: GeneratedDataset, shared: SharedDataset, identity: DatasetIdent
                 description=f"{shared.description}, {identity.sha256}.",
             )
         target = root / identity.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (Path(folder) / identity.name).rename(target)
+        make_folder(target.parent)
+        publish_folder(Path(folder) / identity.name, target)
 
 
 def _buffers(made: GeneratedDataset, shared: SharedDataset) -> Iterator[Any]:

@@ -4,41 +4,33 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import functools
 import multiprocessing
 import signal
 import time
+import traceback
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing import resource_tracker
-from typing import Any, TypeVar
+from multiprocessing.connection import Connection
+from typing import Any, Literal, TypeAlias
 
 import gymnasium as gym
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode
-from gymnasium.vector.async_vector_env import _async_worker
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
 
 from spirl_cli.errors import SpirlError
 from spirl_cli.monitor.children import WORKER_ENVIRONMENT, become_worker, signals_blocked, variables
 
 CLOSE_SECONDS = 5.0
-Method = TypeVar("Method", bound=Callable[..., Any])
+Env: TypeAlias = "gym.Env[Any, Any]"
+Step: TypeAlias = tuple[Any, float, bool, bool, dict[str, Any]]
+Command = Literal["spaces", "reset", "step", "get", "set"]
+Answer: TypeAlias = tuple[Literal[True], Any] | tuple[Literal[False], tuple[SpirlError, str]]  # error, its traceback
 
 
-def _explains_death(method: Method) -> Method:
-    """Turn a broken pipe into the reason why there is nobody at its other end."""
-
-    @functools.wraps(method)
-    def wrapped(self: WorkerVector, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return method(self, *args, **kwargs)
-        except (EOFError, BrokenPipeError, ConnectionResetError) as error:
-            raise _death(self.processes) from error
-
-    return wrapped  # type: ignore[return-value]
-
-
-class WorkerVector(AsyncVectorEnv):
-    """gymnasium's AsyncVectorEnv, made to outlive what happens to a long training run.
+class WorkerVector(VectorEnv[Any, Any, Any]):
+    """A vector of environments in processes, made to outlive what happens to a long training run.
 
     - An environment that ends is reset within the same step (``final_obs`` in the infos), so that
       every step is a transition.
@@ -48,51 +40,135 @@ class WorkerVector(AsyncVectorEnv):
 
     Args:
         makers: one picklable function per environment.
+
+    Raises:
+        SpirlError: a worker died, or its environment has other spaces than the first one.
     """
 
-    def __init__(self, makers: Sequence[Callable[[], gym.Env[Any, Any]]]) -> None:
+    def __init__(self, makers: Sequence[Callable[[], Env]]) -> None:
+        self.num_envs = len(makers)
+        self.processes: list[multiprocessing.process.BaseProcess] = []
+        self._pipes: list[Connection] = []
+        _running.add(self)
+        env = makers[0]()
+        self.metadata = {**env.metadata, "autoreset_mode": AutoresetMode.SAME_STEP}
+        self.render_mode = env.render_mode
+        self.single_observation_space, self.single_action_space = env.observation_space, env.action_space
+        self.observation_space = batch_space(env.observation_space, self.num_envs)
+        self.action_space = batch_space(env.action_space, self.num_envs)
+        env.close()
         # Starting the tracker unblocks signals, so it has to run before they are blocked.
         resource_tracker.ensure_running()
-        _running.add(self)
         with signals_blocked(), variables(WORKER_ENVIRONMENT):
-            super().__init__(makers, context="spawn", worker=_work, autoreset_mode=AutoresetMode.SAME_STEP)
+            for index, make in enumerate(makers):
+                self._start(index, make)
+        self._require_equal_spaces()
 
-    reset_async = _explains_death(AsyncVectorEnv.reset_async)
-    reset_wait = _explains_death(AsyncVectorEnv.reset_wait)
-    step_async = _explains_death(AsyncVectorEnv.step_async)
-    step_wait = _explains_death(AsyncVectorEnv.step_wait)
-    call_async = _explains_death(AsyncVectorEnv.call_async)
-    call_wait = _explains_death(AsyncVectorEnv.call_wait)
-    set_attr = _explains_death(AsyncVectorEnv.set_attr)
-    _check_spaces = _explains_death(AsyncVectorEnv._check_spaces)
+    def _start(self, index: int, make: Callable[[], Env]) -> None:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=serve, args=(make, theirs), name=f"environment-{index}", daemon=True)
+        self.processes.append(process)
+        self._pipes.append(ours)
+        process.start()
+        theirs.close()
 
-    def close_extras(self, timeout: float | None = CLOSE_SECONDS, terminate: bool = False) -> None:
-        """Ask the workers to end, and kill those that do not within ``timeout`` seconds."""
-        if not terminate:
-            for pipe in self.parent_pipes:
-                with contextlib.suppress(OSError):
-                    pipe.send(("close", None))
-            deadline = None if timeout is None else time.monotonic() + timeout
-            for process in self.processes:
-                process.join(None if deadline is None else max(deadline - time.monotonic(), 0.0))
-        self.kill()
-        for pipe in self.parent_pipes:
+    def _require_equal_spaces(self) -> None:
+        expected = (self.single_observation_space, self.single_action_space)
+        for index, spaces in enumerate(self._ask("spaces", [None] * self.num_envs)):
+            if spaces != expected:
+                raise SpirlError(f"environment {index} has the spaces {spaces}, the first one has {expected}")
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Start an episode everywhere; environment i gets the seed ``seed + i``, or that of the list."""
+        seeds = seed if isinstance(seed, list) else [None if seed is None else seed + i for i in range(self.num_envs)]
+        observations, infos = zip(*self._ask("reset", [(one, options) for one in seeds]), strict=True)
+        return self._stacked(observations), self._merged(infos)
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Step all environments with actions (N, A)."""
+        self.step_async(actions)
+        return self.step_wait()
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Tell all environments to step with actions (N, A); `step_wait` has to follow."""
+        self._send("step", actions)
+
+    def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Return observations (N, D), rewards (N,), terminated (N,), truncated (N,) and infos of all."""
+        observations, rewards, terminated, truncated, infos = zip(*self._receive(), strict=True)
+        return (
+            self._stacked(observations),
+            np.array(rewards, np.float64),
+            np.array(terminated, np.bool_),
+            np.array(truncated, np.bool_),
+            self._merged(infos),
+        )
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """Return an attribute of every environment, wrappers included."""
+        return tuple(self._ask("get", [name] * self.num_envs))
+
+    def set_attr(self, name: str, values: Sequence[Any]) -> None:
+        """Set an attribute of every environment, wrappers included, to a value of its own."""
+        self._ask("set", [(name, value) for value in values])
+
+    def close_extras(self, timeout: float = CLOSE_SECONDS) -> None:
+        """End the workers by closing their pipes, and kill those that do not end within `timeout` seconds."""
+        for pipe in self._pipes:
             pipe.close()
+        deadline = time.monotonic() + timeout
+        for process in self.processes:
+            process.join(max(deadline - time.monotonic(), 0.0))
+        self.kill()
 
     def kill(self) -> None:
         """End all workers at once; SIGTERM would not, they ignore it."""
-        alive = [process for process in getattr(self, "processes", ()) if process.is_alive()]
+        alive = [process for process in self.processes if process.is_alive()]
         for process in alive:
             process.kill()
         for process in alive:
             process.join()
 
-    def _raise_if_errors(self, successes: Iterable[bool]) -> None:
-        if all(successes):
-            return
-        index, _, error, trace = self.error_queue.get(timeout=CLOSE_SECONDS)
-        error.add_note(f"In environment worker {index}:\n{trace}")
-        raise error
+    def _ask(self, command: Command, arguments: Iterable[Any]) -> list[Any]:
+        self._send(command, arguments)
+        return self._receive()
+
+    def _send(self, command: Command, arguments: Iterable[Any]) -> None:
+        with self._death_explained():
+            for pipe, argument in zip(self._pipes, arguments, strict=True):
+                pipe.send((command, argument))
+
+    def _receive(self) -> list[Any]:
+        """Return the answer of every worker; raise the first error, once all have answered."""
+        with self._death_explained():
+            answers: list[Answer] = [pipe.recv() for pipe in self._pipes]
+        for index, answer in enumerate(answers):
+            if not answer[0]:
+                error, trace = answer[1]
+                error.add_note(f"In environment worker {index}:\n{trace}")
+                raise error
+        return [value for _, value in answers]
+
+    @contextlib.contextmanager
+    def _death_explained(self) -> Iterator[None]:
+        """Turn a broken pipe into the reason why there is nobody at its other end."""
+        try:
+            yield
+        except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+            raise _death(self.processes) from error
+
+    def _stacked(self, observations: Sequence[Any]) -> np.ndarray:
+        return np.array(observations, dtype=self.single_observation_space.dtype)
+
+    def _merged(self, infos: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Merge infos as every gymnasium vector does: an array and a mask per key."""
+        merged: dict[str, Any] = {}
+        for index, info in enumerate(infos):
+            merged = self._add_info(merged, info, index)
+        return merged
 
 
 class WorkerEnv(gym.Wrapper[Any, Any, Any, Any]):
@@ -126,11 +202,45 @@ class WorkerEnv(gym.Wrapper[Any, Any, Any, Any]):
         return {key: value for key, value in info.items() if key in self._keys}
 
 
-def _work(*arguments: Any) -> None:
-    """Run gymnasium's worker loop, quietly when the learner is gone."""
+def serve(make: Callable[[], Env], pipe: Connection) -> None:
+    """Make an environment and answer the learner, until it closes its end of the pipe or is gone."""
     become_worker()
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        _async_worker(*arguments)
+    env = make()
+    with contextlib.closing(env), contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            pipe.send(_answer(env, *pipe.recv()))
+
+
+def _answer(env: Env, command: Command, argument: Any) -> Answer:
+    try:
+        return True, _obey(env, command, argument)
+    except Exception as error:
+        return False, (_as_spirl_error(error), traceback.format_exc())
+
+
+def _obey(env: Env, command: Command, argument: Any) -> Any:
+    match command:
+        case "step":
+            return step_and_reset(env, argument)
+        case "reset":
+            seed, options = argument
+            return env.reset(seed=seed, options=options)
+        case "get":
+            return env.get_wrapper_attr(argument)
+        case "set":
+            return env.set_wrapper_attr(*argument)
+        case "spaces":
+            return env.observation_space, env.action_space
+
+
+def step_and_reset(env: Env, action: Any) -> Step:
+    """Step; where the episode ends, start the next one, and keep the end as ``final_obs`` and ``final_info``."""
+    observation, reward, terminated, truncated, info = env.step(action)
+    if terminated or truncated:
+        final = {"final_info": info, "final_obs": observation}
+        observation, first = env.reset()
+        info = {**final, **first}
+    return observation, float(reward), terminated, truncated, info
 
 
 @contextlib.contextmanager
@@ -140,10 +250,17 @@ def _errors_as_text() -> Iterator[None]:
     except SpirlError:
         raise
     except Exception as error:
-        raise SpirlError(f"the environment failed: {type(error).__name__}: {error}") from error
+        raise _as_spirl_error(error) from error
 
 
-def _death(processes: Sequence[multiprocessing.Process]) -> SpirlError:
+def _as_spirl_error(error: Exception) -> SpirlError:
+    """Say what an exception says; one of a foreign environment may not survive the way to another process."""
+    if isinstance(error, SpirlError):
+        return error
+    return SpirlError(f"the environment failed: {type(error).__name__}: {error}")
+
+
+def _death(processes: Sequence[multiprocessing.process.BaseProcess]) -> SpirlError:
     for process in processes:
         process.join(0.2)  # its exit status may arrive a moment after its pipe broke
     dead = [(index, process.exitcode) for index, process in enumerate(processes) if process.exitcode is not None]

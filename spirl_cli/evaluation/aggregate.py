@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,6 +11,8 @@ from spirl_cli.errors import ArtifactError
 from spirl_cli.evaluation.episodes import Evaluated, read_episodes
 from spirl_cli.evaluation.results import ResultRow, metric_values, read_rows
 from spirl_cli.evaluation.statistics import bootstrap_mean
+from spirl_cli.files import make_folder, write_whole
+from spirl_cli.payload import EPISODES_FILE, RESULTS_FILE
 from spirl_cli.store.artifact import Artifact
 
 EvaluatedByPolicy = Mapping[tuple[str, str, int], Evaluated]
@@ -31,7 +32,7 @@ def aggregate(artifacts: Sequence[Artifact], *, command: str, resamples: int = 1
         ArtifactError: the conditions differ, or two evaluations are of the same agent.
     """
     _refuse_same_agent(artifacts)
-    tables = [{row.condition: row for row in read_rows(artifact.file("results.json"))} for artifact in artifacts]
+    tables = [{row.condition: row for row in read_rows(artifact.file(RESULTS_FILE))} for artifact in artifacts]
     _refuse_different_conditions(artifacts, tables)
     evaluated = [_by_policy(artifact) for artifact in artifacts]
     commits = sorted({artifact.manifest.commit for artifact in artifacts if artifact.manifest.commit})
@@ -47,7 +48,7 @@ def _join(row: ResultRow, evaluated: Sequence[EvaluatedByPolicy], resamples: int
 
 
 def _by_policy(artifact: Artifact) -> EvaluatedByPolicy:
-    groups = read_episodes(artifact.file("episodes.csv"))
+    groups = read_episodes(artifact.file(EPISODES_FILE))
     return {(group.method, group.policy, group.env_steps): group for group in groups}
 
 
@@ -81,15 +82,13 @@ def _refuse_different_conditions(
 def publish(path: Path, rows: Iterable[ResultRow]) -> list[ResultRow]:
     """Add rows to a published list, in place of rows of the same condition; return the whole list.
 
-    The file is written beside its place and renamed, sorted, so that its history reads well.
+    The file is sorted, so that its history reads well.
     """
     known = {row.condition: row for row in (read_rows(path) if path.exists() else [])}
     known.update((row.condition, row) for row in rows if row.method != "random")  # no method of the field
     merged = sorted(known.values(), key=_place)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps([asdict(row) for row in merged], indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    make_folder(path.parent)
+    write_whole(path, (json.dumps([asdict(row) for row in merged], indent=1) + "\n").encode())
     return merged
 
 

@@ -17,6 +17,7 @@ from spirl_cli.domains.section import EnvSection
 from spirl_cli.errors import ArtifactError
 from spirl_cli.evaluation.episodes import Evaluated
 from spirl_cli.evaluation.statistics import Estimate, bootstrap_mean, metric_rates
+from spirl_cli.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def write_results(
         for group in evaluated
     ]
     content = {"rows": [asdict(row) for row in rows], "metrics": rates}
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def _rates(group: Evaluated, resamples: int, seed: int) -> dict[str, dict[str, float]]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spirl_cli import payload
 from spirl_cli.domains.registry import domain_of, read_section
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.errors import ArtifactError, UsageError
@@ -25,6 +26,7 @@ from spirl_cli.inference.decoders import Array, Decoder, load_decoder, read_netw
 from spirl_cli.inference.perception import image_pixels
 from spirl_cli.inference.policies import PolicyKind, SkillPolicy, load_policy
 from spirl_cli.observation import select
+from spirl_cli.payload import AGENT, DECODER_FILE, POLICY_FILE, snapshot_file
 from spirl_cli.settings import ObservationPart
 
 if TYPE_CHECKING:
@@ -168,7 +170,7 @@ def load_agent(
     if policy not in ("sampled", "mean"):
         raise UsageError(f"policy '{policy}' is not known", "use 'mean' or 'sampled'")
     artifact = find_agent(str(reference), store)
-    decoder_file, weights = artifact.file("decoder.safetensors"), policy_file(artifact, snapshot)
+    decoder_file, weights = artifact.file(DECODER_FILE), policy_file(artifact, snapshot)
     _, header = read_network(decoder_file)
     pixels = max(image_pixels(header), image_pixels(read_network(weights)[1]))
     parameters = artifact.manifest.parameters
@@ -206,12 +208,12 @@ def find_agent(reference: str, store: Store | None = None) -> Artifact:
 
     shipped = reference_store() if store is None else None
     try:
-        return (store or Store(default_root())).resolve(reference, stage="agent")
+        return (store or Store(default_root())).resolve(reference, stage=AGENT)
     except ArtifactError:
         if shipped is None:
             raise
         try:
-            return shipped.resolve(reference, stage="agent")
+            return shipped.resolve(reference, stage=AGENT)
         except ArtifactError:
             pass  # what is wrong with the user's own store is the more helpful thing to say
         raise
@@ -224,16 +226,14 @@ def policy_file(artifact: Artifact, snapshot: int | None = None) -> Path:
         ArtifactError: the agent has no such snapshot, or the file is corrupt.
     """
     if snapshot is None:
-        return artifact.file("policy.safetensors")
+        return artifact.file(POLICY_FILE)
     known = snapshot_steps(artifact)
     if snapshot not in known:
         kept = ", ".join(map(str, known)) or "none"
         raise ArtifactError(f"{artifact.reference} has no snapshot at step {snapshot}", f"steps that it has: {kept}")
-    return artifact.file(f"snapshots/policy-{snapshot}.safetensors")
+    return artifact.file(snapshot_file(snapshot))
 
 
 def snapshot_steps(artifact: Artifact) -> list[int]:
     """Return the environment steps at which an agent kept its weights, ascending."""
-    names = [output.file for output in artifact.manifest.outputs]
-    stems = [name.removeprefix("snapshots/policy-") for name in names if name.startswith("snapshots/policy-")]
-    return sorted(int(stem.removesuffix(".safetensors")) for stem in stems)
+    return payload.snapshot_steps(output.file for output in artifact.manifest.outputs)

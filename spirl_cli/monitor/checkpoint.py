@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +18,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from spirl_cli.errors import ArtifactError, SpirlError
-from spirl_cli.monitor.files import TEMPORARY_SUFFIX, written_whole
+from spirl_cli.files import TEMPORARY_SUFFIX, make_folder, write_whole
+from spirl_cli.payload import CHECKPOINTS, checkpoint_file, checkpoint_steps
 
 FORMAT_VERSION = 1
 _METADATA_KEY = "spirl"  # a single key: safetensors does not fix the order of several
-_NAME = re.compile(r"checkpoint-(\d+)\.safetensors")
 
 
 @dataclass
@@ -63,9 +62,8 @@ def write_state(path: Path, state: State) -> None:
     content = json.dumps(state.scalars)
     header = {"format": FORMAT_VERSION, "scalars": content, "sha256": _digest(tensors, content)}
     try:
-        with written_whole(path) as temporary:
-            # not `save_file`, whose files nobody else may read
-            temporary.write_bytes(save(tensors, {_METADATA_KEY: json.dumps(header)}))
+        # not `save_file`, whose files nobody else may read
+        write_whole(path, save(tensors, {_METADATA_KEY: json.dumps(header)}))
     except (OSError, SafetensorError) as error:
         message = f"Cannot write {path}: {error}. The checkpoint before it is kept."
         raise SpirlError(message, "Make room on the disk, then run the same command again to resume.") from error
@@ -111,7 +109,7 @@ class CheckpointFolder:
 
     def save(self, state: State, step: int) -> Path:
         """Write the state after ``step`` completed steps, then remove what is too old."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         path = self._path(step)
         write_state(path, state)
         self._prune(newest=step)
@@ -133,8 +131,7 @@ class CheckpointFolder:
 
     def steps(self) -> list[int]:
         """Return the steps of all checkpoint files, ascending, readable or not."""
-        matches = (_NAME.fullmatch(path.name) for path in self.folder.glob("checkpoint-*.safetensors"))
-        return sorted(int(match.group(1)) for match in matches if match)
+        return checkpoint_steps(path.name for path in self.folder.glob(CHECKPOINTS))
 
     def discard_after(self, step: int) -> None:
         """Remove checkpoints later than ``step``: a run that goes on from ``step`` replaces them."""
@@ -146,11 +143,11 @@ class CheckpointFolder:
         older = [step for step in self.steps() if step != newest]
         for step in older[: max(0, len(older) - (self.keep - 1))]:
             self._path(step).unlink(missing_ok=True)
-        for leftover in self.folder.glob(f".checkpoint-*{TEMPORARY_SUFFIX}"):
+        for leftover in self.folder.glob(f".{CHECKPOINTS}*{TEMPORARY_SUFFIX}"):
             leftover.unlink(missing_ok=True)
 
     def _path(self, step: int) -> Path:
-        return self.folder / f"checkpoint-{step}.safetensors"
+        return self.folder / checkpoint_file(step)
 
 
 def _digest(tensors: Mapping[str, torch.Tensor], content: str) -> str:

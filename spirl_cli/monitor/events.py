@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from spirl_cli.files import make_folder, sync
+
 if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event
 
@@ -59,9 +61,10 @@ class EventFile:
     def _begin(self) -> None:
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         # TensorBoard reads the files of a folder in the order of their names.
         self._file = (self._folder / f"events.out.tfevents.{time.time_ns():020d}").open("xb")
+        sync(self._folder)
         self._append(Event(wall_time=time.time(), file_version="brain.Event:2"))
         if self._purge is not None:
             start = SessionLog(status=SessionLog.START)

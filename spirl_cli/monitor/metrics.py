@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from spirl_cli.files import make_folder, written_whole
 from spirl_cli.monitor.events import EventFile
-from spirl_cli.monitor.files import written_whole
+from spirl_cli.payload import EVENTS_FOLDER, METRICS_FILE
 
 STEP = "step"
 Row = dict[str, float]
@@ -25,10 +26,10 @@ class MetricsLog:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.path = folder / "metrics.csv"
+        self.path = folder / METRICS_FILE
         self._columns, _ = _read(self.path)
         self._file: IO[str] | None = None
-        self._events = EventFile(folder / "tensorboard")
+        self._events = EventFile(folder / EVENTS_FOLDER)
 
     def append(self, step: int, values: Mapping[str, float]) -> None:
         """Add one row, visible to readers at once.
@@ -79,7 +80,7 @@ class MetricsLog:
 
     def _open(self, columns: list[str]) -> None:
         """Open the file for appending, with a header of ``columns`` (rewritten if it differs)."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         if self._file is not None:
             self._file.close()
         _, rows = _read(self.path)

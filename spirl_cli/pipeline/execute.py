@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from spirl_cli.errors import ArtifactError
 from spirl_cli.pipeline.plan import PlannedStage, Request, plan
-from spirl_cli.stages.context import StageContext, StageResult
+from spirl_cli.stages.context import ExtractOptions, Options, StageContext, StageResult, TrainRLOptions
 from spirl_cli.store.writer import open_run
 
 if TYPE_CHECKING:
@@ -173,11 +173,7 @@ def stage_seed(recipe: Recipe, spec: StageSpec) -> int:
 def _context(
     stage: PlannedStage, request: Request, session: Session, inputs: Mapping[str, Artifact], run: Run
 ) -> StageContext:
-    options: dict[str, Any] = {}
-    if stage.spec.name == request.last.name:
-        options |= request.options
-    if stage.continue_from is not None:
-        options["continue_from"] = stage.continue_from
+    dataset = stage.records.get("dataset")
     return StageContext(
         recipe=request.recipe,
         spec=stage.spec,
@@ -187,6 +183,5 @@ def _context(
         reporter=session.reporter,
         device=session.device,
         resume=session.resume,
-        dataset=stage.records.get("dataset"),
-        options=options,
+        options=Options(ExtractOptions(dataset), TrainRLOptions(stage.continue_from), request.evaluate),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from spirl_cli.payload import AGENT, CLIPS, CONTINUED_FROM, EVALUATION, PRIOR, SKILLS
 from spirl_cli.stages.context import StageSpec
 
 if TYPE_CHECKING:
@@ -52,25 +53,24 @@ def _prior_evaluation(recipe: Recipe) -> dict[str, Any]:
 
 
 STAGES: tuple[StageSpec, ...] = (
-    StageSpec("clips", "extract", "extract", 1, (), _clips, "spirl_cli.stages.extract", reads_dataset=True),
-    StageSpec("skills", "train-skills", "train_skills", 1, ("clips",), _skills, "spirl_cli.stages.train_skills"),
-    StageSpec("prior", "train-prior", "train_prior", 1, ("clips", "skills"), _prior, "spirl_cli.stages.train_prior"),
+    StageSpec(CLIPS, "extract", "extract", 1, (), _clips, "spirl_cli.stages.extract", reads_dataset=True),
+    StageSpec(SKILLS, "train-skills", "train_skills", 1, (CLIPS,), _skills, "spirl_cli.stages.train_skills"),
+    StageSpec(PRIOR, "train-prior", "train_prior", 1, (CLIPS, SKILLS), _prior, "spirl_cli.stages.train_prior"),
     StageSpec(
-        "agent",
+        AGENT,
         "train-rl",
         "train_rl",
         1,
-        ("skills", "prior"),
+        (SKILLS, PRIOR),
         _agent,
         "spirl_cli.stages.train_rl",
-        continuation=("checkpoint-*", "replay-*", "tensorboard/*"),
+        continuation=CONTINUED_FROM,
     ),
-    StageSpec("evaluation", "evaluate", "evaluate", 1, ("agent",), _evaluation, "spirl_cli.stages.evaluate"),
+    StageSpec(EVALUATION, "evaluate", "evaluate", 1, (AGENT,), _evaluation, "spirl_cli.stages.evaluate"),
 )
-STAGE_NAMES: tuple[str, ...] = tuple(spec.name for spec in STAGES)
 
 # Prior rollouts need no agent: the prior itself is the policy.
-PRIOR_EVALUATION = replace(STAGES[-1], inputs=("skills", "prior"), parameters=_prior_evaluation)
+PRIOR_EVALUATION = replace(STAGES[-1], inputs=(SKILLS, PRIOR), parameters=_prior_evaluation)
 
 
 def stage(name: str) -> StageSpec:
@@ -88,6 +88,6 @@ def for_recipe(spec: StageSpec, recipe: Recipe) -> StageSpec:
     Without one it needs the standardisation of states, which the skills hold; of primitive actions the clips do.
     """
     section = recipe.train_rl
-    if spec.name != "agent" or "prior" in (section.regularizer, section.initial_policy):
+    if spec.name != AGENT or "prior" in (section.regularizer, section.initial_policy):
         return spec
-    return replace(spec, inputs=("clips", "skills") if recipe.train_skills.model == "primitive" else ("skills",))
+    return replace(spec, inputs=(CLIPS, SKILLS) if recipe.train_skills.model == "primitive" else (SKILLS,))

@@ -12,8 +12,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from spirl_cli.errors import ArtifactError
+from spirl_cli.payload import AGENT, EVALUATION
 from spirl_cli.pipeline.explain import explain
 from spirl_cli.pipeline.graph import STAGES, for_recipe
+from spirl_cli.stages.context import EvaluateOptions
 from spirl_cli.store.diff import differences
 from spirl_cli.store.export import LEFT_OUT
 from spirl_cli.store.fingerprint import fingerprint
@@ -42,8 +44,7 @@ class Request:
         force: names of stages that run although they are up to date.
         dataset: the dataset, where it was found out that it is not the one that the recipe names.
         named: the words with which the user named recipe, profile and overrides, for hints.
-        options: options of the last stage that are not in the recipe; they are part of its
-            fingerprint.
+        evaluate: options of an evaluation that are not in the recipe; part of its fingerprint.
     """
 
     recipe: Recipe
@@ -51,7 +52,7 @@ class Request:
     last: StageSpec
     given: Mapping[str, Artifact] = field(default_factory=dict)
     force: frozenset[str] = frozenset()
-    options: Mapping[str, Any] = field(default_factory=dict)
+    evaluate: EvaluateOptions = field(default_factory=EvaluateOptions)
     named: str = ""
     dataset: InputRecord | None = None
 
@@ -141,8 +142,8 @@ def _given(spec: StageSpec, artifact: Artifact) -> PlannedStage:
 
 def _plan_stage(spec: StageSpec, request: Request, planned: Mapping[str, PlannedStage]) -> PlannedStage:
     parameters = spec.parameters(request.recipe)
-    if spec.name == request.last.name and request.options:
-        parameters = {**parameters, "options": dict(request.options)}
+    if spec.name == EVALUATION and (chosen := request.evaluate.identity()):
+        parameters = {**parameters, "options": chosen}
     inputs: dict[str, str | None] = {name: planned[name].fingerprint for name in spec.inputs}
     records: dict[str, InputRecord] = {}
     if spec.reads_dataset:
@@ -196,11 +197,11 @@ def _shorter_run(
     spec: StageSpec, request: Request, parameters: Mapping[str, Any], inputs: Mapping[str, str]
 ) -> Artifact | None:
     """Find the longest finished agent that differs only in having had fewer steps."""
-    if spec.name != "agent":
+    if spec.name != AGENT:
         return None
     candidates = [
         artifact
-        for artifact in request.store.artifacts(stage="agent")
+        for artifact in request.store.artifacts(stage=AGENT)
         if artifact.manifest.stage_version == spec.version
         and LEFT_OUT not in artifact.manifest.extra
         and {name: record.fingerprint for name, record in artifact.manifest.inputs.items()} == inputs

@@ -13,12 +13,33 @@ from spirl_cli.recipe.fields import FROM_FILE_NAME, suggest
 from spirl_cli.recipe.yaml_places import KeyPath, Node, Place
 
 Details = Mapping[str, Any]
-_REWORDED = {
-    "be a valid string": "be text",
-    "be a valid integer": "be an integer",
-    "be a valid number": "be a number",
-    "be a valid boolean": "be true or false",
-    "be a finite number": "be finite",
+# What a value must be, after the word "must", by pydantic's type of error; braces name facts of its context.
+_WANTED = {
+    "model_type": "be a mapping (lines of 'key: value')",
+    "model_attributes_type": "be a mapping (lines of 'key: value')",
+    "dict_type": "be a mapping (lines of 'key: value')",
+    "tuple_type": "be a list",
+    "list_type": "be a list",
+    "string_type": "be text",
+    "int_type": "be an integer",
+    "int_parsing": "be an integer",
+    "int_parsing_size": "be a smaller integer",
+    "int_from_float": "be an integer",
+    "float_type": "be a number",
+    "float_parsing": "be a number",
+    "bool_type": "be true or false",
+    "bool_parsing": "be true or false",
+    "none_required": "be null",
+    "finite_number": "be finite",
+    "greater_than": "be greater than {gt}",
+    "greater_than_equal": "be greater than or equal to {ge}",
+    "less_than": "be less than {lt}",
+    "less_than_equal": "be less than or equal to {le}",
+    "too_short": "have at least {min_length} item{plural}",
+    "too_long": "have at most {max_length} item{plural}",
+    "string_too_short": "have at least {min_length} character{plural}",
+    "string_too_long": "have at most {max_length} character{plural}",
+    "string_pattern_mismatch": "match {pattern}",
 }
 
 
@@ -112,13 +133,17 @@ def _wanted(details: Details) -> str:
     choices = _choices(details)
     if choices:
         return f"be one of {', '.join(choices)}" if len(choices) > 1 else f"be {choices[0]}"
-    if details["type"] in ("model_type", "model_attributes_type", "dict_type"):
-        return "be a mapping (lines of 'key: value')"
-    if details["type"] in ("tuple_type", "list_type"):
-        return "be a list"
-    first = re.split(r", | after validation", details["msg"])[0]
-    first = re.sub(r"^(Input|Tuple) should ", "", first)
-    return _REWORDED.get(first, first)
+    wanted = _WANTED.get(details["type"])
+    if wanted is None:
+        return f"be valid ({details['msg']})"
+    facts = {name: _plain(value) for name, value in details.get("ctx", {}).items()}
+    length = facts.get("min_length", facts.get("max_length"))
+    return wanted.format(**facts, plural="" if length == 1 else "s")
+
+
+def _plain(value: object) -> object:
+    """Write a whole number without its decimal point: bounds of a number come as 0.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _choices(details: Details) -> list[str]:

@@ -18,16 +18,18 @@ from numpy.typing import NDArray
 from spirl_cli.envs.replayable import Snapshot
 from spirl_cli.envs.vector import SkillVector, VectorStep, restore_snapshots, split_step, take_snapshots
 from spirl_cli.errors import DivergedError
-from spirl_cli.monitor.checkpoint import State, merge
-from spirl_cli.monitor.packing import (
-    pack_generator,
-    pack_module,
-    pack_numpy_generator,
-    pack_optimizer,
-    unpack_generator,
-    unpack_module,
-    unpack_numpy_generator,
-    unpack_optimizer,
+from spirl_cli.monitor.checkpoint import State
+from spirl_cli.monitor.parts import (
+    Part,
+    Parts,
+    array_part,
+    attribute_part,
+    generator_part,
+    module_part,
+    numpy_generator_part,
+    optimizer_part,
+    saved_scalar,
+    scalar_part,
 )
 from spirl_cli.recipe.sections.rl import TrainRLSection
 from spirl_cli.rl.replay import Replay
@@ -61,6 +63,7 @@ class SkillLearning:
         self.finished: deque[dict[str, float]] = deque(maxlen=RECENT_EPISODES)
         self.losses: dict[str, torch.Tensor] = {}
         self.exact = True  # False once a resumed environment did not come back to where it was
+        self._parts = self._list_parts()
 
     @property
     def steps(self) -> int:
@@ -129,55 +132,61 @@ class SkillLearning:
         return {**figures, "learner/updates": float(self.updates)}
 
     def state(self, folder: Path) -> State:
-        """Everything that an identical continuation needs; the replay goes into segments in ``folder``."""
-        sac = self.sac
-        own = State(
-            tensors={"returns": torch.from_numpy(self.returns.copy())},
-            scalars={
-                "simulated": self.simulated,
-                "updates": self.updates,
-                "credit": self.credit,
-                "finished": list(self.finished),
-                # logged until the next update, which may be some rounds away
-                "losses": {name: float(value) for name, value in self.losses.items()},
-                "replay": self.replay.save(folder),
-                "log_alpha": float(sac.log_alpha.detach()),
-            },
-        )
-        if self.states is not None:
-            own = merge(own, pack_snapshots(take_snapshots(self.vector)))
-        return merge(
-            own,
-            self.running.state(),
-            pack_module(sac.policy, "policy"),
-            pack_module(sac.critics, "critics"),
-            pack_module(sac.target_critics, "target_critics"),
-            pack_optimizer(sac.policy_optimizer, "policy_optimizer"),
-            pack_optimizer(sac.critic_optimizer, "critic_optimizer"),
-            pack_optimizer(sac.alpha_optimizer, "alpha_optimizer"),
-            pack_generator(sac.generator, "samples"),
-            pack_numpy_generator(self.rng, "batches"),
-        )
+        """Everything that an identical continuation needs; the replay goes into segments in `folder`."""
+        return self._parts.state(folder)
 
     def restore(self, state: State, folder: Path) -> None:
         """Continue from a saved state."""
-        sac, scalars = self.sac, state.scalars
-        unpack_module(sac.policy, "policy", state)
-        unpack_module(sac.critics, "critics", state)
-        unpack_module(sac.target_critics, "target_critics", state)
-        unpack_optimizer(sac.policy_optimizer, "policy_optimizer", state)
-        unpack_optimizer(sac.critic_optimizer, "critic_optimizer", state)
-        unpack_optimizer(sac.alpha_optimizer, "alpha_optimizer", state)
-        unpack_generator(sac.generator, "samples", state)
-        unpack_numpy_generator(self.rng, "batches", state)
+        self._parts.restore(state, folder)
+
+    def _list_parts(self) -> Parts:
+        sac = self.sac
+        return Parts(
+            array_part("returns", self.returns),
+            attribute_part(self, "simulated"),
+            attribute_part(self, "updates"),
+            attribute_part(self, "credit"),
+            scalar_part("finished", lambda: list(self.finished), self._restore_finished),
+            Part("losses", self._save_losses, self._restore_losses),
+            Part("replay", self._save_replay, self._restore_replay),
+            scalar_part("log_alpha", lambda: float(sac.log_alpha.detach()), self._restore_log_alpha),
+            Part("environments", self._save_environments, self._restore_environments),
+            Part("running", lambda _: self.running.state(), lambda state, _: self.running.restore(state)),
+            module_part("policy", sac.policy),
+            module_part("critics", sac.critics),
+            module_part("target_critics", sac.target_critics),
+            optimizer_part("policy_optimizer", sac.policy_optimizer),
+            optimizer_part("critic_optimizer", sac.critic_optimizer),
+            optimizer_part("alpha_optimizer", sac.alpha_optimizer),
+            generator_part("samples", sac.generator),
+            numpy_generator_part("batches", self.rng),
+        )
+
+    def _restore_finished(self, saved: list[dict[str, float]]) -> None:
+        self.finished = deque(saved, maxlen=RECENT_EPISODES)
+
+    def _save_losses(self, folder: Path) -> State:
+        # logged until the next update, which may be some rounds away
+        return State(scalars={"losses": {name: float(value) for name, value in self.losses.items()}})
+
+    def _restore_losses(self, state: State, folder: Path) -> None:
+        # the first checkpoints did not have them
+        self.losses = {name: torch.tensor(value) for name, value in state.scalars.get("losses", {}).items()}
+
+    def _save_replay(self, folder: Path) -> State:
+        return State(scalars={"replay": self.replay.save(folder)})
+
+    def _restore_replay(self, state: State, folder: Path) -> None:
+        self.replay.restore(folder, saved_scalar(state, "replay"))
+
+    def _restore_log_alpha(self, saved: float) -> None:
         with torch.no_grad():
-            sac.log_alpha.fill_(scalars["log_alpha"])
-        self.replay.restore(folder, scalars["replay"])
-        self.running.restore(state)
-        self.simulated, self.updates, self.credit = scalars["simulated"], scalars["updates"], scalars["credit"]
-        self.finished = deque(scalars["finished"], maxlen=RECENT_EPISODES)
-        self.losses = {name: torch.tensor(value) for name, value in scalars.get("losses", {}).items()}
-        self.returns = state.tensors["returns"].numpy().copy()
+            self.sac.log_alpha.fill_(saved)
+
+    def _save_environments(self, folder: Path) -> State:
+        return State() if self.states is None else pack_snapshots(take_snapshots(self.vector))
+
+    def _restore_environments(self, state: State, folder: Path) -> None:
         snapshots = unpack_snapshots(state)
         if snapshots:
             restored = restore_snapshots(self.vector, snapshots)

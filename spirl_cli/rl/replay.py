@@ -6,7 +6,6 @@ successor's image is shared with the next transition: about one image of uint8 p
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spirl_cli.errors import ArtifactError
+from spirl_cli.files import written_whole
+from spirl_cli.payload import replay_file
 from spirl_cli.rl.image_store import ImageStore, Pixels
 
 Array = NDArray[np.float32]
@@ -177,7 +178,7 @@ class Replay:
         """
         first = max(self.saved, self.added - self.capacity)
         if self.added > first:
-            name = f"replay-{first:09d}-{self.added:09d}.h5"
+            name = replay_file(first, self.added)
             slots = np.arange(first, self.added) % self.capacity
             used, shown = np.unique(self.shown[slots], return_inverse=True)
             images = np.empty((len(used), self.images.pixels), np.uint8)
@@ -218,13 +219,9 @@ def _read_segment(path: Path) -> Segment:
 
 
 def _write_segment(path: Path, segment: Segment) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    with h5py.File(temporary, "w") as file:
+    with written_whole(path) as temporary, h5py.File(temporary, "w") as file:
         file.create_dataset("transitions", data=segment.rows)
         if len(segment.images):
             file.create_dataset("images", data=segment.images, compression="lzf")
             file.create_dataset("shown", data=segment.shown)
         file.attrs["first"] = segment.first
-    with open(temporary, "rb") as handle:
-        os.fsync(handle.fileno())
-    os.replace(temporary, path)

@@ -16,6 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from spirl_cli.clips.reader import Clips
+from spirl_cli.files import write_whole
 from spirl_cli.skills.models import ClosedLoopDecoder, OpenLoopDecoder, SkillModel
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import GaussianNetwork
@@ -74,7 +75,7 @@ def seen_header(perception: Perception) -> dict[str, Any]:
 def write_network(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
     """Write tensors and header as one safetensors file."""
     contiguous = {name: tensor.detach().float().contiguous() for name, tensor in tensors.items()}
-    path.write_bytes(save(contiguous, {"network": json.dumps(header, sort_keys=True)}))
+    write_whole(path, save(contiguous, {"network": json.dumps(header, sort_keys=True)}))
 
 
 def folded_layers(

@@ -16,8 +16,6 @@ from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import PriorNetwork
 from spirl_cli.skills.vision import ImageShape, Perception
 
-MODEL = "model.safetensors"  # in an artifact of skills or of a prior
-
 
 def save_skills(path: Path, model: SkillModel, action_dim: int) -> None:
     """Write a skill model with what is needed to build it again."""

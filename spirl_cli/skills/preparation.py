@@ -6,17 +6,7 @@ import numpy as np
 import torch
 
 from spirl_cli.clips.reader import Clips
-from spirl_cli.monitor.checkpoint import State, merge
-from spirl_cli.monitor.packing import (
-    pack_generator,
-    pack_module,
-    pack_numpy_generator,
-    pack_optimizer,
-    unpack_generator,
-    unpack_module,
-    unpack_numpy_generator,
-    unpack_optimizer,
-)
+from spirl_cli.monitor.parts import Part, generator_part, module_part, numpy_generator_part, optimizer_part
 from spirl_cli.recipe.sections.skills import Augmentation, TrainSkillsSection
 from spirl_cli.skills.augmentation import Augmenter
 from spirl_cli.skills.networks import Normalizer
@@ -50,31 +40,16 @@ def make_augmenter(section: Augmentation, clips: Clips, generator: torch.Generat
     return Augmenter(section, torch.from_numpy(pool).float(), low, high, generator)
 
 
-def pack_training(
+def training_parts(
     module: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
     rng: np.random.Generator,
     *generators: torch.Generator,
-) -> State:
-    """Weights, optimiser and random states, for a checkpoint."""
-    return merge(
-        pack_module(module, "model"),
-        pack_optimizer(optimizer, "optimizer"),
-        pack_numpy_generator(rng, "windows"),
-        *(pack_generator(generator, f"generator{index}") for index, generator in enumerate(generators)),
+) -> tuple[Part, ...]:
+    """Weights, optimiser and random states, as parts of a checkpoint."""
+    return (
+        module_part("model", module),
+        optimizer_part("optimizer", optimizer),
+        numpy_generator_part("windows", rng),
+        *(generator_part(f"generator{index}", generator) for index, generator in enumerate(generators)),
     )
-
-
-def unpack_training(
-    state: State,
-    module: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
-    rng: np.random.Generator,
-    *generators: torch.Generator,
-) -> None:
-    """Inverse of :func:`pack_training`."""
-    unpack_module(module, "model", state)
-    unpack_optimizer(optimizer, "optimizer", state)
-    unpack_numpy_generator(rng, "windows", state)
-    for index, generator in enumerate(generators):
-        unpack_generator(generator, f"generator{index}", state)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spirl_cli.clips.reader import Clips, Split
-from spirl_cli.monitor.checkpoint import State, merge
+from spirl_cli.monitor.checkpoint import State
+from spirl_cli.monitor.parts import Parts, attribute_part
 from spirl_cli.recipe.sections.prior import TrainPriorSection
 from spirl_cli.recipe.sections.skills import Augmentation
 from spirl_cli.skills.ensemble import Ensemble
@@ -22,9 +23,8 @@ from spirl_cli.skills.optimization import make_optimizer, scheduled_rate, set_le
 from spirl_cli.skills.preparation import (
     VALIDATION_WINDOWS,
     make_augmenter,
-    pack_training,
     random_streams,
-    unpack_training,
+    training_parts,
 )
 from spirl_cli.skills.sampling import WindowSampler, add_images, spread, windows
 
@@ -67,6 +67,10 @@ class PriorTrainer:
             split: SkillTargets(clips, clips.starts(split), skills, drawn[split]) for split in SPLITS
         }
         self.iteration = 0
+        self._parts = Parts(
+            attribute_part(self, "iteration"),
+            *training_parts(self.prior, self.optimizer, self.rng, self.generator, self.noise),
+        )
 
     def update(self) -> dict[str, Tensor]:
         """One gradient step on a random batch; returns the loss (not yet synchronised)."""
@@ -115,13 +119,11 @@ class PriorTrainer:
 
     def state(self, folder: Path) -> State:
         """Everything that an identical continuation needs."""
-        own = State(scalars={"iteration": self.iteration})
-        return merge(own, pack_training(self.prior, self.optimizer, self.rng, self.generator, self.noise))
+        return self._parts.state(folder)
 
     def restore(self, state: State, folder: Path) -> None:
         """Continue from a saved state."""
-        unpack_training(state, self.prior, self.optimizer, self.rng, self.generator, self.noise)
-        self.iteration = state.scalars["iteration"]
+        self._parts.restore(state, folder)
 
 
 class SkillTargets:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spirl_cli.clips.reader import Clips
-from spirl_cli.monitor.checkpoint import State, merge
+from spirl_cli.monitor.checkpoint import State
+from spirl_cli.monitor.parts import Parts, attribute_part
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.skills.models import SkillModel, rate, reconstruction_error
 from spirl_cli.skills.optimization import make_optimizer, scheduled_rate, set_learning_rate
@@ -19,9 +20,8 @@ from spirl_cli.skills.preparation import (
     VALIDATION_WINDOWS,
     make_augmenter,
     make_normalizer,
-    pack_training,
     random_streams,
-    unpack_training,
+    training_parts,
 )
 from spirl_cli.skills.reconstruction import observe, reconstruct
 from spirl_cli.skills.sampling import WindowSampler, spread, window_rows, windows
@@ -51,6 +51,11 @@ class SkillTrainer:
         self.augment = make_augmenter(section.augmentation, clips, self.noise)
         self.log_beta = math.log(max(section.beta, 1e-12))
         self.iteration = 0
+        self._parts = Parts(
+            attribute_part(self, "log_beta"),
+            attribute_part(self, "iteration"),
+            *training_parts(self.model, self.optimizer, self.rng, self.generator, self.noise),
+        )
 
     @property
     def beta(self) -> float:
@@ -125,10 +130,8 @@ class SkillTrainer:
 
     def state(self, folder: Path) -> State:
         """Everything that an identical continuation needs."""
-        own = State(scalars={"log_beta": self.log_beta, "iteration": self.iteration})
-        return merge(own, pack_training(self.model, self.optimizer, self.rng, self.generator, self.noise))
+        return self._parts.state(folder)
 
     def restore(self, state: State, folder: Path) -> None:
         """Continue from a saved state."""
-        unpack_training(state, self.model, self.optimizer, self.rng, self.generator, self.noise)
-        self.log_beta, self.iteration = state.scalars["log_beta"], state.scalars["iteration"]
+        self._parts.restore(state, folder)

@@ -50,6 +50,55 @@ class StageSpec:
 
 
 @dataclass(frozen=True)
+class ExtractOptions:
+    """What `extract` takes besides the recipe.
+
+    Attributes:
+        dataset: the dataset in the fingerprint: the recipe's, or what stands in for it; None: the recipe's.
+    """
+
+    dataset: InputRecord | None = None
+
+
+@dataclass(frozen=True)
+class TrainRLOptions:
+    """What `train-rl` takes besides the recipe.
+
+    Attributes:
+        continue_from: a finished run with fewer steps that is to be continued.
+    """
+
+    continue_from: Artifact | None = None
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What `evaluate` takes besides the recipe; it decides the result, so it is part of the fingerprint.
+
+    Attributes:
+        step: evaluate the weights that were kept at this step only.
+        save_dataset: id of a Minari dataset to write the episodes of the first policy to.
+    """
+
+    step: int | None = None
+    save_dataset: str | None = None
+
+    def identity(self) -> dict[str, int | str]:
+        """Return the options that were chosen, by name."""
+        chosen = {"step": self.step, "save_dataset": self.save_dataset}
+        return {name: value for name, value in chosen.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of each stage, under the name of its section."""
+
+    extract: ExtractOptions = ExtractOptions()
+    train_rl: TrainRLOptions = TrainRLOptions()
+    evaluate: EvaluateOptions = EvaluateOptions()
+
+
+@dataclass(frozen=True)
 class StageContext:
     """Everything that a stage may look at.
 
@@ -63,9 +112,7 @@ class StageContext:
         reporter: the only way to talk to the user.
         device: ``auto``, ``cpu`` or ``cuda``.
         resume: continue from a checkpoint in `folder`, if there is one.
-        dataset: the dataset in the fingerprint, for a stage that reads one.
-        options: what one stage takes besides the recipe, such as ``continue_from`` (an Artifact
-            whose run is to be continued, `train-rl`) or ``save_dataset`` (`evaluate`).
+        options: what stages take besides the recipe.
     """
 
     recipe: Recipe
@@ -76,8 +123,7 @@ class StageContext:
     reporter: Reporter
     device: str = "auto"
     resume: bool = True
-    dataset: InputRecord | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Options = Options()
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,14 @@ from spirl_cli.evaluation.results import Provenance, ResultRow, result_rows, wri
 from spirl_cli.evaluation.rollouts import RolloutSettings, interrupted, rollout
 from spirl_cli.evaluation.statistics import metric_rates
 from spirl_cli.evaluation.video import VideoRequest, record_videos
+from spirl_cli.files import make_folder
 from spirl_cli.inference.decoders import read_network
 from spirl_cli.monitor.interrupts import Interrupts
+from spirl_cli.payload import AGENT, CURVE_FILE, EPISODES_FILE, FINISHED_FOLDER, RESULTS_FILE, VIDEOS_FOLDER
 from spirl_cli.stages.compatibility import check_images
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.stages.evaluated import Subject, Target, agent_subject, behavior, prior_subject
 from spirl_cli.store.provenance import checkout_commit, command_line
-
-EPISODES, RESULTS, FIGURE, VIDEOS = "episodes.csv", "results.json", "learning_curve.png", "videos"
-FINISHED = "finished"  # folder of the policies that are done, for resuming; not part of the artifact
 
 Stop = Callable[[], bool]
 
@@ -35,16 +34,13 @@ Stop = Callable[[], bool]
 def execute(context: StageContext) -> StageResult:
     """Evaluate; every policy that is done is kept, so that an interrupted evaluation goes on.
 
-    Options of the context: ``step`` (evaluate the snapshot at this step only), ``save_dataset``
-    (id of a Minari dataset to write the episodes of the first policy to).
-
     Raises:
         ArtifactError: the skills do not fit the environment, or there is no such snapshot.
         Interrupted: SIGINT or SIGTERM arrived.
     """
-    subject = agent_subject(context) if "agent" in context.inputs else prior_subject(context)
+    subject = agent_subject(context) if AGENT in context.inputs else prior_subject(context)
     _check_environment(context, subject)
-    dataset_id = context.options.get("save_dataset")
+    dataset_id = context.options.evaluate.save_dataset
     if dataset_id is not None:
         check_new_dataset(dataset_id)
     with Interrupts() as interrupts:
@@ -58,9 +54,10 @@ def execute(context: StageContext) -> StageResult:
         filmed = _film(context, subject, stop)
         if dataset_id is not None:
             _save_dataset(context, subject, dataset_id, stop)
-    keep = (EPISODES, RESULTS, FIGURE, *drawn, *((VIDEOS,) if filmed else ()))
+    keep = [EPISODES_FILE, RESULTS_FILE, CURVE_FILE, *drawn]
+    keep += [VIDEOS_FOLDER] if filmed else []
     extra = {"evaluated": subject.artifact.reference, "method": subject.method, "data": rows[0].data}
-    return StageResult(metrics=_headline(rows, subject.method), keep=keep, extra=extra)
+    return StageResult(metrics=_headline(rows, subject.method), keep=tuple(keep), extra=extra)
 
 
 def _check_environment(context: StageContext, subject: Subject) -> None:
@@ -78,7 +75,7 @@ def _settings(context: StageContext, subject: Subject) -> RolloutSettings:
 
 def _evaluate(context: StageContext, subject: Subject, target: Target, stop: Stop) -> Evaluated:
     """Roll one policy out, unless an earlier session has done so."""
-    path = context.folder / FINISHED / f"{target.label}.csv"
+    path = context.folder / FINISHED_FOLDER / f"{target.label}.csv"
     if context.resume and path.exists():
         context.reporter.message(f"evaluate: {target.label} was done before the interruption")
         return read_episodes(path)[0]
@@ -91,10 +88,8 @@ def _evaluate(context: StageContext, subject: Subject, target: Target, stop: Sto
         stop=stop,
     )
     evaluated = Evaluated(target.method, target.kind, target.env_steps, tuple(episodes))
-    path.parent.mkdir(exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    write_episodes(temporary, [evaluated])
-    temporary.replace(path)
+    make_folder(path.parent)
+    write_episodes(path, [evaluated])
     return evaluated
 
 
@@ -108,10 +103,10 @@ def _write(context: StageContext, subject: Subject, evaluated: Sequence[Evaluate
     )
     seed = section.seed or 0
     rows = result_rows(evaluated, env, provenance, resamples=section.bootstrap, seed=seed)
-    write_episodes(folder / EPISODES, evaluated)
-    write_results(folder / RESULTS, rows, evaluated, resamples=section.bootstrap, seed=seed)
+    write_episodes(folder / EPISODES_FILE, evaluated)
+    write_results(folder / RESULTS_FILE, rows, evaluated, resamples=section.bootstrap, seed=seed)
     curve = [row for row in rows if row.metric == rows[0].metric and row.method == subject.method]
-    draw_learning_curve(folder / FIGURE, curve, env)
+    draw_learning_curve(folder / CURVE_FILE, curve, env)
     _show(context, rows, evaluated)
     return rows
 
@@ -172,7 +167,7 @@ def _film(context: StageContext, subject: Subject, stop: Stop) -> bool:
         seed=section.seed or 0,
         episodes=count,
         tanh_actions=subject.tanh_actions,
-        folder=str(context.folder / VIDEOS),
+        folder=str(context.folder / VIDEOS_FOLDER),
         name=target.label,
     )
     files = record_videos(request, context.reporter, stop=stop)

@@ -12,6 +12,7 @@ from spirl_cli.evaluation.naming import method_name, nominal_steps, prior_name
 from spirl_cli.inference.agent import policy_file, snapshot_steps
 from spirl_cli.inference.decoders import Decoder, PrimitiveDecoder, load_decoder, read_network
 from spirl_cli.inference.policies import NormalPolicy, PolicyKind, SkillPolicy, UniformPolicy, load_policy
+from spirl_cli.payload import AGENT, DECODER_FILE, PRIOR, PRIOR_FILE, SKILLS
 from spirl_cli.recipe.sections.rl import TrainRLSection
 from spirl_cli.stages.context import StageContext
 from spirl_cli.store.artifact import Artifact
@@ -63,9 +64,9 @@ def agent_subject(context: StageContext) -> Subject:
     Raises:
         ArtifactError: there is no snapshot at the step that was asked for.
     """
-    agent = context.inputs["agent"]
+    agent = context.inputs[AGENT]
     section = TrainRLSection.model_validate(agent.manifest.parameters["train_rl"])
-    decoder = agent.file("decoder.safetensors")
+    decoder = agent.file(DECODER_FILE)
     method = method_name(str(read_network(decoder)[1]["kind"]), section, context.recipe.env)
     targets = (*_agent_targets(context, agent, section, method), *_baselines(context, decoder))
     return Subject(agent, decoder, targets, section.parity.tanh_actions)
@@ -76,9 +77,9 @@ def _agent_targets(context: StageContext, agent: Artifact, section: TrainRLSecti
 
     The curve is that of the sampled policy, which is what training optimises.
     """
-    evaluate, step = context.recipe.evaluate, context.options.get("step")
+    evaluate, step = context.recipe.evaluate, context.options.evaluate.step
     final = step is None or step == section.steps
-    shown = section.steps if step is None else int(step)
+    shown = section.steps if step is None else step
     weights = policy_file(agent, None if final else shown)
     for kind in evaluate.policies:
         yield Target(method, kind, nominal_steps(section, shown), weights)
@@ -92,10 +93,10 @@ def _agent_targets(context: StageContext, agent: Artifact, section: TrainRLSecti
 
 def prior_subject(context: StageContext) -> Subject:
     """Return the prior that is evaluated alone, and the baselines beside it."""
-    prior, skills = context.inputs["prior"], context.inputs["skills"]
-    weights = prior.file("prior.safetensors")
+    prior, skills = context.inputs[PRIOR], context.inputs[SKILLS]
+    weights = prior.file(PRIOR_FILE)
     tanh_actions = context.recipe.train_rl.parity.tanh_actions
-    decoder = skills.file("decoder.safetensors")
+    decoder = skills.file(DECODER_FILE)
     method = prior_name(str(read_network(decoder)[1]["kind"]), context.recipe.env)
     targets = tuple(Target(method, kind, 0, weights) for kind in context.recipe.evaluate.policies)
     return Subject(prior, decoder, (*targets, *_baselines(context, decoder)), tanh_actions)

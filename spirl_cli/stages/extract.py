@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from spirl_cli.clips.drawing import Drawing, drawing_of
-from spirl_cli.clips.reader import CLIPS_FILE, Clips, ClipWriter
+from spirl_cli.clips.reader import Clips, ClipWriter
 from spirl_cli.demos.demonstrations import Demonstrations
 from spirl_cli.demos.episode import Episode, join_short
 from spirl_cli.demos.identity import DatasetIdentity
@@ -17,12 +17,11 @@ from spirl_cli.files import discard
 from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.monitor.progress import ProgressBar
 from spirl_cli.monitor.reporter import Reporter
+from spirl_cli.payload import CLIPS_FILE, GENERATED_FOLDER
 from spirl_cli.recipe.schema import Recipe
 from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.store.manifest import InputRecord
-
-GENERATED = "generated"  # folder of demonstrations that are made, not read
 
 
 def execute(context: StageContext) -> StageResult:
@@ -40,7 +39,7 @@ def execute(context: StageContext) -> StageResult:
     """
     recipe = context.recipe
     source = _planned_source(context)
-    demonstrations = source.open(context.folder / GENERATED, context.reporter)
+    demonstrations = source.open(context.folder / GENERATED_FOLDER, context.reporter)
     context.reporter.message(f"demonstrations: {demonstrations.identity.reference}, since {source.why}")
     path = context.folder / CLIPS_FILE
     horizon, drawing = recipe.train_skills.horizon, drawing_of(recipe.env)
@@ -51,7 +50,7 @@ def execute(context: StageContext) -> StageResult:
         context.reporter.message(
             f"{demonstrations.success_rate:.1%} of the demonstrations made succeeded and were kept"
         )
-    discard(context.folder / GENERATED)
+    discard(context.folder / GENERATED_FOLDER)
     identity = demonstrations.identity
     return StageResult(
         metrics=metrics,
@@ -97,10 +96,10 @@ def _record(identity: DatasetIdentity) -> InputRecord:
 def _planned_source(context: StageContext) -> Source:
     """Return the source of the dataset that is in the fingerprint: the recipe's, or what stands in for it."""
     source = find_source(context.recipe.extract, context.recipe.env)
-    if source.stand_in is None or context.dataset is None:
+    if source.stand_in is None or context.options.extract.dataset is None:
         return source
     identity = source.stand_in.identity()
-    same = identity is not None and identity.reference == context.dataset.reference
+    same = identity is not None and identity.reference == context.options.extract.dataset.reference
     return source.stand_in if same else source
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from spirl_cli.clips.reader import CLIPS_FILE, Clips
+from spirl_cli.clips.reader import Clips
+from spirl_cli.payload import CLIPS, CLIPS_FILE, EVENTS_FOLDER, METRICS_FILE, MODEL_FILE, PRIOR_FILE, SKILLS
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.skills.export_priors import export_prior
-from spirl_cli.skills.model_files import MODEL, load_skills, save_prior
+from spirl_cli.skills.model_files import load_skills, save_prior
 from spirl_cli.skills.models import SkillModel
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.preparation import make_normalizer
@@ -16,31 +17,29 @@ from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.stages.supervised import train, training_device, use_one_thread
 from spirl_cli.store.artifact import Artifact
 
-PRIOR, METRICS, EVENTS = "prior.safetensors", "metrics.csv", "tensorboard"
-
 
 def execute(context: StageContext) -> StageResult:
     """Train the prior on the frozen encoder's posteriors."""
     use_one_thread()
     recipe, section = context.recipe, context.recipe.train_prior
-    clips = Clips.open(context.inputs["clips"].file(CLIPS_FILE))
+    clips = Clips.open(context.inputs[CLIPS].file(CLIPS_FILE))
     skills: SkillModel | None = None
     latent_dim = clips.action_dim
     if recipe.train_skills.model != "primitive":
-        skills = load_skills(context.inputs["skills"].file(MODEL))
+        skills = load_skills(context.inputs[SKILLS].file(MODEL_FILE))
         latent_dim = skills.section.latent_dim
     normalizer = state_normalizer(recipe.train_skills, context.inputs)
     device = training_device(context.device)
     trainer = PriorTrainer(section, clips, skills, normalizer, latent_dim, section.seed or 0, device)
     figures, seconds = train(context, trainer, section)
     trainer.prior.cpu()
-    export_prior(context.folder / PRIOR, trainer.prior)
-    save_prior(context.folder / MODEL, trainer.prior, section, latent_dim)
-    return StageResult(metrics=figures, keep=(PRIOR, MODEL, METRICS, EVENTS), seconds=seconds)
+    export_prior(context.folder / PRIOR_FILE, trainer.prior)
+    save_prior(context.folder / MODEL_FILE, trainer.prior, section, latent_dim)
+    return StageResult(metrics=figures, keep=(PRIOR_FILE, MODEL_FILE, METRICS_FILE, EVENTS_FOLDER), seconds=seconds)
 
 
 def state_normalizer(section: TrainSkillsSection, inputs: Mapping[str, Artifact]) -> Normalizer:
     """The standardisation of states: the skills' own, for primitive actions that of the clips."""
     if section.model == "primitive":
-        return make_normalizer(section, Clips.open(inputs["clips"].file(CLIPS_FILE)))
-    return load_skills(inputs["skills"].file(MODEL)).normalizer
+        return make_normalizer(section, Clips.open(inputs[CLIPS].file(CLIPS_FILE)))
+    return load_skills(inputs[SKILLS].file(MODEL_FILE)).normalizer

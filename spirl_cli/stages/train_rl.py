@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,40 +12,49 @@ from spirl_cli.domains.section import EnvSection
 from spirl_cli.envs.make import check_compatible
 from spirl_cli.envs.vector import SkillVector, make_vector
 from spirl_cli.errors import ArtifactError, UsageError
+from spirl_cli.files import copy_whole, make_folder
 from spirl_cli.inference.decoders import load_decoder, read_network
 from spirl_cli.monitor.training_run import TrainingRun
+from spirl_cli.payload import (
+    CHECKPOINTS,
+    DECODER_FILE,
+    EVENTS_FOLDER,
+    METRICS_FILE,
+    MODEL_FILE,
+    POLICY_FILE,
+    PRIOR,
+    PRIOR_FILE,
+    SKILLS,
+    SNAPSHOTS_FOLDER,
+    checkpoint_file,
+    checkpoint_steps,
+    snapshot_file,
+    snapshot_steps,
+)
 from spirl_cli.recipe.schema import Recipe
 from spirl_cli.rl.loop import SkillLearning
 from spirl_cli.rl.replay import Replay
 from spirl_cli.rl.sac import SAC
 from spirl_cli.skills.export_priors import export_policy
-from spirl_cli.skills.model_files import MODEL, load_prior
+from spirl_cli.skills.model_files import load_prior
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import PriorNetwork, StandardNormal
 from spirl_cli.stages.compatibility import check_images
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.stages.supervised import training_device, use_one_thread
-from spirl_cli.stages.train_prior import PRIOR, state_normalizer
+from spirl_cli.stages.train_prior import state_normalizer
 from spirl_cli.store.artifact import Artifact
-
-POLICY, DECODER, SNAPSHOTS, METRICS, EVENTS = (
-    "policy.safetensors",
-    "decoder.safetensors",
-    "snapshots",
-    "metrics.csv",
-    "tensorboard",
-)
 
 
 def execute(context: StageContext) -> StageResult:
     """Train the agent; a finished run with fewer steps is continued instead of repeated."""
     use_one_thread()
     recipe, section = context.recipe, context.recipe.train_rl
-    decoder_path = context.inputs["skills"].file(DECODER)
+    decoder_path = context.inputs[SKILLS].file(DECODER_FILE)
     _check_inputs(recipe, decoder_path)
     prior, latent_dim = _prior(context)
-    finished = context.options.get("continue_from")
-    if isinstance(finished, Artifact) and context.resume:
+    finished = context.options.train_rl.continue_from
+    if finished is not None and context.resume:
         _adopt(finished, context)
     decoder = load_decoder(decoder_path)
     tanh_actions = section.parity.tanh_actions
@@ -59,22 +67,22 @@ def execute(context: StageContext) -> StageResult:
         run_seconds = _learn(context, learning)
     finally:
         vector.close()
-    shutil.copyfile(decoder_path, context.folder / DECODER)  # so that an agent needs no other artifact
-    export_policy(context.folder / POLICY, learning.sac.policy.cpu(), section.squash, bounds)
-    checkpoint = f"checkpoint-{learning.steps}.safetensors"
-    keep = [POLICY, DECODER, METRICS, EVENTS, checkpoint, *learning.replay.segments]
-    if (context.folder / SNAPSHOTS).is_dir():
-        keep.append(SNAPSHOTS)
+    copy_whole(decoder_path, context.folder / DECODER_FILE)  # so that an agent needs no other artifact
+    export_policy(context.folder / POLICY_FILE, learning.sac.policy.cpu(), section.squash, bounds)
+    checkpoint = checkpoint_file(learning.steps)
+    keep = [POLICY_FILE, DECODER_FILE, METRICS_FILE, EVENTS_FOLDER, checkpoint, *learning.replay.segments]
+    if (context.folder / SNAPSHOTS_FOLDER).is_dir():
+        keep.append(SNAPSHOTS_FOLDER)
     metrics = {name: value for name, value in learning.metrics().items() if name.startswith("training/")}
     return StageResult(metrics={**metrics, "steps": float(learning.steps)}, keep=tuple(keep), seconds=run_seconds)
 
 
 def _prior(context: StageContext) -> tuple[PriorNetwork, int]:
     """The prior and the size K of its skills; where none is asked for, N(0, I)."""
-    inputs, decoder_path = context.inputs, context.inputs["skills"].file(DECODER)
-    if "prior" in inputs:
-        check_images(context.recipe.env, decoder_path, inputs["prior"].file(PRIOR))
-        return load_prior(inputs["prior"].file(MODEL))
+    inputs, decoder_path = context.inputs, context.inputs[SKILLS].file(DECODER_FILE)
+    if PRIOR in inputs:
+        check_images(context.recipe.env, decoder_path, inputs[PRIOR].file(PRIOR_FILE))
+        return load_prior(inputs[PRIOR].file(MODEL_FILE))
     check_images(context.recipe.env, decoder_path)
     latent_dim = int(read_network(decoder_path)[1]["latent_dim"])
     return StandardNormal(state_normalizer(context.recipe.train_skills, inputs), latent_dim), latent_dim
@@ -166,32 +174,22 @@ def _note(metrics: dict[str, float]) -> str:
 
 
 def _save_snapshot(folder: Path, learning: SkillLearning, step: int) -> None:
-    (folder / SNAPSHOTS).mkdir(exist_ok=True)
-    path = folder / _snapshot_name(step)
-    temporary = path.with_suffix(".tmp")
-    export_policy(temporary, learning.sac.policy, learning.section.squash, learning.sac.bounds)
-    temporary.replace(path)
-
-
-def _snapshot_name(step: int) -> str:
-    return f"{SNAPSHOTS}/policy-{step}.safetensors"
+    path = folder / snapshot_file(step)
+    make_folder(path.parent)
+    export_policy(path, learning.sac.policy, learning.section.squash, learning.sac.bounds)
 
 
 def _adopt(finished: Artifact, context: StageContext) -> None:
     """Start where a finished run with fewer steps ended, by copying its state into this run's folder."""
-    if any(context.folder.glob("checkpoint-*.safetensors")):
+    if any(context.folder.glob(CHECKPOINTS)):
         return  # this run has begun already
     context.reporter.message(f"train-rl: continuing {finished.reference}")
-    wanted = {_snapshot_name(step) for step in context.recipe.train_rl.snapshots}
-    outputs = [output.file for output in finished.manifest.outputs if output.file != POLICY]
-    names = [name for name in outputs if not name.startswith(f"{SNAPSHOTS}/") or name in wanted]
+    wanted = {snapshot_file(step) for step in context.recipe.train_rl.snapshots}
+    outputs = [output.file for output in finished.manifest.outputs if output.file != POLICY_FILE]
+    names = [name for name in outputs if name in wanted or not snapshot_steps([name])]
     # the checkpoint last and whole: what it refers to must be there when it is
-    for name in sorted(names, key=lambda name: name.startswith("checkpoint-")):
-        target = context.folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f"{target.name}.partial")
-        shutil.copyfile(finished.file(name), temporary)
-        temporary.replace(target)
+    for name in sorted(names, key=lambda name: bool(checkpoint_steps([name]))):
+        copy_whole(finished.file(name), context.folder / name)
 
 
 def _check_inputs(recipe: Recipe, decoder_path: Path) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from spirl_cli.clips.reader import CLIPS_FILE, Clips
+from spirl_cli.clips.reader import Clips
 from spirl_cli.envs.make import check_compatible
+from spirl_cli.payload import CLIPS, CLIPS_FILE, DECODER_FILE, EVENTS_FOLDER, METRICS_FILE, MODEL_FILE
 from spirl_cli.skills.export_skills import export_decoder, export_primitive_decoder
-from spirl_cli.skills.model_files import MODEL, save_skills
+from spirl_cli.skills.model_files import save_skills
 from spirl_cli.skills.skill_training import SkillTrainer
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.stages.supervised import train, training_device, use_one_thread
-
-DECODER, METRICS, EVENTS = "decoder.safetensors", "metrics.csv", "tensorboard"
 
 
 def execute(context: StageContext) -> StageResult:
@@ -22,15 +21,15 @@ def execute(context: StageContext) -> StageResult:
     """
     use_one_thread()
     section = context.recipe.train_skills
-    clips = Clips.open(context.inputs["clips"].file(CLIPS_FILE))
+    clips = Clips.open(context.inputs[CLIPS].file(CLIPS_FILE))
     bounds = clips.action_low, clips.action_high
     check_compatible(context.recipe.env, clips.observation_dim, clips.action_dim, *bounds)
     if section.model == "primitive":
-        export_primitive_decoder(context.folder / DECODER, clips)
-        return StageResult(metrics={}, keep=(DECODER,))
+        export_primitive_decoder(context.folder / DECODER_FILE, clips)
+        return StageResult(metrics={}, keep=(DECODER_FILE,))
     trainer = SkillTrainer(section, clips, section.seed or 0, training_device(context.device))
     figures, seconds = train(context, trainer, section)
     trainer.model.cpu()
-    export_decoder(context.folder / DECODER, trainer.model, clips)
-    save_skills(context.folder / MODEL, trainer.model, clips.action_dim)
-    return StageResult(metrics=figures, keep=(DECODER, MODEL, METRICS, EVENTS), seconds=seconds)
+    export_decoder(context.folder / DECODER_FILE, trainer.model, clips)
+    save_skills(context.folder / MODEL_FILE, trainer.model, clips.action_dim)
+    return StageResult(metrics=figures, keep=(DECODER_FILE, MODEL_FILE, METRICS_FILE, EVENTS_FOLDER), seconds=seconds)

@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from spirl_cli.errors import ArtifactError
-from spirl_cli.files import discard, fsync_file, fsync_folder, write_atomically
+from spirl_cli.files import discard, make_folder, publish_folder, write_whole
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.locks import stage_lock
 from spirl_cli.store.manifest import Manifest
@@ -41,7 +41,7 @@ def export(artifact: Artifact, store: Store, without: Collection[str] = ()) -> A
         return existing
     folder = store.root / manifest.recipe / manifest.stage
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with stage_lock(folder):
             return _copy(artifact, folder, _described(manifest, store, without))
     except OSError as error:
@@ -68,10 +68,8 @@ def _copy(artifact: Artifact, folder: Path, manifest: Manifest) -> Artifact:
         target = staging / output.file
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(artifact.file(output.file), target)
-        fsync_file(target)
     staging.mkdir(exist_ok=True)
-    write_atomically(staging / MANIFEST, manifest.to_json())
+    write_whole(staging / MANIFEST, manifest.to_json())
     copy = folder / version_folder(manifest.version, manifest.fingerprint)
-    staging.replace(copy)
-    fsync_folder(folder)
+    publish_folder(staging, copy)
     return Artifact.open(copy)

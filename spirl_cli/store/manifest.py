@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from spirl_cli.errors import ArtifactError
+from spirl_cli.payload import STAGE_NAMES
 from spirl_cli.store.fingerprint import plain
-from spirl_cli.store.names import QUICK_PROFILE, STAGES, Reference
+from spirl_cli.store.names import QUICK_PROFILE, Reference
 
 # Raise it when a field is added, removed or changes its meaning; older versions must stay readable.
 FORMAT_VERSION = 1
@@ -190,7 +191,7 @@ def _checked(kind: type, content: object, place: str) -> dict[str, Any]:
 
 def _decode(content: dict[str, Any]) -> Manifest:
     data = _checked(Manifest, content, "")
-    if data["stage"] not in STAGES:
+    if data["stage"] not in STAGE_NAMES:
         raise ValueError(f"stage '{data['stage']}' is not known")
     data["inputs"] = {
         name: InputRecord(**_checked(InputRecord, record, f"inputs.{name}.")) for name, record in data["inputs"].items()

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 from spirl_cli.errors import UsageError, did_you_mean
+from spirl_cli.payload import STAGE_NAMES
 
-STAGES = ("clips", "skills", "prior", "agent", "evaluation")
 MANIFEST = "manifest.json"
 QUICK_PROFILE = "quick"
 
@@ -34,7 +34,7 @@ class Reference:
 def parse_reference(text: str) -> Reference | None:
     """Parse ``recipe/stage[@vN]``; None when the text has another form or names no stage."""
     match = _REFERENCE.fullmatch(text)
-    if match is None or match[2] not in STAGES:
+    if match is None or match[2] not in STAGE_NAMES:
         return None
     return Reference(match[1], match[2], None if match[3] is None else int(match[3]))
 
@@ -78,7 +78,8 @@ def check_recipe(recipe: str) -> None:
 
 def check_stage(stage: str) -> None:
     """Raise UsageError, with a did-you-mean, when there is no such stage."""
-    if stage not in STAGES:
+    if stage not in STAGE_NAMES:
         raise UsageError(
-            f"'{stage}' is not a stage.{did_you_mean(stage, STAGES)}", hint=f"the stages are {', '.join(STAGES)}"
+            f"'{stage}' is not a stage.{did_you_mean(stage, STAGE_NAMES)}",
+            hint=f"the stages are {', '.join(STAGE_NAMES)}",
         )

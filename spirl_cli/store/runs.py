@@ -6,11 +6,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from spirl_cli.payload import RESUMED_FROM
 from spirl_cli.store.locks import Holder, holder_of, is_locked, run_lock
 from spirl_cli.store.names import parse_run_folder
 
 RUN_FILE = "run.json"
-KEPT = ("checkpoint-*.safetensors", "generated/*.hdf5")  # what an interrupted run goes on from
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def read_run(path: Path) -> RunInfo | None:
         stage=path.parent.name,
         fingerprint=fingerprint,
         path=path,
-        has_checkpoint=any(next(path.rglob(kept), None) is not None for kept in KEPT),
+        has_checkpoint=any(next(path.rglob(kept), None) is not None for kept in RESUMED_FROM),
         locked=locked,
         holder=holder_of(lock) if locked else None,
         started=read_started(path),

@@ -10,11 +10,12 @@ from typing import Any
 
 from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.files import discard, sweep
+from spirl_cli.payload import STAGE_NAMES
 from spirl_cli.store.artifact import Artifact, open_complete
 from spirl_cli.store.diff import differences
 from spirl_cli.store.lineage import Ancestor, ancestors, users
 from spirl_cli.store.locks import hold, run_lock, stage_lock
-from spirl_cli.store.names import STAGES, Reference, parse_version_folder, run_folder, version_folder
+from spirl_cli.store.names import Reference, parse_version_folder, run_folder, version_folder
 from spirl_cli.store.references import resolve
 from spirl_cli.store.runs import RunInfo, read_run
 
@@ -163,8 +164,8 @@ class Store:
     def _stage_folders(self, recipe: str | None, stage: str | None) -> Iterator[Path]:
         recipes = _children(self.root) if recipe is None else [self.root / recipe]
         for folder in recipes:
-            for name in STAGES if stage is None else (stage,):
-                if name in STAGES and not folder.name.startswith("."):
+            for name in STAGE_NAMES if stage is None else (stage,):
+                if name in STAGE_NAMES and not folder.name.startswith("."):
                     yield folder / name
 
     def _version_folders(self, recipe: str, stage: str) -> list[Path]:

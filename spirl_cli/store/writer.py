@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from spirl_cli.errors import ArtifactError
-from spirl_cli.files import discard, files_below, fsync_file, fsync_folder, link_or_copy, sweep, write_atomically
+from spirl_cli.files import discard, files_below, link_or_copy, make_folder, publish_folder, sweep, write_whole
 from spirl_cli.store import provenance
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.fingerprint import plain, sha256_file
@@ -62,7 +61,7 @@ def open_run(
 
 def _make_folder(folder: Path, root: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise ArtifactError(
             f"cannot write to the store {root}: {error.strerror}", hint="choose another place with --artifacts DIR"
@@ -91,9 +90,9 @@ class Run:
     def folder(self) -> Path:
         """The run folder, created on first use and kept between sessions."""
         if read_started(self._path) is None:
-            self._path.mkdir(exist_ok=True)
+            make_folder(self._path)
             content = json.dumps({"started": now()}) + "\n"
-            write_atomically(self._path / RUN_FILE, content.encode())
+            write_whole(self._path / RUN_FILE, content.encode())
         return self._path
 
     def fresh(self) -> Path:
@@ -156,9 +155,9 @@ class Run:
         with stage_lock(self._path.parent):
             version = _next_version(self._path.parent)
             manifest = self._manifest(details, version, started, outputs)
-            write_atomically(staging / MANIFEST, manifest.to_json())
+            write_whole(staging / MANIFEST, manifest.to_json())
             artifact = self._path.with_name(version_folder(version, self.fingerprint))
-            _publish(staging, artifact)
+            publish_folder(staging, artifact)  # the one step at which the artifact comes into being
         discard(self._path)
         self.existing = Artifact.open(artifact)
         return self.existing
@@ -202,7 +201,7 @@ class _Details:
 
 
 def _stage_files(run: Path, staging: Path, keep: Sequence[str]) -> list[OutputRecord]:
-    """Give the kept files a second name below ``staging``; everything is on disk afterwards."""
+    """Give the kept files a second name below ``staging``."""
     staging.mkdir()
     outputs = []
     for source in files_below(run, keep):
@@ -211,19 +210,10 @@ def _stage_files(run: Path, staging: Path, keep: Sequence[str]) -> list[OutputRe
             raise ValueError(f"'{MANIFEST}' is the name of the artifact's manifest")
         copy = staging / name
         link_or_copy(source, copy)
-        fsync_file(copy)
         outputs.append(OutputRecord(name, copy.stat().st_size, sha256_file(copy)))
-    for folder in sorted(path for path in staging.rglob("*") if path.is_dir()):
-        fsync_folder(folder)
     return outputs
 
 
 def _next_version(stage_folder: Path) -> int:
     versions = (parse_version_folder(path.name) for path in stage_folder.iterdir())
     return 1 + max((version[0] for version in versions if version), default=0)
-
-
-def _publish(staging: Path, artifact: Path) -> None:
-    """The one step at which the artifact comes into being."""
-    os.replace(staging, artifact)
-    fsync_folder(artifact.parent)

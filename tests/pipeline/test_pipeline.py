@@ -19,7 +19,7 @@ from spirl_cli.pipeline.graph import PRIOR_EVALUATION, STAGES, stage
 from spirl_cli.pipeline.plan import PlannedStage, Request, plan
 from spirl_cli.recipe.load import load_recipe
 from spirl_cli.stages import extract
-from spirl_cli.stages.context import StageContext, StageResult, StageSpec
+from spirl_cli.stages.context import Options, StageContext, StageResult, StageSpec, TrainRLOptions
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.export import export
 from spirl_cli.store.manifest import InputRecord
@@ -231,7 +231,7 @@ def test_more_steps_continue_the_longest_shorter_run(work: Workplace) -> None:
     work.names()
     assert work.plan("train_rl.steps=2000")["agent"].continue_from == longest
     work.run("train_rl.steps=2000", "train_rl.snapshots=[1500]")
-    assert work.ran[0].options == {"continue_from": longest}
+    assert work.ran[0].options == Options(train_rl=TrainRLOptions(longest))
 
 
 def test_a_copy_without_its_training_state_is_not_continued(work: Workplace, tmp_path: Path) -> None:

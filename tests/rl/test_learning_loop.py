@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 
-from spirl_cli.domains.gymnasium.section import GymnasiumSection
-from spirl_cli.envs.vector import LocalVector, VectorStep, make_vector
+from spirl_cli.envs.vector import LocalVector, VectorStep
 from spirl_cli.errors import DivergedError
 from spirl_cli.rl.loop import SkillLearning
-from spirl_cli.rl.replay import Replay
-from tests.support.rl_data import LATENT, make_sac
+from tests.support.rl_data import LATENT, make_learning
 
 
 def test_scaled_rewards_are_learned_from_and_true_ones_are_shown() -> None:
@@ -29,28 +26,6 @@ def test_scaled_rewards_are_learned_from_and_true_ones_are_shown() -> None:
     kept = slice(None, len(plain.replay))
     np.testing.assert_allclose(scaled.replay.rows[kept, reward], 0.5 * plain.replay.rows[kept, reward], rtol=1e-6)
     assert np.any(plain.returns) and np.array_equal(plain.returns, scaled.returns)
-
-
-class Decoder:
-    """Skills of three steps whose action is the first number of z."""
-
-    latent_dim, horizon = LATENT, 3
-
-    def begin(self, latent: np.ndarray) -> None:
-        self.action = latent[:1]
-
-    def act(self, observation: np.ndarray) -> np.ndarray:
-        return self.action
-
-
-PENDULUM = GymnasiumSection(kind="gymnasium", id="Pendulum-v1", episode_length=25)
-
-
-def make_learning(**changes: Any) -> SkillLearning:
-    settings = {"warmup_steps": 30, "updates_per_step": 0.5, "environments": 2, **changes}
-    sac = make_sac(state_dim=3, **settings)
-    vector = make_vector(PENDULUM, Decoder(), 2, seed=7, processes=False)
-    return SkillLearning(sac.section, sac, vector, Replay(1000, 3, LATENT), np.random.default_rng(0))
 
 
 def policy_weights(learning: SkillLearning) -> list[torch.Tensor]:

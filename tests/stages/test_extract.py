@@ -12,10 +12,11 @@ import h5py
 import numpy as np
 import pytest
 
-from spirl_cli.clips.reader import CLIPS_FILE, Clips
+from spirl_cli.clips.reader import Clips
 from spirl_cli.domains.kitchen.section import KITCHEN_POSITIONS, KitchenSection
 from spirl_cli.errors import DatasetError, Interrupted
 from spirl_cli.monitor.reporter import SilentReporter
+from spirl_cli.payload import CLIPS_FILE
 from spirl_cli.recipe.schema import Recipe
 from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.recipe.sections.skills import TrainSkillsSection

@@ -14,7 +14,7 @@ from spirl_cli.monitor.reporter import SilentReporter
 from spirl_cli.pipeline.graph import PRIOR_EVALUATION, stage
 from spirl_cli.recipe.schema import Recipe
 from spirl_cli.skills.export_skills import write_network
-from spirl_cli.stages.context import StageContext
+from spirl_cli.stages.context import EvaluateOptions, Options, StageContext
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.manifest import InputRecord
 from spirl_cli.store.store import Store
@@ -108,5 +108,5 @@ def evaluation_context(folder: Path, recipe: Recipe, inputs: Mapping[str, Artifa
         inputs=inputs,
         folder=folder,
         reporter=SilentReporter(),
-        options=options,
+        options=Options(evaluate=EvaluateOptions(**options)),
     )

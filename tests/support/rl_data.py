@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
+from spirl_cli.domains.gymnasium.section import GymnasiumSection
+from spirl_cli.envs.vector import make_vector
 from spirl_cli.recipe.sections.rl import TrainRLSection
-from spirl_cli.rl.replay import Batch
+from spirl_cli.rl.loop import SkillLearning
+from spirl_cli.rl.replay import Batch, Replay
 from spirl_cli.rl.sac import SAC
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import GaussianNetwork, PriorShape
@@ -30,3 +34,25 @@ def make_batch(terminal: float = 0.0, reward: float = 1.0) -> Batch:
     states, next_states = torch.randn(2, BATCH, STATE, generator=generator)
     latents = torch.randn(BATCH, LATENT, generator=generator)
     return Batch(states, latents, torch.full((BATCH,), reward), next_states, torch.full((BATCH,), terminal))
+
+
+class Decoder:
+    """Skills of three steps whose action is the first number of z."""
+
+    latent_dim, horizon = LATENT, 3
+
+    def begin(self, latent: np.ndarray) -> None:
+        self.action = latent[:1]
+
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        return self.action
+
+
+PENDULUM = GymnasiumSection(kind="gymnasium", id="Pendulum-v1", episode_length=25)
+
+
+def make_learning(**changes: Any) -> SkillLearning:
+    settings = {"warmup_steps": 30, "updates_per_step": 0.5, "environments": 2, **changes}
+    sac = make_sac(state_dim=3, **settings)
+    vector = make_vector(PENDULUM, Decoder(), 2, seed=7, processes=False)
+    return SkillLearning(sac.section, sac, vector, Replay(1000, 3, LATENT), np.random.default_rng(0))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spirl_cli.clips.reader import CLIPS_FILE, Clips
+from spirl_cli.clips.reader import Clips
 from spirl_cli.demos.generation import GeneratedDataset, generate
 from spirl_cli.domains.blocks import geometry, image
 from spirl_cli.domains.blocks.domain import BlocksDomain
@@ -21,6 +21,7 @@ from spirl_cli.domains.kitchen.section import KitchenSection
 from spirl_cli.domains.maze.section import MazePlanner
 from spirl_cli.errors import UsageError
 from spirl_cli.monitor.reporter import SilentReporter
+from spirl_cli.payload import CLIPS_FILE
 from spirl_cli.pipeline.graph import stage
 from spirl_cli.recipe.load import load_recipe
 from spirl_cli.recipe.schema import Recipe

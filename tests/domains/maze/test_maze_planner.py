@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from spirl_cli.clips.drawing import Drawing
-from spirl_cli.clips.reader import CLIPS_FILE, Clips, ClipWriter
+from spirl_cli.clips.reader import Clips, ClipWriter
 from spirl_cli.demos.chunks import chunks, write_chunk
 from spirl_cli.demos.dataset import StoredEpisode
 from spirl_cli.demos.episode import ActionBounds, Episode
@@ -31,13 +31,14 @@ from spirl_cli.domains.maze.planner import plan_episode
 from spirl_cli.domains.maze.section import MazePlanner, MazeSection
 from spirl_cli.errors import ArtifactError, DatasetError, Interrupted, SpirlError, UsageError
 from spirl_cli.monitor.reporter import SilentReporter
+from spirl_cli.payload import CLIPS_FILE, GENERATED_FOLDER
 from spirl_cli.pipeline.graph import stage
 from spirl_cli.recipe.schema import Recipe
 from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.settings import ObservationPart
 from spirl_cli.stages.context import StageContext, StageResult
-from spirl_cli.stages.extract import GENERATED, execute
+from spirl_cli.stages.extract import execute
 from tests.support.commands import RunCli
 from tests.support.source_data import identify
 
@@ -245,7 +246,7 @@ def test_an_interrupted_extraction_goes_on_and_gives_the_same_bytes(tmp_path: Pa
     for words in ("6 of 6 generated episodes", "the extraction was interrupted"):  # while they are generated, and after
         with pytest.raises(Interrupted, match=words):
             extract(tmp_path / "run", recipe(), Listener(signal_at=3))
-        assert [path.name for path in (tmp_path / "run").iterdir()] == [GENERATED]
+        assert [path.name for path in (tmp_path / "run").iterdir()] == [GENERATED_FOLDER]
     extract(tmp_path / "run", recipe())
     assert (tmp_path / "run" / CLIPS_FILE).read_bytes() == (tmp_path / "whole" / CLIPS_FILE).read_bytes()
 
