@@ -19,20 +19,15 @@ from spirl_cli.demos.formats.minari import local_datasets
 from spirl_cli.domains.kitchen.section import KITCHEN_POSITIONS
 from spirl_cli.errors import DatasetError, UsageError
 from spirl_cli.observation import select
-from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.settings import WHOLE_OBSERVATION, ObservationPart
 from tests.support.datasets import MakeMinari, SyntheticMinari
-from tests.support.source_data import open_demonstrations
+from tests.support.demos_data import open_demonstrations, section
 
 BOUNDS = ActionBounds(np.full(2, -1, np.float32), np.full(2, 1, np.float32))
 NESTED = {
     "robot": {"qpos": np.arange(4.0), "flag": np.array(True)},
     "image": np.arange(6, dtype=np.uint8).reshape(2, 3),
 }
-
-
-def section(dataset: str | Path, **more: Any) -> ExtractSection:
-    return ExtractSection(dataset=str(dataset), **{"observation": WHOLE_OBSERVATION, "seed": 0, **more})
 
 
 def parts(*chosen: dict[str, Any]) -> tuple[ObservationPart, ...]:

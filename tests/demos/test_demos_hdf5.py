@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tracemalloc
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -12,17 +11,12 @@ import pytest
 
 from spirl_cli.demos import download as download_module
 from spirl_cli.errors import DatasetError
-from spirl_cli.recipe.sections.extract import ExtractSection
-from spirl_cli.settings import WHOLE_OBSERVATION, ObservationPart
+from spirl_cli.settings import ObservationPart
 from tests.support.commands import run_python
 from tests.support.datasets import SyntheticMinari
-from tests.support.source_data import identify, open_demonstrations
+from tests.support.demos_data import identify, open_demonstrations, section
 
 ROBOT = (ObservationPart(key="robot/qpos"),)
-
-
-def section(dataset: str | Path, **more: Any) -> ExtractSection:
-    return ExtractSection(dataset=str(dataset), **{"observation": WHOLE_OBSERVATION, "seed": 0, **more})
 
 
 def flat_file(path: Path, lengths: tuple[int, ...] = (3, 5), **more: np.ndarray) -> Path:

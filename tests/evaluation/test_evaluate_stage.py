@@ -114,7 +114,7 @@ def test_episodes_become_a_dataset_that_extract_reads(
     recorded = minari.load_dataset("mine/pendulum-v0")
     assert [episode.rewards.sum() for episode in recorded] == pytest.approx(returns)
     assert {len(episode.actions) for episode in recorded} == {22}
-    from tests.support.source_data import open_demonstrations
+    from tests.support.demos_data import open_demonstrations
 
     section = pendulum_recipe(extract={"dataset": "mine/pendulum-v0", "observation": [{}]}).extract
     assert [episode.observations.shape for episode in open_demonstrations(section)] == [(23, 3)] * 5

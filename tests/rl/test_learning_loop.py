@@ -14,22 +14,11 @@ from spirl_cli.envs.vector import LocalVector, VectorStep
 from spirl_cli.errors import DivergedError
 from spirl_cli.rl.loop import SkillLearning
 from tests.support.rl_data import LATENT, make_learning
-
-
-def test_scaled_rewards_are_learned_from_and_true_ones_are_shown() -> None:
-    plain, scaled = make_learning(), make_learning(reward_scale=0.5)
-    for learning in (plain, scaled):
-        for _ in range(3):
-            learning.round()
-        learning.vector.close()
-    reward = plain.replay.state_dim + plain.replay.latent_dim
-    kept = slice(None, len(plain.replay))
-    np.testing.assert_allclose(scaled.replay.rows[kept, reward], 0.5 * plain.replay.rows[kept, reward], rtol=1e-6)
-    assert np.any(plain.returns) and np.array_equal(plain.returns, scaled.returns)
+from tests.support.tensors import equal, weights
 
 
 def policy_weights(learning: SkillLearning) -> list[torch.Tensor]:
-    return [tensor.clone() for tensor in learning.sac.policy.state_dict().values()]
+    return weights(learning.sac.policy)
 
 
 class TestLoop:
@@ -85,7 +74,7 @@ class TestLoop:
         for _ in range(rounds + 12):
             whole.round()
         assert rest.exact and rest.steps == whole.steps
-        assert all(torch.equal(a, b) for a, b in zip(policy_weights(whole), policy_weights(rest), strict=True))
+        assert equal(policy_weights(whole), policy_weights(rest))
         assert whole.metrics() == rest.metrics()
 
     def test_same_seed_same_weights(self) -> None:
@@ -93,7 +82,7 @@ class TestLoop:
         for learning in runs:
             for _ in range(12):
                 learning.round()
-        assert all(torch.equal(a, b) for a, b in zip(*map(policy_weights, runs), strict=True))
+        assert equal(*map(policy_weights, runs))
 
     def test_a_policy_that_is_not_finite_stops_the_run(self) -> None:
         learning = make_learning()
@@ -124,3 +113,15 @@ def transition(truncated: bool) -> VectorStep:
         next_episode=np.array([2, 3]),
         metrics=({}, {}),
     )
+
+
+def test_scaled_rewards_are_learned_from_and_true_ones_are_shown() -> None:
+    plain, scaled = make_learning(), make_learning(reward_scale=0.5)
+    for learning in (plain, scaled):
+        for _ in range(3):
+            learning.round()
+        learning.vector.close()
+    reward = plain.replay.state_dim + plain.replay.latent_dim
+    kept = slice(None, len(plain.replay))
+    np.testing.assert_allclose(scaled.replay.rows[kept, reward], 0.5 * plain.replay.rows[kept, reward], rtol=1e-6)
+    assert np.any(plain.returns) and np.array_equal(plain.returns, scaled.returns)

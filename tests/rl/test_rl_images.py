@@ -21,6 +21,7 @@ from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import GaussianNetwork, PriorShape
 from spirl_cli.skills.vision import Perception
 from tests.support.environments import HoldDecoder
+from tests.support.tensors import equal, weights
 
 STATE, LATENT, BATCH, ENVIRONMENTS = 4, 2, 8, 2
 SHAPE = (8, 8, 6)
@@ -47,14 +48,6 @@ def raw(seed: int, count: int = BATCH, pixels: int = PIXELS) -> np.ndarray:
 def make_batch(sac: SAC) -> Batch:
     states, next_states = (torch.from_numpy(sac.encode(raw(seed))) for seed in (0, 1))
     return Batch(states, torch.randn(BATCH, LATENT), torch.ones(BATCH), next_states, torch.zeros(BATCH))
-
-
-def copied(module: torch.nn.Module) -> list[torch.Tensor]:
-    return [tensor.clone() for tensor in module.state_dict().values()]
-
-
-def equal(left: list[torch.Tensor], right: list[torch.Tensor]) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
 
 
 class TestWhoSeesWhat:
@@ -103,10 +96,10 @@ class TestWhoSeesWhat:
     @pytest.mark.parametrize(("frozen", "learns"), [(None, True), (True, False)])
     def test_convolutions_of_the_policy_learn_unless_frozen(self, frozen: bool | None, learns: bool) -> None:
         sac = make_sac(frozen_image_encoder=frozen)
-        before, prior, head = copied(sac.policy.perception), copied(sac.prior), copied(sac.policy.network)
+        before, prior, head = weights(sac.policy.perception), weights(sac.prior), weights(sac.policy.network)
         sac.update(make_batch(sac))
-        assert equal(before, copied(sac.policy.perception)) is not learns
-        assert equal(prior, copied(sac.prior)) and not equal(head, copied(sac.policy.network))
+        assert equal(before, weights(sac.policy.perception)) is not learns
+        assert equal(prior, weights(sac.prior)) and not equal(head, weights(sac.policy.network))
 
 
 def add(replay: Replay, states: np.ndarray, next_states: np.ndarray) -> None:
@@ -162,7 +155,7 @@ class TestReplay:
         for which in (replay, restored):
             episodes(which, 2)
         drawn = [each.sample(64, np.random.default_rng(3)) for each in (replay, restored)]
-        assert all(torch.equal(a, b) for a, b in zip(*(batch[:5] for batch in drawn), strict=True))
+        assert equal(*(batch[:5] for batch in drawn))
         assert len(restored.images) <= len(replay.images) + 3 * ENVIRONMENTS  # shared within a segment
 
     def test_a_maze_skill_step_takes_less_than_seven_kilobytes(self) -> None:
@@ -215,7 +208,7 @@ class TestLoop:
         for _ in range(22):
             whole.round()
         assert rest.exact and whole.updates > 3
-        assert equal(copied(whole.sac.policy), copied(rest.sac.policy)) and whole.metrics() == rest.metrics()
+        assert equal(weights(whole.sac.policy), weights(rest.sac.policy)) and whole.metrics() == rest.metrics()
 
     @pytest.mark.parametrize("share", [None, 0.5])
     def test_episodes_share_their_images(self, share: float | None) -> None:

@@ -26,6 +26,7 @@ from spirl_cli.skills.prior_training import PriorTrainer
 from spirl_cli.skills.sampling import WindowSampler, windows
 from spirl_cli.skills.skill_training import SkillTrainer
 from tests.support.clip_data import make_clips
+from tests.support.tensors import equal, weights
 
 STATE, ACTION, HORIZON, LATENT = 5, 3, 4, 2
 
@@ -230,14 +231,6 @@ class TestSampling:
         states, actions = windows(clips, clips.starts("train")[:3])
         assert states.shape == (3, HORIZON, STATE) and actions.shape == (3, HORIZON, ACTION)
         torch.testing.assert_close(actions, states[..., :ACTION])  # as make_clips builds them
-
-
-def weights(module: torch.nn.Module) -> list[torch.Tensor]:
-    return [tensor.clone() for tensor in module.state_dict().values()]
-
-
-def equal(left: list[torch.Tensor], right: list[torch.Tensor]) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
 
 
 class TestTraining:

@@ -34,6 +34,7 @@ from spirl_cli.skills.skill_training import SkillTrainer
 from spirl_cli.skills.vision import ImageEncoder, Perception
 from spirl_cli.stages.compatibility import check_images
 from tests.support.clip_data import make_clips
+from tests.support.tensors import equal, weights
 
 STATE, ACTION, HORIZON, LATENT = 4, 2, 3, 2
 SHAPE = (16, 16, 6)
@@ -260,14 +261,6 @@ class TestNumpy:
         np.testing.assert_array_equal(agent.act(vectors[1]), actions[1])
         with pytest.raises(UsageError, match="no key 'state'"):
             agent.act(vectors[1, :STATE])
-
-
-def weights(module: torch.nn.Module) -> list[torch.Tensor]:
-    return [tensor.clone() for tensor in module.state_dict().values()]
-
-
-def equal(left: list[torch.Tensor], right: list[torch.Tensor]) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
 
 
 class TestTraining:

@@ -24,8 +24,8 @@ from spirl_cli.settings import WHOLE_OBSERVATION
 from spirl_cli.stages.context import StageContext, StageResult, StageSpec
 from spirl_cli.stages.extract import execute
 from tests.support.datasets import SyntheticMinari
+from tests.support.demos_data import identify
 from tests.support.reporters import Recorder
-from tests.support.source_data import identify
 
 SPEC = StageSpec("clips", "extract", "extract", 1, (), lambda recipe: {}, "spirl_cli.stages.extract")
 

@@ -31,7 +31,7 @@ from spirl_cli.settings import ObservationPart
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.stages.extract import execute
 from tests.support.commands import RunCli
-from tests.support.source_data import identify
+from tests.support.demos_data import identify
 
 SMALL = BlocksPlanner(blocks=3, stacked=1, stackings=1)
 STATE = (ObservationPart(key="state"),)

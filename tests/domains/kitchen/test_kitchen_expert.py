@@ -21,7 +21,7 @@ from spirl_cli.domains.kitchen.expert.style import draw_style, plain_style
 from spirl_cli.domains.kitchen.expert.view import KitchenView
 from spirl_cli.domains.kitchen.section import KITCHEN_POSITIONS, KITCHEN_TASKS, KitchenExpert, KitchenSection
 from spirl_cli.recipe.sections.extract import ExtractSection
-from tests.support.source_data import identify
+from tests.support.demos_data import identify
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ from spirl_cli.settings import ObservationPart
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.stages.extract import execute
 from tests.support.commands import RunCli
-from tests.support.source_data import identify
+from tests.support.demos_data import identify
 
 BOUNDS = ActionBounds(np.full(2, -1, np.float32), np.full(2, 1, np.float32))
 SMALL = MazePlanner(size=10)

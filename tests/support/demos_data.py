@@ -1,10 +1,11 @@
-"""Demonstrations of an `extract` section alone, as the clips stage finds them."""
+"""Sections that read demonstrations, and the demonstrations as the clips stage finds them."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from spirl_cli.demos.demonstrations import Demonstrations
 from spirl_cli.demos.identity import DatasetIdentity
@@ -13,8 +14,14 @@ from spirl_cli.domains.gymnasium.section import GymnasiumSection
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.monitor.reporter import SilentReporter
 from spirl_cli.recipe.sections.extract import ExtractSection
+from spirl_cli.settings import WHOLE_OBSERVATION
 
 ANY = GymnasiumSection(kind="gymnasium", id="Pendulum-v1", episode_length=60)
+
+
+def section(dataset: str | Path, **more: Any) -> ExtractSection:
+    """Return a section that selects whole observations, unless changed."""
+    return ExtractSection(dataset=str(dataset), **{"observation": WHOLE_OBSERVATION, "seed": 0, **more})
 
 
 class Hearer(SilentReporter):
