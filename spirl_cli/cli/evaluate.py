@@ -61,27 +61,16 @@ def evaluation_request(
 
 def _resolve(text: str, name: str, store: Store) -> Artifact:
     """Look up a reference in the store, then among the reference artifacts of a checkout."""
-    from spirl_cli.store.store import reference_store
+    from spirl_cli.store.store import look_up
 
-    try:
-        return store.resolve(text, stage=name)
-    except ArtifactError:
-        reference = reference_store()
-        if reference is None:
-            raise
-        try:
-            return reference.resolve(text, stage=name)
-        except ArtifactError:
-            pass
-        raise
+    return look_up(store, lambda one: one.resolve(text, stage=name))
 
 
 def _newest(subject: str, store: Store) -> Artifact:
     """Return the newest artifact, or on a fresh clone the newest reference artifact."""
-    from spirl_cli.store.store import reference_store
+    from spirl_cli.store.store import look_up
 
-    reference = reference_store()
-    found = store.newest(stage=subject) or (reference.newest(stage=subject) if reference is not None else None)
+    found = look_up(store, lambda one: one.newest(stage=subject))
     if found is None:
         raise ArtifactError(
             f"There is no {subject} to evaluate in {store.root} (those of a quick profile are not picked).",
@@ -110,13 +99,13 @@ def _with_reference(request: Request, subject: str) -> Request:
     from dataclasses import replace
 
     from spirl_cli.pipeline.plan import plan
-    from spirl_cli.store.store import reference_store
+    from spirl_cli.store.store import look_up
 
     planned = next(one for one in plan(request) if one.spec.name == subject)
-    reference = reference_store()
-    if planned.artifact is not None or planned.fingerprint is None or reference is None:
+    mark = planned.fingerprint
+    if planned.artifact is not None or mark is None:
         return request
-    found = reference.find(subject, planned.fingerprint, request.recipe.id)
+    found = look_up(request.store, lambda one: one.find(subject, mark, request.recipe.id))
     return request if found is None else replace(request, given={**request.given, subject: found})
 
 
