@@ -38,12 +38,12 @@ def evaluation_request(
     from spirl_cli.pipeline.plan import Request
 
     store = open_store(options.artifacts)
-    subject = PRIOR if prior_only else AGENT
+    wanted = PRIOR if prior_only else AGENT
     given = {name: _resolve(text, name, store) for name, text in references.items() if text is not None}
     named = recipe_name(options) is not None
-    if not named and subject not in given:
-        given[subject] = _newest(subject, store)
-    recipe = load(options) if named else _recorded(given[subject], options)
+    if not named and wanted not in given:
+        given[wanted] = _newest(wanted, store)
+    recipe = load(options) if named else _recorded(given[wanted], options)
     request = Request(
         recipe,
         store,
@@ -53,41 +53,30 @@ def evaluation_request(
         evaluate=chosen,
         named=recipe_arguments(options),
     )
-    if subject not in given:
-        return _with_reference(request, subject)
-    _say_differences(given[subject], recipe)
+    if wanted not in given:
+        return _with_reference(request, wanted)
+    _say_differences(given[wanted], recipe)
     return request
 
 
 def _resolve(text: str, name: str, store: Store) -> Artifact:
     """Look up a reference in the store, then among the reference artifacts of a checkout."""
-    from spirl_cli.store.store import reference_store
+    from spirl_cli.store.store import look_up
 
-    try:
-        return store.resolve(text, stage=name)
-    except ArtifactError:
-        reference = reference_store()
-        if reference is None:
-            raise
-        try:
-            return reference.resolve(text, stage=name)
-        except ArtifactError:
-            pass
-        raise
+    return look_up(store, lambda one: one.resolve(text, stage=name))
 
 
-def _newest(subject: str, store: Store) -> Artifact:
+def _newest(wanted: str, store: Store) -> Artifact:
     """Return the newest artifact, or on a fresh clone the newest reference artifact."""
-    from spirl_cli.store.store import reference_store
+    from spirl_cli.store.store import look_up
 
-    reference = reference_store()
-    found = store.newest(stage=subject) or (reference.newest(stage=subject) if reference is not None else None)
+    found = look_up(store, lambda one: one.newest(stage=wanted))
     if found is None:
         raise ArtifactError(
-            f"There is no {subject} to evaluate in {store.root} (those of a quick profile are not picked).",
-            f"make one with 'spirl run RECIPE', or name one with --{subject} REF",
+            f"There is no {wanted} to evaluate in {store.root} (those of a quick profile are not picked).",
+            f"make one with 'spirl run RECIPE', or name one with --{wanted} REF",
         )
-    note(f"evaluating {found.reference} ({found.path}), the newest {subject}")
+    note(f"evaluating {found.reference} ({found.path}), the newest {wanted}")
     return found
 
 
@@ -105,19 +94,19 @@ def _recorded(artifact: Artifact, options: StageOptions) -> Recipe:
     return load_recipe(artifact.manifest.recipe, overrides=options.set_ or [])
 
 
-def _with_reference(request: Request, subject: str) -> Request:
+def _with_reference(request: Request, wanted: str) -> Request:
     """Fall back to the reference artifact with the planned fingerprint, if only that one exists."""
     from dataclasses import replace
 
     from spirl_cli.pipeline.plan import plan
-    from spirl_cli.store.store import reference_store
+    from spirl_cli.store.store import look_up
 
-    planned = next(one for one in plan(request) if one.spec.name == subject)
-    reference = reference_store()
-    if planned.artifact is not None or planned.fingerprint is None or reference is None:
+    planned = next(one for one in plan(request) if one.spec.name == wanted)
+    planned_fingerprint = planned.fingerprint
+    if planned.artifact is not None or planned_fingerprint is None:
         return request
-    found = reference.find(subject, planned.fingerprint, request.recipe.id)
-    return request if found is None else replace(request, given={**request.given, subject: found})
+    found = look_up(request.store, lambda one: one.find(wanted, planned_fingerprint, request.recipe.id))
+    return request if found is None else replace(request, given={**request.given, wanted: found})
 
 
 def _say_differences(artifact: Artifact, recipe: Recipe) -> None:

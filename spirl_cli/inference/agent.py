@@ -204,19 +204,11 @@ def find_agent(reference: str, store: Store | None = None) -> Artifact:
     Raises:
         ArtifactError: there is none, it is corrupt, or it is of another stage.
     """
-    from spirl_cli.store.store import Store, default_root, reference_store
+    from spirl_cli.store.store import Store, default_root, look_up
 
-    shipped = reference_store() if store is None else None
-    try:
-        return (store or Store(default_root())).resolve(reference, stage=AGENT)
-    except ArtifactError:
-        if shipped is None:
-            raise
-        try:
-            return shipped.resolve(reference, stage=AGENT)
-        except ArtifactError:
-            pass  # what is wrong with the user's own store is the more helpful thing to say
-        raise
+    if store is not None:
+        return store.resolve(reference, stage=AGENT)
+    return look_up(Store(default_root()), lambda one: one.resolve(reference, stage=AGENT))
 
 
 def policy_file(artifact: Artifact, snapshot: int | None = None) -> Path:

@@ -53,7 +53,7 @@ class TrainingRun:
 
     Args:
         folder: the run's folder: checkpoints, ``metrics.csv``, ``tensorboard/``, side files.
-        subject: what is saved and restored.
+        learner: what is saved and restored.
         total: steps of the whole run, in ``unit`` (for example ``"iterations"``).
         description: what progress and messages call it.
         checkpoint_seconds: wall-clock seconds between checkpoints; the environment variable
@@ -69,7 +69,7 @@ class TrainingRun:
     def __init__(
         self,
         folder: Path,
-        subject: Checkpointable,
+        learner: Checkpointable,
         *,
         total: int,
         unit: str,
@@ -83,7 +83,7 @@ class TrainingRun:
         self.step = 0
         self.note = ""
         self.metrics = MetricsLog(folder)
-        self._subject = subject
+        self._learner = learner
         self._unit = unit
         self._description = description
         self._reporter = reporter
@@ -121,7 +121,7 @@ class TrainingRun:
         return self._earlier_seconds + time.monotonic() - self._begun
 
     def tick(self, step: int, metrics: Mapping[str, float] | None = None) -> None:
-        """Note that ``step`` steps are complete; call it where the subject can be saved.
+        """Note that ``step`` steps are complete; call it where the learner can be saved.
 
         Almost free while nothing is due. Logs ``metrics`` if given, saves a checkpoint when due
         and at the last step.
@@ -144,7 +144,7 @@ class TrainingRun:
         Raises:
             DivergedError: a tensor of the state is not finite; nothing is written.
         """
-        state = self._subject.state(self.folder)
+        state = self._learner.state(self.folder)
         if _RUN in state.scalars:
             raise ValueError(f"the scalar {_RUN!r} of a state is reserved for the run itself")
         self._require_finite(state)
@@ -210,12 +210,12 @@ class TrainingRun:
         for step, state in self._checkpoints.readable():
             own: dict[str, Any] = state.scalars.pop(_RUN, {"step": step, "seconds": 0.0})
             try:
-                self._subject.restore(state, self.folder)
+                self._learner.restore(state, self.folder)
             except ArtifactError as error:
                 self._reporter.warn(f"The checkpoint at {step:,} cannot be restored: {error.message}")
             else:
                 return own
-        # Not a fresh start: hours of work may be lost, and the subject may be half restored.
+        # Not a fresh start: hours of work may be lost, and the learner may be half restored.
         raise ArtifactError(f"No checkpoint in {self.folder} can be restored.", "Start anew with --no-resume.")
 
 

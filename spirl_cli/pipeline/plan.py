@@ -15,9 +15,9 @@ from spirl_cli.errors import ArtifactError
 from spirl_cli.payload import AGENT, EVALUATION
 from spirl_cli.pipeline.explain import explain
 from spirl_cli.pipeline.graph import STAGES, for_recipe
+from spirl_cli.pipeline.shorter import longest_beginning
 from spirl_cli.stages.context import EvaluateOptions
 from spirl_cli.store.diff import differences
-from spirl_cli.store.export import LEFT_OUT
 from spirl_cli.store.fingerprint import fingerprint
 
 if TYPE_CHECKING:
@@ -163,17 +163,18 @@ def _status(
     if len(known) < len(inputs):
         reasons = explain(spec, parameters, inputs, request.store, request.recipe.id)
         return PlannedStage(spec, "run", None, parameters, inputs, reasons, records=records)
-    print_ = fingerprint(spec.name, spec.version, parameters, known)
-    existing = request.store.find(spec.name, print_, request.recipe.id)
+    wanted = fingerprint(spec.name, spec.version, parameters, known)
+    existing = request.store.find(spec.name, wanted, request.recipe.id)
     if existing is not None and spec.name not in request.force:
-        return PlannedStage(spec, "up to date", print_, parameters, inputs, artifact=existing, records=records)
+        return PlannedStage(spec, "up to date", wanted, parameters, inputs, artifact=existing, records=records)
     if existing is not None:
         reasons = ("forced",)
     else:
         reasons = explain(spec, parameters, inputs, request.store, request.recipe.id)
-    earlier = _shorter_run(spec, request, parameters, known)
-    status: Status = "resume" if _has_checkpoint(spec, request, print_) else "run"
-    return PlannedStage(spec, status, print_, parameters, inputs, reasons, records=records, continue_from=earlier)
+    earlier = longest_beginning(spec, request.store, parameters, known) if spec.name == AGENT else None
+    run = request.store.run(request.recipe.id, spec.name, wanted)
+    status: Status = "resume" if run is not None and run.has_checkpoint else "run"
+    return PlannedStage(spec, status, wanted, parameters, inputs, reasons, records=records, continue_from=earlier)
 
 
 def _dataset(spec: StageSpec, request: Request, parameters: Mapping[str, Any]) -> dict[str, InputRecord]:
@@ -188,56 +189,16 @@ def _dataset(spec: StageSpec, request: Request, parameters: Mapping[str, Any]) -
     return {}
 
 
-def _has_checkpoint(spec: StageSpec, request: Request, print_: str) -> bool:
-    run = request.store.run(request.recipe.id, spec.name, print_)
-    return run is not None and run.has_checkpoint
-
-
-def _shorter_run(
-    spec: StageSpec, request: Request, parameters: Mapping[str, Any], inputs: Mapping[str, str]
-) -> Artifact | None:
-    """Find the longest finished agent that differs only in having had fewer steps."""
-    if spec.name != AGENT:
-        return None
-    candidates = [
-        artifact
-        for artifact in request.store.artifacts(stage=AGENT)
-        if artifact.manifest.stage_version == spec.version
-        and LEFT_OUT not in artifact.manifest.extra
-        and {name: record.fingerprint for name, record in artifact.manifest.inputs.items()} == inputs
-        and _is_prefix(artifact, parameters)
-    ]
-    return max(candidates, key=lambda artifact: artifact.manifest.parameters["train_rl"]["steps"], default=None)
-
-
-def _is_prefix(finished: Artifact, wanted: Mapping[str, Any]) -> bool:
-    """Tell whether a finished run is the beginning of the run `wanted`."""
-    done = finished.manifest.parameters
-
-    def rest(parameters: Mapping[str, Any]) -> dict[str, Any]:
-        training = {key: value for key, value in parameters["train_rl"].items() if key not in ("steps", "snapshots")}
-        return {**parameters, "train_rl": training}
-
-    def passed(parameters: Mapping[str, Any]) -> set[int]:
-        return {step for step in parameters["train_rl"]["snapshots"] if step <= reached}
-
-    if done["train_rl"]["steps"] >= wanted["train_rl"]["steps"] or differences(rest(done), rest(wanted)):
-        return False
-    # the last skill may have taken it a little beyond the steps that were asked for
-    reached = finished.manifest.metrics.get("steps", done["train_rl"]["steps"])
-    return passed(wanted) <= passed(done)
-
-
 def _check_family(planned: Mapping[str, PlannedStage]) -> None:
     """Refuse given inputs that were made from other inputs than those of this plan."""
     for stage in planned.values():
         if stage.artifact is None or stage.status != "given":
             continue
-        for name, print_ in stage.inputs.items():
+        for name, used in stage.inputs.items():
             other = planned.get(name)
-            if other is not None and other.fingerprint is not None and other.fingerprint != print_:
+            if other is not None and other.fingerprint is not None and other.fingerprint != used:
                 raise ArtifactError(
-                    f"{stage.artifact.reference} was made from {name} {print_}, but this plan uses {name} "
+                    f"{stage.artifact.reference} was made from {name} {used}, but this plan uses {name} "
                     f"{other.fingerprint}{_named(other)}.",
                     f"give the {name} that belong to it with --{name}, or leave --{stage.spec.name} out",
                 )

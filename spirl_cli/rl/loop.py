@@ -126,10 +126,10 @@ class SkillLearning:
 
     def metrics(self) -> dict[str, float]:
         """Diagnostics of the last update, and means over recent training episodes."""
-        figures = {f"learner/{name}": float(value) for name, value in self.losses.items()}
+        values = {f"learner/{name}": float(value) for name, value in self.losses.items()}
         for name in self.finished[0] if self.finished else ():
-            figures[f"training/{name}"] = float(np.mean([episode[name] for episode in self.finished]))
-        return {**figures, "learner/updates": float(self.updates)}
+            values[f"training/{name}"] = float(np.mean([episode[name] for episode in self.finished]))
+        return {**values, "learner/updates": float(self.updates)}
 
     def state(self, folder: Path) -> State:
         """Everything that an identical continuation needs; the replay goes into segments in `folder`."""

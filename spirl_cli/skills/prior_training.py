@@ -107,11 +107,11 @@ class PriorTrainer:
         states, posterior = targets.at(starts)
         latent = posterior.sample(generator).to(self.device)
         density = self.prior(self._observations(states, starts))
-        figures = {"validation/log_likelihood": float(density.log_prob(latent).mean())}
+        metrics = {"validation/log_likelihood": float(density.log_prob(latent).mean())}
         if isinstance(density, Ensemble):
-            figures["validation/divergence"] = float(density.divergence().mean())
+            metrics["validation/divergence"] = float(density.divergence().mean())
         self.prior.train()
-        return figures
+        return metrics
 
     def _observations(self, states: Tensor, starts: NDArray[np.int64]) -> Tensor:
         """(B, D) states with, if the prior looks at them, the images at these rows (B,) → (B, D+P)."""

@@ -107,13 +107,13 @@ class SkillTrainer:
         self.model.eval()
         starts = spread(self.clips.starts("validation"), VALIDATION_WINDOWS)
         done = reconstruct(self.model, self.clips, starts, generator, self.device)
-        figures = {
+        metrics = {
             "validation/reconstruction": float(reconstruction_error(done.actions, done.predicted)),
             "validation/kl": float(rate(done.posterior)),
             "validation/best_of": self._best_of(done.seen, done.actions, generator),
         }
         self.model.train()
-        return figures
+        return metrics
 
     def _to_device(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         return tuple(tensor.to(self.device) for tensor in tensors)

@@ -24,7 +24,7 @@ class Trainer(Protocol):
         """One gradient step; the losses."""
 
     def validate(self) -> dict[str, float]:
-        """Figures on the validation episodes."""
+        """Metrics on the validation episodes."""
 
     def state(self, folder: Path) -> State:
         """For checkpoints."""
@@ -36,7 +36,7 @@ class Trainer(Protocol):
 def train(
     context: StageContext, trainer: Trainer, section: TrainSkillsSection | TrainPriorSection
 ) -> tuple[dict[str, float], float]:
-    """Run all iterations; returns the last validation figures and the seconds over all sessions."""
+    """Run all iterations; returns the last validation metrics and the seconds over all sessions."""
     with TrainingRun(
         context.folder,
         trainer,
@@ -47,7 +47,7 @@ def train(
         checkpoint_seconds=section.checkpoint_seconds,
         resume=context.resume,
     ) as run:
-        figures: dict[str, float] = {}
+        validated: dict[str, float] = {}
         for iteration in range(run.step + 1, section.iterations + 1):
             losses = trainer.update()
             metrics: dict[str, float] | None = None
@@ -55,10 +55,10 @@ def train(
                 metrics = {f"train/{name}": float(value) for name, value in losses.items()}
                 run.note = "  ".join(f"{name} {float(value):.4g}" for name, value in losses.items())
             if iteration % section.validate_every == 0 or iteration == section.iterations:
-                figures = trainer.validate()
-                metrics = {**(metrics or {}), **figures}
+                validated = trainer.validate()
+                metrics = {**(metrics or {}), **validated}
             run.tick(iteration, metrics)
-        return figures or trainer.validate(), run.seconds  # a run killed right before its end has none left to do
+        return validated or trainer.validate(), run.seconds  # a run killed right before its end has none left to do
 
 
 def use_one_thread() -> None:

@@ -31,11 +31,11 @@ def execute(context: StageContext) -> StageResult:
     normalizer = state_normalizer(recipe.train_skills, context.inputs)
     device = training_device(context.device)
     trainer = PriorTrainer(section, clips, skills, normalizer, latent_dim, section.seed or 0, device)
-    figures, seconds = train(context, trainer, section)
+    metrics, seconds = train(context, trainer, section)
     trainer.prior.cpu()
     export_prior(context.folder / PRIOR_FILE, trainer.prior)
     save_prior(context.folder / MODEL_FILE, trainer.prior, section, latent_dim)
-    return StageResult(metrics=figures, keep=(PRIOR_FILE, MODEL_FILE, METRICS_FILE, EVENTS_FOLDER), seconds=seconds)
+    return StageResult(metrics=metrics, keep=(PRIOR_FILE, MODEL_FILE, METRICS_FILE, EVENTS_FOLDER), seconds=seconds)
 
 
 def state_normalizer(section: TrainSkillsSection, inputs: Mapping[str, Artifact]) -> Normalizer:

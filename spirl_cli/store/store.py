@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.files import discard, sweep
@@ -20,6 +21,7 @@ from spirl_cli.store.references import resolve
 from spirl_cli.store.runs import RunInfo, read_run
 
 ROOT_VARIABLE = "SPIRL_ARTIFACTS"
+Found = TypeVar("Found", bound=Artifact | None)
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,28 @@ def reference_store() -> Store | None:
     """The artifacts that are tracked in a checkout; None when the package is not in a checkout."""
     folder = Path(__file__).resolve().parents[2] / "artifacts" / "reference"
     return Store(folder) if folder.is_dir() else None
+
+
+def look_up(store: Store, look: Callable[[Store], Found]) -> Found:
+    """Look in a store; what it does not have is taken from the reference artifacts of a checkout.
+
+    Args:
+        store: the user's own.
+        look: finds an artifact in a store; returns None or raises `ArtifactError` where there is none.
+
+    Raises:
+        ArtifactError: neither has it; what is wrong with the user's own store is the more helpful thing to say.
+    """
+    shipped = reference_store()
+    if shipped is None:
+        return look(store)
+    try:
+        found = look(store)
+    except ArtifactError:
+        with contextlib.suppress(ArtifactError):
+            return look(shipped)
+        raise
+    return look(shipped) if found is None else found
 
 
 def _read_entry(path: Path) -> Artifact | Broken:

@@ -6,9 +6,9 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 
 from spirl_cli.errors import ArtifactError
 from spirl_cli.files import discard, files_below, link_or_copy, make_folder, publish_folder, sweep, write_whole
@@ -68,6 +68,31 @@ def _make_folder(folder: Path, root: Path) -> None:
         ) from error
 
 
+class Facts(TypedDict, total=False):
+    """What the stage tells the manifest of its artifact.
+
+    Attributes:
+        stage_version, parameters: as in the fingerprint.
+        inputs: name -> record, such as ``artifact.as_input()``.
+        seed: of the stage.
+        profile: the recipe's profile; artifacts of ``quick`` are never picked as newest.
+        metrics: headline numbers.
+        extra: further facts, JSON data.
+        seconds: duration over all sessions; None takes that of this session.
+        command: the command line; None takes that of this process.
+    """
+
+    stage_version: Required[int]
+    parameters: Required[Mapping[str, Any]]
+    inputs: Required[Mapping[str, InputRecord]]
+    seed: Required[int]
+    profile: str | None
+    metrics: Mapping[str, float] | None
+    extra: Mapping[str, Any] | None
+    seconds: float | None
+    command: Sequence[str] | None
+
+
 class Run:
     """An exclusive session on the run folder of one fingerprint; made by :func:`open_run`.
 
@@ -105,76 +130,56 @@ class Run:
         if self._path.is_dir() and all(path.name == RUN_FILE for path in self._path.iterdir()):
             discard(self._path)
 
-    def commit(
-        self,
-        *,
-        stage_version: int,
-        parameters: Mapping[str, Any],
-        inputs: Mapping[str, InputRecord],
-        seed: int,
-        keep: Sequence[str],
-        profile: str | None = None,
-        metrics: Mapping[str, float] | None = None,
-        extra: Mapping[str, Any] | None = None,
-        seconds: float | None = None,
-        command: Sequence[str] | None = None,
-    ) -> Artifact:
+    def commit(self, *, keep: Sequence[str], **facts: Unpack[Facts]) -> Artifact:
         """Turn the kept files into the next version of the artifact and delete the run folder.
 
         Until the single rename that makes the artifact appear, the run folder is untouched: a
         commit that is cut short anywhere can be repeated. All files must have been closed.
 
         Args:
-            stage_version, parameters: as in the fingerprint.
-            inputs: name -> record, such as ``artifact.as_input()``.
             keep: files and folders of the run folder that form the payload.
-            profile: the recipe's profile; artifacts of ``quick`` are never picked as newest.
-            extra: further facts for the manifest, JSON data.
-            seconds: duration over all sessions; None takes that of this session.
-            command: the command line; None takes that of this process.
+            facts: see `Facts`.
 
         Raises:
             FileNotFoundError: when something to keep does not exist.
             ValueError: when a name to keep leads out of the run folder or is the manifest's.
         """
-        details = _Details(
-            stage_version=stage_version,
-            profile=profile,
-            parameters=plain(parameters),
-            inputs=dict(inputs),
-            seed=seed,
-            command=provenance.command_line() if command is None else list(command),
-            seconds=time.monotonic() - self._began if seconds is None else seconds,
-            metrics={name: float(value) for name, value in (metrics or {}).items()},
-            extra=plain(extra or {}),
-        )
-        started = read_started(self.folder) or now()
+        manifest = self._manifest(facts)
         staging = self._path.with_name(f".staging-{self.fingerprint}")
         discard(staging)
         outputs = _stage_files(self._path, staging, keep)
         with stage_lock(self._path.parent):
-            version = _next_version(self._path.parent)
-            manifest = self._manifest(details, version, started, outputs)
+            manifest = replace(manifest, version=_next_version(self._path.parent), outputs=outputs, finished=now())
             write_whole(staging / MANIFEST, manifest.to_json())
-            artifact = self._path.with_name(version_folder(version, self.fingerprint))
+            artifact = self._path.with_name(version_folder(manifest.version, self.fingerprint))
             publish_folder(staging, artifact)  # the one step at which the artifact comes into being
         discard(self._path)
         self.existing = Artifact.open(artifact)
         return self.existing
 
-    def _manifest(self, details: _Details, version: int, started: str, outputs: list[OutputRecord]) -> Manifest:
+    def _manifest(self, facts: Facts) -> Manifest:
+        """Return the manifest as far as it is known before the files are staged."""
+        command, seconds = facts.get("command"), facts.get("seconds")
         return Manifest(
             recipe=self.recipe,
             stage=self.stage,
-            version=version,
+            stage_version=facts["stage_version"],
+            version=0,
             fingerprint=self.fingerprint,
-            outputs=outputs,
+            profile=facts.get("profile"),
+            parameters=plain(facts["parameters"]),
+            inputs=dict(facts["inputs"]),
+            outputs=[],
+            seed=facts["seed"],
             packages=provenance.installed_packages(),
             machine=provenance.machine(),
             commit=self._commit,
-            started=started,
-            finished=now(),
-            **vars(details),
+            command=provenance.command_line() if command is None else list(command),
+            started=read_started(self.folder) or now(),
+            finished="",
+            seconds=time.monotonic() - self._began if seconds is None else seconds,
+            metrics={name: float(value) for name, value in (facts.get("metrics") or {}).items()},
+            extra=plain(facts.get("extra") or {}),
         )
 
     def _finish_earlier_commit(self) -> None:
@@ -183,21 +188,6 @@ class Run:
         discard(staging)
         if self.existing is not None and read_started(self._path) == self.existing.manifest.started:
             discard(self._path)
-
-
-@dataclass(frozen=True)
-class _Details:
-    """The fields of a manifest that the caller of ``commit`` knows."""
-
-    stage_version: int
-    profile: str | None
-    parameters: dict[str, Any]
-    inputs: dict[str, InputRecord]
-    seed: int
-    command: list[str]
-    seconds: float
-    metrics: dict[str, float]
-    extra: dict[str, Any]
 
 
 def _stage_files(run: Path, staging: Path, keep: Sequence[str]) -> list[OutputRecord]:

@@ -1,0 +1,62 @@
+"""Finished agents that are the beginning of a longer run, which goes on from them instead of starting anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from spirl_cli.payload import AGENT
+from spirl_cli.store.diff import differences
+from spirl_cli.store.export import LEFT_OUT
+
+if TYPE_CHECKING:
+    from spirl_cli.stages.context import StageSpec
+    from spirl_cli.store.artifact import Artifact
+    from spirl_cli.store.store import Store
+
+
+def longest_beginning(
+    spec: StageSpec, store: Store, parameters: Mapping[str, Any], inputs: Mapping[str, str]
+) -> Artifact | None:
+    """Find the longest finished agent that differs only in having had fewer steps.
+
+    Args:
+        spec: the stage that trains agents.
+        store: where to look.
+        parameters: those of the wanted run.
+        inputs: fingerprints of its inputs.
+    """
+    candidates = [
+        artifact
+        for artifact in store.artifacts(stage=AGENT)
+        if artifact.manifest.stage_version == spec.version
+        and LEFT_OUT not in artifact.manifest.extra
+        and {name: record.fingerprint for name, record in artifact.manifest.inputs.items()} == inputs
+        and _is_beginning(artifact, parameters)
+    ]
+    return max(candidates, key=lambda artifact: _training(artifact.manifest.parameters)["steps"], default=None)
+
+
+def _is_beginning(finished: Artifact, wanted: Mapping[str, Any]) -> bool:
+    """Tell whether a finished run is the beginning of the run `wanted`."""
+    done = finished.manifest.parameters
+    if _training(done)["steps"] >= _training(wanted)["steps"] or differences(_rest(done), _rest(wanted)):
+        return False
+    # the last skill may have taken it a little beyond the steps that were asked for
+    reached = finished.manifest.metrics.get("steps", _training(done)["steps"])
+    return _snapshots(wanted, reached) <= _snapshots(done, reached)
+
+
+def _rest(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all parameters but those that may differ between a run and its beginning."""
+    training = {key: value for key, value in _training(parameters).items() if key not in ("steps", "snapshots")}
+    return {**parameters, "train_rl": training}
+
+
+def _snapshots(parameters: Mapping[str, Any], reached: float) -> set[int]:
+    return {step for step in _training(parameters)["snapshots"] if step <= reached}
+
+
+def _training(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    section: Mapping[str, Any] = parameters["train_rl"]
+    return section
