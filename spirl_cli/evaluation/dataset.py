@@ -14,10 +14,11 @@ from spirl_cli.domains.kitchen.simulation import silence_notices
 from spirl_cli.domains.sections import EnvSection
 from spirl_cli.envs.make import SelectObservation, make_raw_env
 from spirl_cli.envs.replayable import ReplayableEnv
-from spirl_cli.envs.skill_env import SkillDecoder, SkillEnv
+from spirl_cli.envs.skill_env import SkillEnv
 from spirl_cli.errors import UsageError
 from spirl_cli.evaluation.rollouts import RolloutSettings, play
 from spirl_cli.evaluation.seeds import environment_seed, episode_generator
+from spirl_cli.inference.decoders import SkillDecoder
 from spirl_cli.inference.policies import SkillPolicy
 from spirl_cli.monitor.reporter import Reporter
 
@@ -113,7 +114,7 @@ def save_dataset(
     check_new_dataset(dataset_id)
     recorder = Recorder(make_raw_env(env))
     numbered = ReplayableEnv(SelectObservation(recorder, env.observation), environment_seed(settings.seed))
-    skills = SkillEnv(numbered, decoder, tanh_actions=settings.tanh_actions)
+    skills = SkillEnv(numbered, decoder)
     episodes: list[dict[str, Any]] = []
     with reporter.progress(f"dataset {dataset_id}", settings.episodes, "episodes") as bar:
         for episode in range(settings.episodes):

@@ -25,7 +25,7 @@ from spirl_cli.envs.skill_env import SkillEnv
 from spirl_cli.evaluation.rollouts import play
 from spirl_cli.evaluation.seeds import environment_seed, episode_generator
 from spirl_cli.evaluation.video import VideoRequest
-from spirl_cli.inference.decoders import load_decoder
+from spirl_cli.inference.decoders import DecoderFile
 from spirl_cli.inference.policies import load_policy
 
 FALLBACK_FRAMES_PER_SECOND = 30
@@ -113,7 +113,7 @@ def draw(request: VideoRequest, report: Callable[[int, float], None]) -> None:
     env = make_env(section, render_mode="rgb_array")
     cheapen_drawing(env)
     filmed = FilmedEnv(ReplayableEnv(env, environment_seed(request.seed)))
-    skills = SkillEnv(filmed, load_decoder(Path(request.decoder)), tanh_actions=request.tanh_actions)
+    skills = SkillEnv(filmed, DecoderFile(Path(request.decoder), request.squashed).load())
     policy = load_policy(Path(request.policy), request.kind)
     rate = float(env.metadata.get("render_fps") or FALLBACK_FRAMES_PER_SECOND)
     for episode in range(request.episodes):

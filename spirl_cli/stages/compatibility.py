@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from spirl_cli.domains.drawn import block_numbers, image_shape
 from spirl_cli.domains.sections import BlocksSection, EnvSection
 from spirl_cli.errors import ArtifactError
-from spirl_cli.inference.decoders import read_network
+from spirl_cli.inference.network_file import DecoderHeader, Header, read_header
 
 
 def check_images(section: EnvSection, *networks: Path) -> None:
@@ -21,9 +19,9 @@ def check_images(section: EnvSection, *networks: Path) -> None:
     """
     shown = image_shape(section)
     for network in networks:
-        _, header = read_network(network)
+        header = read_header(network)
         _check_carries_over(section, network, header)
-        expected = header.get("image_shape")
+        expected = header.image_shape
         if expected is not None and (shown is None or tuple(expected) != tuple(shown)):
             raise ArtifactError(
                 f"{network.stem} looks at images of shape {tuple(expected)}, the environment shows {shown or 'none'}",
@@ -31,12 +29,12 @@ def check_images(section: EnvSection, *networks: Path) -> None:
             )
 
 
-def _check_carries_over(section: EnvSection, network: Path, header: Mapping[str, Any]) -> None:
+def _check_carries_over(section: EnvSection, network: Path, header: Header) -> None:
     """Refuse networks that look at the state of all blocks where there are others."""
-    looks = header["kind"] not in ("open-loop", "primitive")
-    if not isinstance(section, BlocksSection) or not looks or header.get("state_indices") is not None:
+    looks = not isinstance(header, DecoderHeader) or header.looks_at_states
+    if not isinstance(section, BlocksSection) or not looks or header.state_indices is not None:
         return
-    known, shown = header["state_dim"], len(block_numbers(section))
+    known, shown = header.state_dim, len(block_numbers(section))
     if known != shown:
         raise ArtifactError(
             f"{network.stem} looks at a state of {known} numbers, that of the environment has {shown}",

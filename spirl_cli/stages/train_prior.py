@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from spirl_cli.clips.reader import CLIPS_FILE, Clips
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
-from spirl_cli.skills.export_priors import export_prior
+from spirl_cli.skills.export_densities import export_prior
 from spirl_cli.skills.model_files import MODEL, load_skills, save_prior
 from spirl_cli.skills.models import SkillModel
 from spirl_cli.skills.networks import Normalizer

@@ -14,13 +14,14 @@ from spirl_cli.domains.sections import BlocksSection, EnvSection
 from spirl_cli.envs.make import check_compatible
 from spirl_cli.envs.vector import SkillVector, make_vector
 from spirl_cli.errors import ArtifactError, UsageError
-from spirl_cli.inference.decoders import load_decoder, read_network
+from spirl_cli.inference.decoders import DecoderFile
+from spirl_cli.inference.network_file import DecoderHeader
 from spirl_cli.monitor.training_run import TrainingRun
 from spirl_cli.recipe.schema import Recipe
 from spirl_cli.rl.loop import SkillLearning
 from spirl_cli.rl.replay import Replay
 from spirl_cli.rl.sac import SAC
-from spirl_cli.skills.export_priors import export_policy
+from spirl_cli.skills.export_densities import export_policy
 from spirl_cli.skills.model_files import MODEL, load_prior
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import PriorNetwork, StandardNormal
@@ -43,24 +44,20 @@ def execute(context: StageContext) -> StageResult:
     """Train the agent; a finished run with fewer steps is continued instead of repeated."""
     use_one_thread()
     recipe, section = context.recipe, context.recipe.train_rl
-    decoder_path = context.inputs["skills"].file(DECODER)
-    _check_inputs(recipe, decoder_path)
-    prior, latent_dim = _prior(context)
+    skills = DecoderFile.of(context.inputs["skills"].file(DECODER), context.parameters)
+    _check_inputs(recipe, skills.header)
+    prior, latent_dim = _prior(context, skills)
     finished = context.options.get("continue_from")
     if isinstance(finished, Artifact) and context.resume:
         _adopt(finished, context)
-    decoder = load_decoder(decoder_path)
-    tanh_actions = section.parity.tanh_actions
-    vector = make_vector(
-        recipe.env, decoder, section.environments, seeds(recipe)["environments"], tanh_actions=tanh_actions
-    )
+    vector = make_vector(recipe.env, skills.load(), section.environments, seeds(recipe)["environments"])
     try:
-        bounds = action_bounds(recipe, decoder_path)
+        bounds = action_bounds(recipe, skills.header)
         learning = make_learning(recipe, vector, prior, latent_dim, context.device, bounds)
         run_seconds = _learn(context, learning)
     finally:
         vector.close()
-    shutil.copyfile(decoder_path, context.folder / DECODER)  # so that an agent needs no other artifact
+    shutil.copyfile(skills.path, context.folder / DECODER)  # so that an agent needs no other artifact
     export_policy(context.folder / POLICY, learning.sac.policy.cpu(), section.squash, bounds)
     checkpoint = f"checkpoint-{learning.steps}.safetensors"
     keep = [POLICY, DECODER, METRICS, EVENTS, checkpoint, *learning.replay.segments]
@@ -70,18 +67,18 @@ def execute(context: StageContext) -> StageResult:
     return StageResult(metrics={**metrics, "steps": float(learning.steps)}, keep=tuple(keep), seconds=run_seconds)
 
 
-def _prior(context: StageContext) -> tuple[PriorNetwork, int]:
+def _prior(context: StageContext, skills: DecoderFile) -> tuple[PriorNetwork, int]:
     """The prior and the size K of its skills; where none is asked for, N(0, I)."""
-    inputs, decoder_path = context.inputs, context.inputs["skills"].file(DECODER)
+    inputs = context.inputs
     if "prior" in inputs:
-        check_images(context.recipe.env, decoder_path, inputs["prior"].file(PRIOR))
+        check_images(context.recipe.env, skills.path, inputs["prior"].file(PRIOR))
         return load_prior(inputs["prior"].file(MODEL))
-    check_images(context.recipe.env, decoder_path)
-    latent_dim = int(read_network(decoder_path)[1]["latent_dim"])
+    check_images(context.recipe.env, skills.path)
+    latent_dim = skills.header.latent_dim
     return StandardNormal(state_normalizer(context.recipe.train_skills, inputs), latent_dim), latent_dim
 
 
-def action_bounds(recipe: Recipe, decoder_path: Path) -> torch.Tensor | None:
+def action_bounds(recipe: Recipe, skills: DecoderHeader) -> torch.Tensor | None:
     """Lowest and highest action (2, A), if the policy is to be squashed into them.
 
     Raises:
@@ -89,13 +86,12 @@ def action_bounds(recipe: Recipe, decoder_path: Path) -> torch.Tensor | None:
     """
     if recipe.train_rl.squash != "bounds":
         return None
-    _, header = read_network(decoder_path)
-    if header["kind"] != "primitive":
+    if skills.kind != "primitive":
         raise UsageError(
             "train_rl.squash 'bounds' is for primitive actions; skills have no bounds",
             "set train_rl.squash to none, tanh or consistent-tanh",
         )
-    return torch.tensor([header["action_low"], header["action_high"]])
+    return torch.tensor([skills.action_low, skills.action_high])
 
 
 def make_learning(
@@ -198,12 +194,11 @@ def _adopt(finished: Artifact, context: StageContext) -> None:
         temporary.replace(target)
 
 
-def _check_inputs(recipe: Recipe, decoder_path: Path) -> None:
-    _, header = read_network(decoder_path)
-    if header["horizon"] != recipe.train_skills.horizon and recipe.train_skills.model != "primitive":
+def _check_inputs(recipe: Recipe, skills: DecoderHeader) -> None:
+    if skills.horizon != recipe.train_skills.horizon and recipe.train_skills.model != "primitive":
         raise ArtifactError(
-            f"the skills have horizon {header['horizon']}, the recipe {recipe.train_skills.horizon}",
-            f"give other skills with --skills, or --set train_skills.horizon={header['horizon']}",
+            f"the skills have horizon {skills.horizon}, the recipe {recipe.train_skills.horizon}",
+            f"give other skills with --skills, or --set train_skills.horizon={skills.horizon}",
         )
-    low, high = np.array(header["action_low"]), np.array(header["action_high"])
-    check_compatible(recipe.env, header["state_dim"], len(low), low, high)
+    low, high = np.array(skills.action_low), np.array(skills.action_high)
+    check_compatible(recipe.env, skills.state_dim, skills.action_dim, low, high)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spirl_cli.clips.reader import CLIPS_FILE, Clips
 from spirl_cli.envs.make import check_compatible
-from spirl_cli.skills.export_skills import export_decoder, export_primitive_decoder
+from spirl_cli.skills.export_decoders import export_decoder, export_primitive_decoder
 from spirl_cli.skills.model_files import MODEL, save_skills
 from spirl_cli.skills.skill_training import SkillTrainer
 from spirl_cli.stages.context import StageContext, StageResult

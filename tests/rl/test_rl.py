@@ -14,7 +14,7 @@ import torch
 from spirl_cli.domains.sections import GymnasiumSection
 from spirl_cli.envs.vector import LocalVector, VectorStep, make_vector
 from spirl_cli.errors import DivergedError, UsageError
-from spirl_cli.inference.decoders import squash as numpy_squash
+from spirl_cli.inference.densities import squash as numpy_squash
 from spirl_cli.recipe.sections.rl import FourierSection, ObjectsSection, TrainRLSection
 from spirl_cli.rl.critic_inputs import FourierFeatures, ObjectFeatures
 from spirl_cli.rl.critics import CriticEnsemble

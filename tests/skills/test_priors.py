@@ -18,7 +18,7 @@ from spirl_cli.recipe.sections.rl import TrainRLSection
 from spirl_cli.rl.replay import Batch
 from spirl_cli.rl.sac import SAC
 from spirl_cli.skills.ensemble import Ensemble, EnsembleNetwork
-from spirl_cli.skills.export_priors import export_policy, export_prior
+from spirl_cli.skills.export_densities import export_policy, export_prior
 from spirl_cli.skills.families import make_prior
 from spirl_cli.skills.flow import Flow
 from spirl_cli.skills.gaussian import Gaussian

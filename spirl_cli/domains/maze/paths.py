@@ -71,7 +71,7 @@ def trace_paths(
     """
     traced = _Traced(make_env(section))
     numbered = ReplayableEnv(traced, environment_seed(settings.seed))
-    skills = SkillEnv(numbered, decoder, tanh_actions=settings.tanh_actions)
+    skills = SkillEnv(numbered, decoder)
     paths = []
     for episode in range(min(PATHS, settings.episodes)):
         play(skills, policy, episode_generator(settings.seed, episode), stop=stop)
