@@ -54,7 +54,7 @@ class ClosedLoopDecoder:
 
     def begin(self, latent: Array) -> None:
         """Start the skill z (K,)."""
-        self._latent = np.asarray(latent, np.float32)
+        self._latent = _skill(latent, self.latent_dim)
 
     def act(self, observation: Array) -> Array:
         """Unclipped action (A,) for an observation (D+P,)."""
@@ -71,7 +71,7 @@ class OpenLoopDecoder:
 
     def begin(self, latent: Array) -> None:
         """Start the skill z (K,)."""
-        self._latent = np.asarray(latent, np.float32)
+        self._latent = _skill(latent, self.latent_dim)
         self._action = self.tensors["first_action"]
         self._hidden, self._cell = self.tensors["first_state"]
 
@@ -100,7 +100,7 @@ class PrimitiveDecoder:
 
     def begin(self, latent: Array) -> None:
         """Take the action (A,)."""
-        self._latent = np.asarray(latent, np.float32)
+        self._latent = _skill(latent, self.latent_dim)
 
     def act(self, observation: Array) -> Array:
         """The action itself."""
@@ -188,6 +188,20 @@ def load_decoder(path: Path) -> SkillDecoder:
         return PrimitiveDecoder(header.action_dim)
     tensors = read_tensors(path)
     return ClosedLoopDecoder(header, tensors) if header.kind == "closed-loop" else OpenLoopDecoder(header, tensors)
+
+
+def _skill(latent: np.ndarray, latent_dim: int) -> Array:
+    """Return z (K,) as float32.
+
+    Raises:
+        ArtifactError: the skill is of another size, so the policy belongs to another decoder.
+    """
+    if np.shape(latent) != (latent_dim,):
+        raise ArtifactError(
+            f"the decoder acts out skills of shape {(latent_dim,)}, not {np.shape(latent)}",
+            "use a policy or prior that was trained on these skills",
+        )
+    return np.asarray(latent, np.float32)
 
 
 def _plan_tensors(header: DecoderHeader, tensors: NetworkTensors) -> dict[str, Array]:

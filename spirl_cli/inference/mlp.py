@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 
+from spirl_cli.errors import ArtifactError
 from spirl_cli.inference.network_file import Array, NetworkTensors
 from spirl_cli.inference.perception import LEAK
 
@@ -17,7 +18,16 @@ class NumpyMLP:
         self.weights, self.biases = weights, biases
 
     def __call__(self, inputs: Array) -> Array:
-        """(..., inputs) → (..., outputs)."""
+        """(..., inputs) → (..., outputs).
+
+        Raises:
+            ArtifactError: there are more inputs, or fewer.
+        """
+        if inputs.shape[-1] != len(self.weights[0]):
+            raise ArtifactError(
+                f"a network of {len(self.weights[0])} inputs is given {inputs.shape[-1]}",
+                "its artifact is damaged, or belongs to another environment",
+            )
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             inputs = self.activate(inputs @ weight + bias)
         return inputs @ self.weights[-1] + self.biases[-1]

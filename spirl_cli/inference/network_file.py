@@ -61,6 +61,11 @@ class NetworkHeader:
             raise ValueError(f"state_indices do not fit a state of {self.state_dim} numbers")
 
     @property
+    def looks_at_states(self) -> bool:
+        """Whether what the network answers depends on the observation."""
+        return True
+
+    @property
     def pixels(self) -> int:
         """P, the numbers of the image that the network looks at; 0 if it looks at none."""
         return 0 if self.image_shape is None else math.prod(self.image_shape)
@@ -101,7 +106,7 @@ class DecoderHeader(NetworkHeader):
 
     @property
     def looks_at_states(self) -> bool:
-        """Whether the decoder's actions depend on the observation."""
+        """Whether the actions depend on the observation."""
         return self.kind == "closed-loop"
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from spirl_cli.errors import ArtifactError
 from spirl_cli.inference.network_file import Array, NetworkHeader, NetworkTensors
 
 LEAK = np.float32(0.2)
@@ -75,11 +76,21 @@ class NumpyPerception:
 
     def __init__(self, state_dim: int | None, indices: Sequence[int] | None, image: NumpyImageEncoder | None) -> None:
         self.state_dim, self.image = state_dim, image
+        self.needed = (state_dim or 0) + (0 if image is None else image.pixels)
         self.indices = None if indices is None else np.array(indices, np.intp)
 
     def __call__(self, observations: Array) -> Array:
-        """Inputs for one observation, or for any number of them, float32."""
+        """Inputs for one observation, or for any number of them, float32.
+
+        Raises:
+            ArtifactError: the observations have too few numbers.
+        """
         observations = np.asarray(observations, np.float32)
+        if observations.shape[-1] < self.needed:
+            raise ArtifactError(
+                f"a network looks at {self.needed} numbers of an observation that has {observations.shape[-1]}",
+                "its artifact is damaged, or belongs to another environment",
+            )
         states = observations[..., : self.state_dim]
         if self.indices is not None:
             states = states[..., self.indices]

@@ -7,7 +7,7 @@ from pathlib import Path
 from spirl_cli.domains.drawn import block_numbers, image_shape
 from spirl_cli.domains.sections import BlocksSection, EnvSection
 from spirl_cli.errors import ArtifactError
-from spirl_cli.inference.network_file import DecoderHeader, Header, read_header
+from spirl_cli.inference.network_file import Header, read_header
 
 
 def check_images(section: EnvSection, *networks: Path) -> None:
@@ -31,8 +31,7 @@ def check_images(section: EnvSection, *networks: Path) -> None:
 
 def _check_carries_over(section: EnvSection, network: Path, header: Header) -> None:
     """Refuse networks that look at the state of all blocks where there are others."""
-    looks = not isinstance(header, DecoderHeader) or header.looks_at_states
-    if not isinstance(section, BlocksSection) or not looks or header.state_indices is not None:
+    if not isinstance(section, BlocksSection) or not header.looks_at_states or header.state_indices is not None:
         return
     known, shown = header.state_dim, len(block_numbers(section))
     if known != shown:
