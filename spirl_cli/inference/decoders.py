@@ -170,10 +170,10 @@ class DecoderFile:
         Raises:
             ArtifactError: the file is not a decoder that spirl exported.
         """
-        return self.as_published(load_decoder(self.path))
+        return self.with_squash(load_decoder(self.path))
 
-    def as_published(self, decoder: SkillDecoder) -> SkillDecoder:
-        """Return a decoder that squashes if these skills do."""
+    def with_squash(self, decoder: SkillDecoder) -> SkillDecoder:
+        """Return a decoder of other skills, squashed if these are."""
         return SquashedDecoder(decoder) if self.squashed else decoder
 
 

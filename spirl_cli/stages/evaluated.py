@@ -115,4 +115,4 @@ def behavior(subject: Subject, target: Target) -> tuple[SkillDecoder, SkillPolic
         return decoder, NormalPolicy(decoder.latent_dim)
     header = subject.decoder.header
     low, high = np.asarray(header.action_low), np.asarray(header.action_high)
-    return subject.decoder.as_published(PrimitiveDecoder(header.action_dim)), UniformPolicy(low, high)
+    return subject.decoder.with_squash(PrimitiveDecoder(header.action_dim)), UniformPolicy(low, high)
