@@ -11,10 +11,10 @@ import torch
 from spirl_cli.clips.reader import Clips
 from spirl_cli.clips.writer import ClipWriter
 from spirl_cli.demos.episode import ActionBounds, Episode
-from spirl_cli.inference.decoders import Decoder, load_decoder
+from spirl_cli.inference.decoders import SkillDecoder, load_decoder
 from spirl_cli.payload import CLIPS_FILE, DECODER_FILE, PRIOR_FILE
 from spirl_cli.recipe.schema import Recipe
-from spirl_cli.skills.export_skills import export_decoder
+from spirl_cli.skills.export_decoders import export_decoder
 from spirl_cli.skills.families import make_prior
 from spirl_cli.skills.model_files import save_prior
 from spirl_cli.skills.models import SkillModel
@@ -51,7 +51,7 @@ def _episode(number: int, rng: np.random.Generator) -> Episode:
 class Untrained:
     """Skills and prior as they are before training: every speed is that of trained ones."""
 
-    decoder: Decoder
+    decoder: SkillDecoder
     prior_path: Path
 
 

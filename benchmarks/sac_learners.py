@@ -96,7 +96,7 @@ def learn_ours(env_id: str, steps: int, seed: int, evaluations: int, episodes: i
     section, generator = our_settings(), torch.Generator().manual_seed(seed)
     prior = StandardNormal(Normalizer.identity(state_dim), action_dim)  # only says how states are standardised
     sac = SAC(section, prior, action_dim, generator, bounds=bounds)
-    decoder = PrimitiveDecoder({}, {"latent_dim": action_dim})
+    decoder = PrimitiveDecoder(action_dim)
     watch, points = Stopwatch(), []
     with closing(make_vector(task, decoder, 1, seed, processes=False)) as vector:
         learning = SkillLearning(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -10,19 +10,7 @@ from gymnasium.utils import RecordConstructorArgs
 
 from spirl_cli.envs.replayable import Snapshot
 from spirl_cli.errors import DivergedError, UsageError
-
-
-class SkillDecoder(Protocol):
-    """A frozen p(a_t | s_t, z), or p(a_1..H | z), that decodes one skill at a time."""
-
-    latent_dim: int  # K
-    horizon: int  # H
-
-    def begin(self, latent: np.ndarray) -> None:
-        """Start a skill z (K,)."""
-
-    def act(self, observation: np.ndarray) -> np.ndarray:
-        """Return the skill's next action (A,), not yet clipped, for the observation (D,)."""
+from spirl_cli.inference.decoders import SkillDecoder
 
 
 class SkillEnv(gym.Wrapper[np.ndarray, np.ndarray, Any, Any], RecordConstructorArgs):
@@ -43,12 +31,10 @@ class SkillEnv(gym.Wrapper[np.ndarray, np.ndarray, Any, Any], RecordConstructorA
 
     Args:
         env: environment with a Box action space and an array as observation.
-        decoder: the skills.
+        decoder: the skills; its actions are clipped to the environment's bounds.
         latent_bound: bound of the action space. Infinite by default, since a Gaussian prior has no
             bounds; libraries that squash their policy into the action space need a finite one.
             Latents beyond it are not clipped.
-        tanh_actions: squash the decoder's output by tanh although it was trained on raw actions
-            (METHOD §5.4, only for parity). Clipping to the environment's bounds comes after it.
 
     Raises:
         UsageError: the environment's actions or observations are no Box.
@@ -60,9 +46,8 @@ class SkillEnv(gym.Wrapper[np.ndarray, np.ndarray, Any, Any], RecordConstructorA
         decoder: SkillDecoder,
         *,
         latent_bound: float = float("inf"),
-        tanh_actions: bool = False,
     ) -> None:
-        RecordConstructorArgs.__init__(self, decoder=decoder, latent_bound=latent_bound, tanh_actions=tanh_actions)
+        RecordConstructorArgs.__init__(self, decoder=decoder, latent_bound=latent_bound)
         super().__init__(env)
         actions = env.action_space
         for name, space in (("actions", actions), ("observations", env.observation_space)):
@@ -73,7 +58,6 @@ class SkillEnv(gym.Wrapper[np.ndarray, np.ndarray, Any, Any], RecordConstructorA
         self.action_space = gym.spaces.Box(-latent_bound, latent_bound, (decoder.latent_dim,), np.float32)
         self._low, self._high = actions.low, actions.high
         self._dtype = actions.dtype
-        self._tanh_actions = tanh_actions
         self._observation: np.ndarray = np.zeros(0, np.float32)
 
     def reset(
@@ -117,7 +101,5 @@ class SkillEnv(gym.Wrapper[np.ndarray, np.ndarray, Any, Any], RecordConstructorA
 
     def _primitive_action(self) -> np.ndarray:
         action = self.decoder.act(self._observation)
-        if self._tanh_actions:
-            action = np.tanh(action)
         clipped: np.ndarray = np.clip(action.astype(self._dtype, copy=False), self._low, self._high)
         return clipped

@@ -14,8 +14,9 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.envs.make import make_env
 from spirl_cli.envs.replayable import ReplayableEnv, Snapshot
-from spirl_cli.envs.skill_env import SkillDecoder, SkillEnv
+from spirl_cli.envs.skill_env import SkillEnv
 from spirl_cli.envs.workers import WorkerEnv, WorkerVector
+from spirl_cli.inference.decoders import SkillDecoder
 
 INFO_KEYS = ("episode", "metrics", "steps", "last_reward", "late_observation")
 
@@ -29,13 +30,11 @@ class SkillEnvMaker:
     seed: int
     slot: int
     slots: int
-    tanh_actions: bool
 
     def __call__(self) -> gym.Env[Any, Any]:
         """Make the environment with a decoder of its own, since decoders have state."""
         env = ReplayableEnv(make_env(self.section), self.seed, self.slot, self.slots)
-        decoder = copy.deepcopy(self.decoder)
-        return WorkerEnv(SkillEnv(env, decoder, tanh_actions=self.tanh_actions), INFO_KEYS)
+        return WorkerEnv(SkillEnv(env, copy.deepcopy(self.decoder)), INFO_KEYS)
 
 
 class LocalVector(SyncVectorEnv):
@@ -64,7 +63,6 @@ def make_vector(
     count: int,
     seed: int,
     *,
-    tanh_actions: bool = False,
     processes: bool = True,
 ) -> SkillVector:
     """Make ``count`` environments whose actions are skills (N, K).
@@ -78,14 +76,13 @@ def make_vector(
         decoder: the skills; NumPy only, since it travels to processes that do not import torch.
         count: number of environments N, each with a process of its own.
         seed: seed of the sequence of episodes.
-        tanh_actions: see `SkillEnv`.
         processes: False keeps them in this process, for tests.
 
     Raises:
         UsageError: as `make_env`.
         SpirlError: an environment failed, here or in any later step; or its process died.
     """
-    makers = [SkillEnvMaker(section, decoder, seed, slot, count, tanh_actions) for slot in range(count)]
+    makers = [SkillEnvMaker(section, decoder, seed, slot, count) for slot in range(count)]
     return WorkerVector(makers) if processes else LocalVector(makers)
 
 

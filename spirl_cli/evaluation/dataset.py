@@ -13,11 +13,11 @@ import numpy as np
 from spirl_cli.domains.farama import silence_notices
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.envs.make import SelectObservation, make_raw_env
-from spirl_cli.envs.skill_env import SkillDecoder
 from spirl_cli.envs.watched import WatchedEnv
 from spirl_cli.errors import UsageError
 from spirl_cli.evaluation.replay import replay
 from spirl_cli.evaluation.rollouts import RolloutSettings
+from spirl_cli.inference.decoders import SkillDecoder
 from spirl_cli.inference.policies import SkillPolicy
 from spirl_cli.monitor.reporter import Reporter
 

@@ -23,7 +23,7 @@ from spirl_cli.envs.watched import WatchedEnv
 from spirl_cli.evaluation.replay import replay
 from spirl_cli.evaluation.rollouts import RolloutSettings
 from spirl_cli.evaluation.video import VideoRequest
-from spirl_cli.inference.decoders import load_decoder
+from spirl_cli.inference.decoders import DecoderFile
 from spirl_cli.inference.policies import load_policy
 
 FALLBACK_FRAMES_PER_SECOND = 30
@@ -115,8 +115,9 @@ def draw(request: VideoRequest, report: Callable[[int, float], None]) -> None:
         return _watched(movies[episode], partial(report, episode), section.episode_length)
 
     camera = Camera(film(0))
-    settings = RolloutSettings(request.episodes, request.seed, tanh_actions=request.tanh_actions)
-    decoder, policy = load_decoder(Path(request.decoder)), load_policy(Path(request.policy), request.kind)
+    settings = RolloutSettings(request.episodes, request.seed)
+    decoder = DecoderFile(Path(request.decoder), request.squashed).load()
+    policy = load_policy(Path(request.policy), request.kind)
     for episode in replay(WatchedEnv(env, camera), decoder, policy, settings, request.episodes):
         movies[episode].close()
         report(episode, 1.0)

@@ -11,10 +11,11 @@ import numpy as np
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.envs.make import make_env
 from spirl_cli.envs.replayable import ReplayableEnv
-from spirl_cli.envs.skill_env import SkillDecoder, SkillEnv
+from spirl_cli.envs.skill_env import SkillEnv
 from spirl_cli.envs.watched import WatchedEnv
 from spirl_cli.evaluation.rollouts import RolloutSettings, play
 from spirl_cli.evaluation.seeds import environment_seed, episode_generator
+from spirl_cli.inference.decoders import SkillDecoder
 from spirl_cli.inference.policies import SkillPolicy
 
 
@@ -67,7 +68,7 @@ def replay(
         Interrupted: `stop` said True.
     """
     numbered = ReplayableEnv(env, environment_seed(settings.seed))
-    skills = SkillEnv(numbered, decoder, tanh_actions=settings.tanh_actions)
+    skills = SkillEnv(numbered, decoder)
     try:
         for episode in range(episodes):
             play(skills, policy, episode_generator(settings.seed, episode), stop=stop)

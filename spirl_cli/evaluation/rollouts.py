@@ -10,11 +10,11 @@ import gymnasium as gym
 import numpy as np
 
 from spirl_cli.domains.section import EnvSection
-from spirl_cli.envs.skill_env import SkillDecoder
 from spirl_cli.envs.vector import VectorStep, make_vector, split_step
 from spirl_cli.errors import Interrupted
 from spirl_cli.evaluation.episodes import EpisodeResult
 from spirl_cli.evaluation.seeds import environment_seed, episode_generator
+from spirl_cli.inference.decoders import SkillDecoder
 from spirl_cli.inference.policies import SkillPolicy
 from spirl_cli.monitor.reporter import Reporter
 
@@ -27,14 +27,12 @@ class RolloutSettings:
         episodes: number of episodes; exactly the episodes 0 … E-1 are run, each to its end.
         seed: with an episode's number it decides on all of that episode's randomness.
         environments: worker processes; the result does not depend on it.
-        tanh_actions: decoder outputs are squashed instead of clipped (parity).
         processes: False runs the environments in this process.
     """
 
     episodes: int
     seed: int
     environments: int = 1
-    tanh_actions: bool = False
     processes: bool = True
 
 
@@ -109,7 +107,6 @@ def rollout(
         decoder,
         runner.count,
         environment_seed(settings.seed),
-        tanh_actions=settings.tanh_actions,
         processes=settings.processes,
     )
     try:

@@ -30,6 +30,7 @@ class VideoRequest:
         env: the environment's section as plain data.
         decoder, policy: paths of exported networks.
         kind: how the policy acts.
+        squashed: the decoder's actions are squashed, see `DecoderFile`.
         folder: where ``<name>-<episode>.mp4`` are written.
     """
 
@@ -39,7 +40,7 @@ class VideoRequest:
     kind: PolicyKind
     seed: int
     episodes: int
-    tanh_actions: bool
+    squashed: bool
     folder: str
     name: str
 

@@ -22,11 +22,12 @@ from spirl_cli import payload
 from spirl_cli.domains.registry import domain_of, read_section
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.errors import ArtifactError, UsageError
-from spirl_cli.inference.decoders import Array, Decoder, load_decoder, read_network
-from spirl_cli.inference.perception import image_pixels
+from spirl_cli.inference.decoders import DecoderFile, SkillDecoder
+from spirl_cli.inference.densities import read_density_header
+from spirl_cli.inference.network_file import Array
 from spirl_cli.inference.policies import PolicyKind, SkillPolicy, load_policy
 from spirl_cli.observation import select
-from spirl_cli.payload import AGENT, DECODER_FILE, POLICY_FILE, snapshot_file
+from spirl_cli.payload import AGENT, POLICY_FILE, snapshot_file
 from spirl_cli.settings import ObservationPart
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ class Agent:
         parts: how what the agent sees is selected from a raw observation.
         state_dim: D, how many numbers of it are no image.
         pixels: P, how many follow that are; 0 where the agent looks at no image.
-        tanh_actions: squash the decoder's output before it is clipped (parity).
         seed: of the sampled policy's noise.
 
     Attributes:
@@ -54,19 +54,17 @@ class Agent:
     def __init__(
         self,
         policy: SkillPolicy,
-        decoder: Decoder,
+        decoder: SkillDecoder,
         *,
         bounds: tuple[Array, Array],
         parts: Sequence[ObservationPart],
         state_dim: int,
         pixels: int = 0,
-        tanh_actions: bool = False,
         seed: int = 0,
     ) -> None:
         self.horizon = decoder.horizon
         self.policy, self.parts, self.size = policy, tuple(parts), state_dim + pixels
         self.low, self.high = bounds
-        self.tanh_actions = tanh_actions
         self._decoder = decoder
         self._seeds = np.random.SeedSequence(seed)
         self.reset()
@@ -119,10 +117,7 @@ class Agent:
             decoder.begin(self.policy.latent(state, self._generators[row]))
             self._left[row] = self.horizon
         self._left[row] -= 1
-        action = decoder.act(state)
-        if self.tanh_actions:
-            action = np.tanh(action)
-        return np.clip(action, self.low, self.high)
+        return np.clip(decoder.act(state), self.low, self.high)
 
     def _states(self, observation: Any) -> Array:
         """(B, D+P) selected observations, B = 1 without a batch."""
@@ -170,19 +165,17 @@ def load_agent(
     if policy not in ("sampled", "mean"):
         raise UsageError(f"policy '{policy}' is not known", "use 'mean' or 'sampled'")
     artifact = find_agent(str(reference), store)
-    decoder_file, weights = artifact.file(DECODER_FILE), policy_file(artifact, snapshot)
-    _, header = read_network(decoder_file)
-    pixels = max(image_pixels(header), image_pixels(read_network(weights)[1]))
-    parameters = artifact.manifest.parameters
-    env = read_section(parameters["env"])
+    skills, weights = agent_decoder(artifact), policy_file(artifact, snapshot)
+    header = skills.header
+    pixels = max(header.pixels, read_density_header(weights).pixels)
+    env = read_section(artifact.manifest.parameters["env"])
     return Agent(
         load_policy(weights, policy),
-        load_decoder(decoder_file),
-        bounds=(np.asarray(header["action_low"], np.float32), np.asarray(header["action_high"], np.float32)),
+        skills.load(),
+        bounds=(np.asarray(header.action_low, np.float32), np.asarray(header.action_high, np.float32)),
         parts=_seen_parts(env, pixels),
-        state_dim=_state_size(env, int(header["state_dim"])),
+        state_dim=_state_size(env, header.state_dim),
         pixels=pixels,
-        tanh_actions=bool(parameters["train_rl"]["parity"]["tanh_actions"]),
         seed=seed,
     )
 
@@ -209,6 +202,15 @@ def find_agent(reference: str, store: Store | None = None) -> Artifact:
     if store is not None:
         return store.resolve(reference, stage=AGENT)
     return look_up(Store(default_root()), lambda one: one.resolve(reference, stage=AGENT))
+
+
+def agent_decoder(artifact: Artifact) -> DecoderFile:
+    """Return the skills of an agent.
+
+    Raises:
+        ArtifactError: the file is corrupt.
+    """
+    return DecoderFile.of(artifact.file("decoder.safetensors"), artifact.manifest.parameters)
 
 
 def policy_file(artifact: Artifact, snapshot: int | None = None) -> Path:

@@ -1,130 +1,60 @@
-"""Frozen decoders, priors and policies in NumPy.
+"""Frozen decoders in NumPy: skills → actions.
 
 Environment workers and deployed agents need only these: no torch import (1.4 s and 200 MB per
 process), and a forward pass of one state takes some 30 µs, of an image some 100 µs. Normalisation
-and BatchNorm are folded into the layers when a network is exported (see `export.py`), so raw
-observations (D+P,) go in: D numbers of the state, then the P pixels of the image if there is one.
+and BatchNorm are folded into the layers when a network is exported, so raw observations (D+P,) go in:
+D numbers of the state, then the P pixels of the image if there is one.
 """
 
 from __future__ import annotations
 
-import json
+import copy
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
-from numpy.typing import NDArray
-from safetensors import safe_open
 
 from spirl_cli.errors import ArtifactError
-from spirl_cli.inference.perception import LEAK, NumpyPerception
-
-Array = NDArray[np.floating[Any]]  # float32 throughout
-MAX_LOG_SIGMA = 2.0
-
-
-class NumpyMLP:
-    """linear → LeakyReLU → … → linear, weights stored as (inputs, outputs)."""
-
-    def __init__(self, weights: list[Array], biases: list[Array]) -> None:
-        self.weights, self.biases = weights, biases
-
-    def __call__(self, inputs: Array) -> Array:
-        """(..., inputs) → (..., outputs)."""
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            inputs = self.activate(inputs @ weight + bias)
-        return inputs @ self.weights[-1] + self.biases[-1]
-
-    @staticmethod
-    def activate(values: Array) -> Array:
-        """LeakyReLU."""
-        return np.maximum(values, LEAK * values)
-
-    @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Array], prefix: str) -> Self:
-        """Read ``<prefix>/0/weight``, ``<prefix>/0/bias``, … until there is no next layer."""
-        weights: list[Array] = []
-        biases: list[Array] = []
-        while f"{prefix}/{len(weights)}/weight" in tensors:
-            layer = len(weights)
-            weights.append(np.ascontiguousarray(tensors[f"{prefix}/{layer}/weight"]))
-            biases.append(tensors[f"{prefix}/{layer}/bias"])
-        return cls(weights, biases)
+from spirl_cli.inference.mlp import NumpyMLP
+from spirl_cli.inference.network_file import (
+    Array,
+    DecoderHeader,
+    NetworkTensors,
+    read_decoder_header,
+    read_tensors,
+)
+from spirl_cli.inference.perception import NumpyPerception
 
 
-class NumpyGaussian:
-    """A prior or policy: raw observations → mean and log σ over the latent before squashing.
+class SkillDecoder(Protocol):
+    """A frozen p(a_t | s_t, z), or p(a_1..H | z), that decodes one skill at a time."""
 
-    Args:
-        network: the MLP.
-        perception: what it sees of an observation.
-        min_log_sigma: lower clamp of log σ.
-        squash: "none", "tanh", "consistent-tanh" or "bounds", see :func:`squash`.
-        bounds: lowest and highest action (2, K), for the last of these.
-    """
+    latent_dim: int  # K
+    horizon: int  # H
 
-    def __init__(
-        self,
-        network: NumpyMLP,
-        perception: NumpyPerception,
-        min_log_sigma: float,
-        squash: str = "none",
-        bounds: Array | None = None,
-    ) -> None:
-        self.network, self.perception = network, perception
-        self.min_log_sigma, self.squash, self.bounds = min_log_sigma, squash, bounds
+    def begin(self, latent: np.ndarray) -> None:
+        """Start a skill z (K,)."""
 
-    def __call__(self, observations: Array) -> tuple[Array, Array]:
-        """(..., D+P) observations → (..., K) mean and (..., K) log σ."""
-        mean, log_sigma = np.split(self.network(self.perception(observations)), 2, axis=-1)
-        return mean, np.clip(log_sigma, self.min_log_sigma, MAX_LOG_SIGMA)
-
-    def latent(self, observations: Array, noise: Array | float) -> Array:
-        """Skills z = squash(μ + σ·noise); noise 0 gives the mean policy."""
-        mean, log_sigma = self(observations)
-        return squash(mean + np.exp(log_sigma) * np.float32(noise), self.squash, self.bounds)
-
-    def sample(self, observation: Array, rng: np.random.Generator) -> Array:
-        """A skill (K,) for one observation (D+P,)."""
-        latent_dim = self.network.biases[-1].size // 2
-        return self.latent(observation, rng.standard_normal(latent_dim, dtype=np.float32))
-
-    def mean(self, observation: Array) -> Array:
-        """The mean, squashed like a sample."""
-        return self.latent(observation, 0.0)
-
-
-def squash(latent: Array, kind: str, bounds: Array | None = None) -> Array:
-    """Map the Gaussian's sample u to the skill z.
-
-    "none": z = u. "tanh": z = 2·tanh(u), as published, a gain of 2 around 0 that the prior never
-    saw. "consistent-tanh": z = 2·tanh(u/2), bounded but with gain 1 around 0. "bounds": with the centre
-    c and the half range h of primitive actions (2, K), z = c + h·tanh((u − c)/h), again with gain 1.
-    """
-    if kind == "bounds":
-        assert bounds is not None
-        center, half = bounds.mean(0), (bounds[1] - bounds[0]) / 2
-        return center + half * np.tanh((latent - center) / half)
-    if kind == "tanh":
-        return 2.0 * np.tanh(latent)
-    if kind == "consistent-tanh":
-        return 2.0 * np.tanh(0.5 * latent)
-    return latent
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        """Return the skill's next action (A,), not yet clipped, for the observation (D+P,)."""
 
 
 class ClosedLoopDecoder:
     """p(a | s, z): one MLP pass per primitive step."""
 
-    def __init__(self, tensors: Mapping[str, Array], header: Mapping[str, Any]) -> None:
-        self.latent_dim, self.horizon = int(header["latent_dim"]), int(header["horizon"])
-        self.perception = NumpyPerception.from_tensors(tensors, header)
-        self.network = NumpyMLP.from_tensors(tensors, "decoder")
+    def __init__(self, header: DecoderHeader, tensors: NetworkTensors) -> None:
+        self.latent_dim, self.horizon = header.latent_dim, header.horizon
+        self.perception = NumpyPerception.from_file(header, tensors)
+        seen = self.perception.size
+        inputs = None if seen is None else seen + self.latent_dim
+        self.network = NumpyMLP.from_tensors(tensors, "decoder", inputs, header.action_dim)
         self._latent: Array = np.zeros(self.latent_dim, np.float32)
 
     def begin(self, latent: Array) -> None:
         """Start the skill z (K,)."""
-        self._latent = np.asarray(latent, np.float32)
+        self._latent = _skill(latent, self.latent_dim)
 
     def act(self, observation: Array) -> Array:
         """Unclipped action (A,) for an observation (D+P,)."""
@@ -134,14 +64,14 @@ class ClosedLoopDecoder:
 class OpenLoopDecoder:
     """p(a_1..H | z): an LSTM fed with its previous action; the state is not looked at."""
 
-    def __init__(self, tensors: Mapping[str, Array], header: Mapping[str, Any]) -> None:
-        self.latent_dim, self.horizon = int(header["latent_dim"]), int(header["horizon"])
-        self.tensors = dict(tensors)
+    def __init__(self, header: DecoderHeader, tensors: NetworkTensors) -> None:
+        self.latent_dim, self.horizon = header.latent_dim, header.horizon
+        self.tensors = _plan_tensors(header, tensors)
         self.begin(np.zeros(self.latent_dim, np.float32))
 
     def begin(self, latent: Array) -> None:
         """Start the skill z (K,)."""
-        self._latent = np.asarray(latent, np.float32)
+        self._latent = _skill(latent, self.latent_dim)
         self._action = self.tensors["first_action"]
         self._hidden, self._cell = self.tensors["first_state"]
 
@@ -158,56 +88,138 @@ class OpenLoopDecoder:
 
 
 class PrimitiveDecoder:
-    """Skills that are actions: z = a, horizon 1."""
+    """Skills that are actions: z = a, horizon 1.
 
-    def __init__(self, tensors: Mapping[str, Array], header: Mapping[str, Any]) -> None:
-        self.latent_dim, self.horizon = int(header["latent_dim"]), 1
+    Args:
+        action_dim: A.
+    """
+
+    def __init__(self, action_dim: int) -> None:
+        self.latent_dim, self.horizon = action_dim, 1
         self._latent: Array = np.zeros(self.latent_dim, np.float32)
 
     def begin(self, latent: Array) -> None:
         """Take the action (A,)."""
-        self._latent = np.asarray(latent, np.float32)
+        self._latent = _skill(latent, self.latent_dim)
 
     def act(self, observation: Array) -> Array:
         """The action itself."""
         return self._latent
 
 
-Decoder = ClosedLoopDecoder | OpenLoopDecoder | PrimitiveDecoder
-DECODERS: dict[str, type[ClosedLoopDecoder] | type[OpenLoopDecoder] | type[PrimitiveDecoder]] = {
-    "closed-loop": ClosedLoopDecoder,
-    "open-loop": OpenLoopDecoder,
-    "primitive": PrimitiveDecoder,
-}
+class SquashedDecoder:
+    """A decoder whose actions are squashed by tanh although it was trained on raw ones, as published.
+
+    Args:
+        decoder: the decoder; an open-loop one still feeds on its raw actions.
+    """
+
+    def __init__(self, decoder: SkillDecoder) -> None:
+        self.latent_dim, self.horizon, self._decoder = decoder.latent_dim, decoder.horizon, decoder
+
+    def begin(self, latent: np.ndarray) -> None:
+        """Start the skill z (K,)."""
+        self._decoder.begin(latent)
+
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        """Unclipped action (A,) within ±1 for an observation (D+P,)."""
+        action: np.ndarray = np.tanh(self._decoder.act(observation))
+        return action
+
+    def __copy__(self) -> Self:
+        """Return a decoder that shares the weights and runs a skill of its own."""
+        return type(self)(copy.copy(self._decoder))
 
 
-def read_network(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Tensors and header of an exported network file.
+@dataclass(frozen=True)
+class DecoderFile:
+    """Skills as they act in one artifact.
+
+    Attributes:
+        path: the exported network, which artifacts of one recipe may share.
+        squashed: the actions are squashed by tanh (parity with published agents).
+    """
+
+    path: Path
+    squashed: bool = False
+
+    @classmethod
+    def of(cls, path: Path, parameters: Mapping[str, Any]) -> Self:
+        """Return the skills of an agent or of an evaluation.
+
+        Args:
+            path: the exported network.
+            parameters: those of the stage, as a manifest holds them.
+
+        Raises:
+            ArtifactError: the parameters are incomplete.
+        """
+        try:
+            return cls(path, bool(parameters["train_rl"]["parity"]["tanh_actions"]))
+        except (KeyError, TypeError) as error:
+            raise ArtifactError(f"the parameters of the stage that acts with {path} are incomplete") from error
+
+    @property
+    def header(self) -> DecoderHeader:
+        """What is known of the skills beside the weights, read from the file."""
+        return read_decoder_header(self.path)
+
+    def load(self) -> SkillDecoder:
+        """Read the decoder.
+
+        Raises:
+            ArtifactError: the file is not a decoder that spirl exported.
+        """
+        return self.with_squash(load_decoder(self.path))
+
+    def with_squash(self, decoder: SkillDecoder) -> SkillDecoder:
+        """Return a decoder of other skills, squashed if these are."""
+        return SquashedDecoder(decoder) if self.squashed else decoder
+
+
+def load_decoder(path: Path) -> SkillDecoder:
+    """Read the decoder of a skills or agent artifact (`decoder.safetensors`), whose actions are not squashed.
 
     Raises:
-        ArtifactError: the file is not a network that spirl exported.
+        ArtifactError: the file is not a decoder that spirl exported.
     """
-    try:
-        with safe_open(str(path), framework="numpy") as file:
-            header = json.loads(file.metadata()["network"])
-            return {name: file.get_tensor(name) for name in file.keys()}, header
-    except Exception as error:
-        raise ArtifactError(f"{path} cannot be read as a network: {error}") from error
+    header = read_decoder_header(path)
+    if header.kind == "primitive":
+        return PrimitiveDecoder(header.action_dim)
+    tensors = read_tensors(path)
+    return ClosedLoopDecoder(header, tensors) if header.kind == "closed-loop" else OpenLoopDecoder(header, tensors)
 
 
-def load_decoder(path: Path) -> Decoder:
-    """The decoder of a skills or agent artifact (`decoder.safetensors`)."""
-    tensors, header = read_network(path)
-    return DECODERS[header["kind"]](tensors, header)
+def _skill(latent: np.ndarray, latent_dim: int) -> Array:
+    """Return z (K,) as float32.
+
+    Raises:
+        ArtifactError: the skill is of another size, so the policy belongs to another decoder.
+    """
+    if np.shape(latent) != (latent_dim,):
+        raise ArtifactError(
+            f"the decoder acts out skills of shape {(latent_dim,)}, not {np.shape(latent)}",
+            "use a policy or prior that was trained on these skills",
+        )
+    return np.asarray(latent, np.float32)
 
 
-def load_gaussian(path: Path) -> NumpyGaussian:
-    """The prior or policy of an artifact (`prior.safetensors`, `policy.safetensors`, snapshots)."""
-    tensors, header = read_network(path)
-    network = NumpyMLP.from_tensors(tensors, "gaussian")
-    perception = NumpyPerception.from_tensors(tensors, header)
-    bounds = None if header.get("bounds") is None else np.asarray(header["bounds"], np.float32)
-    return NumpyGaussian(network, perception, float(header["min_log_sigma"]), header["squash"], bounds)
+def _plan_tensors(header: DecoderHeader, tensors: NetworkTensors) -> dict[str, Array]:
+    """Take the tensors of an open-loop decoder with C cells."""
+    cells = tensors.take("cell/hidden", None, None).shape[0]
+    width = tensors.take("embed/weight", header.action_dim + header.latent_dim, None).shape[1]
+    shapes: dict[str, tuple[int, ...]] = {
+        "first_action": (header.action_dim,),
+        "first_state": (2, cells),
+        "embed/weight": (header.action_dim + header.latent_dim, width),
+        "embed/bias": (width,),
+        "cell/input": (width, 4 * cells),
+        "cell/hidden": (cells, 4 * cells),
+        "cell/bias": (4 * cells,),
+        "head/weight": (cells, header.action_dim),
+        "head/bias": (header.action_dim,),
+    }
+    return {name: tensors.take(name, *shape) for name, shape in shapes.items()}
 
 
 def _sigmoid(values: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Priors of every family in NumPy: for prior rollouts, without torch.
+"""Priors and policies of every family in NumPy.
 
 The *mean* skill of a density with several peaks may be one that nobody showed. So what stands for it is
 the mean of the heaviest component of a mixture, the skill that a flow makes from u = 0, and, since the
@@ -7,16 +7,28 @@ members of an ensemble all describe the same skill, the mean of their means.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from spirl_cli.errors import ArtifactError
-from spirl_cli.inference.decoders import MAX_LOG_SIGMA, Array, NumpyMLP, load_gaussian, read_network
+from spirl_cli.inference.mlp import NumpyMLP, TanhMLP
+from spirl_cli.inference.network_file import (
+    Array,
+    DecoderHeader,
+    DensityHeader,
+    EnsembleHeader,
+    FlowHeader,
+    GaussianHeader,
+    MixtureHeader,
+    NetworkTensors,
+    read_header,
+    read_tensors,
+)
 from spirl_cli.inference.perception import LEAK, NumpyPerception
 
+MAX_LOG_SIGMA = 2.0
 MIN_WEIGHT = 1e-6  # of a component of a mixture
 MAX_LOG_SCALE = 2.0  # of a coupling of a flow
 
@@ -24,20 +36,72 @@ MAX_LOG_SCALE = 2.0  # of a coupling of a flow
 class SkillDensity(Protocol):
     """What a policy or a prior is asked for; observations (D+P,) come one at a time."""
 
+    latent_dim: int  # K
+
     def sample(self, observation: Array, rng: np.random.Generator) -> Array:
         """A skill (K,) drawn from the density."""
 
     def mean(self, observation: Array) -> Array:
-        """The skill (K,) that stands for the density."""
+        """The skill (K,) that stands for the density, see the top of this module."""
+
+
+class NumpyGaussian:
+    """A Gaussian: raw observations → mean and log σ over the latent before squashing."""
+
+    def __init__(self, header: GaussianHeader, tensors: NetworkTensors) -> None:
+        self.perception = NumpyPerception.from_file(header, tensors)
+        self.network = NumpyMLP.from_tensors(tensors, "gaussian", self.perception.size)
+        self.latent_dim = _latent_dim(tensors, self.network.outputs)
+        self.min_log_sigma, self.squash = header.min_log_sigma, header.squash
+        self.bounds = None if header.bounds is None else np.asarray(header.bounds, np.float32)
+        if self.bounds is not None and self.bounds.shape[1] != self.latent_dim:
+            tensors.refuse(f"there are bounds of {self.bounds.shape[1]} numbers for skills of {self.latent_dim}")
+
+    def __call__(self, observations: Array) -> tuple[Array, Array]:
+        """(..., D+P) observations → (..., K) mean and (..., K) log σ."""
+        mean, log_sigma = np.split(self.network(self.perception(observations)), 2, axis=-1)
+        return mean, np.clip(log_sigma, self.min_log_sigma, MAX_LOG_SIGMA)
+
+    def latent(self, observations: Array, noise: Array | float) -> Array:
+        """Skills z = squash(μ + σ·noise); noise 0 gives the mean policy."""
+        mean, log_sigma = self(observations)
+        return squash(mean + np.exp(log_sigma) * np.float32(noise), self.squash, self.bounds)
+
+    def sample(self, observation: Array, rng: np.random.Generator) -> Array:
+        """A skill (K,) for one observation (D+P,)."""
+        return self.latent(observation, rng.standard_normal(self.latent_dim, dtype=np.float32))
+
+    def mean(self, observation: Array) -> Array:
+        """The mean, squashed like a sample."""
+        return self.latent(observation, 0.0)
+
+
+def squash(latent: Array, kind: str, bounds: Array | None = None) -> Array:
+    """Map the Gaussian's sample u to the skill z.
+
+    "none": z = u. "tanh": z = 2·tanh(u), as published, a gain of 2 around 0 that the prior never
+    saw. "consistent-tanh": z = 2·tanh(u/2), bounded but with gain 1 around 0. "bounds": with the centre
+    c and the half range h of primitive actions (2, K), z = c + h·tanh((u − c)/h), again with gain 1.
+    """
+    if kind == "bounds":
+        assert bounds is not None
+        center, half = bounds.mean(0), (bounds[1] - bounds[0]) / 2
+        return center + half * np.tanh((latent - center) / half)
+    if kind == "tanh":
+        return 2.0 * np.tanh(latent)
+    if kind == "consistent-tanh":
+        return 2.0 * np.tanh(0.5 * latent)
+    return latent
 
 
 class NumpyMixture:
     """A mixture of Gaussians."""
 
-    def __init__(self, tensors: Mapping[str, Array], header: Mapping[str, Any]) -> None:
-        self.network = NumpyMLP.from_tensors(tensors, "mixture")
-        self.perception = NumpyPerception.from_tensors(tensors, header)
-        self.components, self.min_log_sigma = int(header["components"]), float(header["min_log_sigma"])
+    def __init__(self, header: MixtureHeader, tensors: NetworkTensors) -> None:
+        self.perception = NumpyPerception.from_file(header, tensors)
+        self.network = NumpyMLP.from_tensors(tensors, "mixture", self.perception.size)
+        self.components, self.min_log_sigma = header.components, header.min_log_sigma
+        self.latent_dim = _latent_dim(tensors, self.network.outputs - self.components, self.components)
 
     def __call__(self, observations: Array) -> tuple[Array, Array, Array]:
         """(..., D+P) observations → weights (..., M), means and log σ (..., M, K)."""
@@ -64,10 +128,15 @@ class NumpyMixture:
 class NumpyEnsemble:
     """An ensemble of Gaussians."""
 
-    def __init__(self, tensors: Mapping[str, Array], header: Mapping[str, Any]) -> None:
-        self.networks = [NumpyMLP.from_tensors(tensors, f"member{index}") for index in range(header["members"])]
-        self.perception = NumpyPerception.from_tensors(tensors, header)
-        self.min_log_sigma = float(header["min_log_sigma"])
+    def __init__(self, header: EnsembleHeader, tensors: NetworkTensors) -> None:
+        self.perception = NumpyPerception.from_file(header, tensors)
+        first = NumpyMLP.from_tensors(tensors, "member0", self.perception.size)
+        self.networks = [
+            NumpyMLP.from_tensors(tensors, f"member{index}", self.perception.size, first.outputs)
+            for index in range(header.members)
+        ]
+        self.latent_dim = _latent_dim(tensors, first.outputs)
+        self.min_log_sigma = header.min_log_sigma
 
     def __call__(self, observations: Array) -> tuple[Array, Array]:
         """(..., D+P) observations → means and log σ (..., M, K)."""
@@ -98,24 +167,17 @@ class NumpyEnsemble:
         return total
 
 
-class TanhMLP(NumpyMLP):
-    """linear → tanh → … → linear."""
-
-    @staticmethod
-    def activate(values: Array) -> Array:
-        """Hyperbolic tangent."""
-        return np.tanh(values)
-
-
 class NumpyFlow:
     """A conditional RealNVP flow."""
 
-    def __init__(self, tensors: Mapping[str, Array], header: Mapping[str, Any]) -> None:
-        self.network = NumpyMLP.from_tensors(tensors, "features")
-        self.perception = NumpyPerception.from_tensors(tensors, header)
-        self.kept = np.asarray(header["kept"], np.float32)  # (blocks, K)
-        self.scales = [TanhMLP.from_tensors(tensors, f"scale{index}") for index in range(len(self.kept))]
-        self.shifts = [TanhMLP.from_tensors(tensors, f"shift{index}") for index in range(len(self.kept))]
+    def __init__(self, header: FlowHeader, tensors: NetworkTensors) -> None:
+        self.perception = NumpyPerception.from_file(header, tensors)
+        self.network = NumpyMLP.from_tensors(tensors, "features", self.perception.size)
+        self.kept = np.asarray(header.kept, np.float32)  # (blocks, K)
+        self.latent_dim = self.kept.shape[1]
+        sizes = (self.latent_dim + self.network.outputs, self.latent_dim)
+        self.scales = [TanhMLP.from_tensors(tensors, f"scale{index}", *sizes) for index in range(len(self.kept))]
+        self.shifts = [TanhMLP.from_tensors(tensors, f"shift{index}", *sizes) for index in range(len(self.kept))]
 
     def from_noise(self, observations: Array, noise: Array) -> Array:
         """Observations (..., D+P) and u (..., K) → z (..., K)."""
@@ -129,28 +191,51 @@ class NumpyFlow:
 
     def sample(self, observation: Array, rng: np.random.Generator) -> Array:
         """A skill (K,)."""
-        noise: Array = rng.standard_normal(self.kept.shape[1:], dtype=np.float32)
+        noise: Array = rng.standard_normal((self.latent_dim,), dtype=np.float32)
         return self.from_noise(observation, noise)
 
     def mean(self, observation: Array) -> Array:
         """The skill (K,) that is made from u = 0."""
-        return self.from_noise(observation, np.zeros(self.kept.shape[1], np.float32))
+        return self.from_noise(observation, np.zeros(self.latent_dim, np.float32))
 
 
 def load_density(path: Path) -> SkillDensity:
-    """The policy or prior of an artifact (`policy.safetensors`, `prior.safetensors`, snapshots), of any family.
+    """Read the policy or prior of an artifact (`policy.safetensors`, `prior.safetensors`, snapshots), of any family.
 
     Raises:
         ArtifactError: the file is not such a network that spirl exported.
     """
-    tensors, header = read_network(path)
-    if header["kind"] == "gaussian":
-        return load_gaussian(path)
-    families: dict[str, Callable[[Mapping[str, Array], Mapping[str, Any]], SkillDensity]]
-    families = {"mixture": NumpyMixture, "ensemble": NumpyEnsemble, "flow": NumpyFlow}
-    if header["kind"] not in families:
-        raise ArtifactError(f"{path} holds a network of the kind '{header['kind']}', which is no policy and no prior")
-    return families[header["kind"]](tensors, header)
+    header = read_density_header(path)
+    tensors = read_tensors(path)
+    match header:
+        case GaussianHeader():
+            return NumpyGaussian(header, tensors)
+        case MixtureHeader():
+            return NumpyMixture(header, tensors)
+        case EnsembleHeader():
+            return NumpyEnsemble(header, tensors)
+        case FlowHeader():
+            return NumpyFlow(header, tensors)
+
+
+def read_density_header(path: Path) -> DensityHeader:
+    """Return the header of a policy or prior.
+
+    Raises:
+        ArtifactError: the file is not such a network that spirl exported.
+    """
+    header = read_header(path)
+    if isinstance(header, DecoderHeader):
+        raise ArtifactError(f"{path} holds a network of the kind '{header.kind}', which is no policy and no prior")
+    return header
+
+
+def _latent_dim(tensors: NetworkTensors, outputs: int, components: int = 1) -> int:
+    """Return K for a network whose outputs are a mean and a log σ (K,) of every component."""
+    latent_dim, rest = divmod(outputs, 2 * components)
+    if rest or latent_dim < 1:
+        tensors.refuse(f"{outputs} outputs are no mean and log σ of {components} Gaussians")
+    return latent_dim
 
 
 def _draw(mean: Array, log_sigma: Array, rng: np.random.Generator) -> Array:

@@ -1,4 +1,4 @@
-"""What networks see of an observation, in NumPy: the counterpart of `vision.py` for exported networks.
+"""What networks see of an observation, in NumPy: the counterpart of `spirl_cli.skills.vision` for exported networks.
 
 BatchNorm is folded into the convolutions and the normaliser into the first linear layer, so that
 raw states and pixels go in.
@@ -7,14 +7,14 @@ raw states and pixels go in.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
-from numpy.typing import NDArray
 
-Array = NDArray[np.floating[Any]]  # float32 throughout
+from spirl_cli.errors import ArtifactError
+from spirl_cli.inference.network_file import Array, NetworkHeader, NetworkTensors
+
 LEAK = np.float32(0.2)
 KERNEL, STRIDE, PADDING = 4, 2, 1
 
@@ -45,17 +45,24 @@ class NumpyImageEncoder:
         features = _leaky(maps.reshape(len(maps), -1) @ weight + bias)
         return features.reshape(*pixels.shape[:-1], -1)
 
+    @property
+    def size(self) -> int:
+        """F, the number of features."""
+        return self.features[1].size
+
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Array], shape: Sequence[int]) -> NumpyImageEncoder:
-        """Read ``image/0/weight``, ``image/0/bias``, …, and ``image/features/weight``."""
-        count = 0
-        while f"image/{count}/weight" in tensors:
-            count += 1
-        layers = [
-            (np.ascontiguousarray(tensors[f"image/{name}/weight"]), tensors[f"image/{name}/bias"])
-            for name in (*range(count), "features")
-        ]
-        return cls(shape, layers[:-1], layers[-1])
+    def from_tensors(cls, tensors: NetworkTensors, shape: Sequence[int]) -> NumpyImageEncoder:
+        """Read ``image/0/weight``, ``image/0/bias``, …, and ``image/features/weight``.
+
+        Raises:
+            ArtifactError: a layer is missing, or does not fit the image or the layer before.
+        """
+        rows, columns, channels = shape
+        convolutions: list[tuple[Array, Array]] = []
+        while f"image/{len(convolutions)}/weight" in tensors:
+            convolutions.append(_layer(tensors, f"image/{len(convolutions)}", KERNEL * KERNEL * channels))
+            rows, columns, channels = rows // STRIDE, columns // STRIDE, convolutions[-1][1].size
+        return cls(shape, convolutions, _layer(tensors, "image/features", rows * columns * channels))
 
 
 class NumpyPerception:
@@ -69,11 +76,21 @@ class NumpyPerception:
 
     def __init__(self, state_dim: int | None, indices: Sequence[int] | None, image: NumpyImageEncoder | None) -> None:
         self.state_dim, self.image = state_dim, image
+        self.needed = (state_dim or 0) + (0 if image is None else image.pixels)
         self.indices = None if indices is None else np.array(indices, np.intp)
 
     def __call__(self, observations: Array) -> Array:
-        """Inputs for one observation, or for any number of them, float32."""
+        """Inputs for one observation, or for any number of them, float32.
+
+        Raises:
+            ArtifactError: the observations have too few numbers.
+        """
         observations = np.asarray(observations, np.float32)
+        if observations.shape[-1] < self.needed:
+            raise ArtifactError(
+                f"a network looks at {self.needed} numbers of an observation that has {observations.shape[-1]}",
+                "its artifact is damaged, or belongs to another environment",
+            )
         states = observations[..., : self.state_dim]
         if self.indices is not None:
             states = states[..., self.indices]
@@ -81,18 +98,22 @@ class NumpyPerception:
             return states
         return np.concatenate([states, self.image(observations[..., -self.image.pixels :])], axis=-1)
 
+    @property
+    def size(self) -> int | None:
+        """Number of inputs n; None: the whole state, of a size that the file does not say."""
+        numbers = self.state_dim if self.indices is None else self.indices.size
+        return numbers if self.image is None or numbers is None else numbers + self.image.size
+
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Array], header: Mapping[str, Any]) -> NumpyPerception:
-        """Read what an exported network sees; files of networks that saw all of the state say nothing of it."""
-        shape = header.get("image_shape")
+    def from_file(cls, header: NetworkHeader, tensors: NetworkTensors) -> NumpyPerception:
+        """Read what an exported network sees.
+
+        Raises:
+            ArtifactError: the layers of the image encoder do not fit the header.
+        """
+        shape = header.image_shape
         image = None if shape is None else NumpyImageEncoder.from_tensors(tensors, shape)
-        return cls(header.get("state_dim"), header.get("state_indices"), image)
-
-
-def image_pixels(header: Mapping[str, Any]) -> int:
-    """P, the numbers of the image that an exported network looks at; 0 if it looks at none."""
-    shape = header.get("image_shape")
-    return 0 if shape is None else int(np.prod(shape))
+        return cls(header.state_dim, header.state_indices, image)
 
 
 def convolve(maps: Array, weight: Array, bias: Array) -> Array:
@@ -110,6 +131,12 @@ def convolve(maps: Array, weight: Array, bias: Array) -> Array:
     )
     result: Array = patches.reshape(-1, len(weight)) @ weight + bias
     return result.reshape(batch, rows // STRIDE, columns // STRIDE, -1)
+
+
+def _layer(tensors: NetworkTensors, name: str, inputs: int) -> tuple[Array, Array]:
+    """Weight (inputs, outputs) and bias (outputs,) of a layer."""
+    weight = tensors.take(f"{name}/weight", inputs, None)
+    return weight, tensors.take(f"{name}/bias", weight.shape[1])
 
 
 def _leaky(values: Array) -> Array:

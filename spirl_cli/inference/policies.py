@@ -12,8 +12,8 @@ from typing import Literal, Protocol
 import numpy as np
 
 from spirl_cli.errors import ArtifactError
-from spirl_cli.inference.decoders import Array
 from spirl_cli.inference.densities import SkillDensity, load_density
+from spirl_cli.inference.network_file import Array
 
 PolicyKind = Literal["sampled", "mean"]
 
@@ -37,7 +37,7 @@ class SampledPolicy:
 
 
 class MeanPolicy:
-    """z = the mean of π(z | s), squashed like a sample; for other priors than Gaussians see `numpy_priors.py`."""
+    """z = the mean of π(z | s), squashed like a sample; `SkillDensity.mean` says what it is for other families."""
 
     def __init__(self, head: SkillDensity) -> None:
         self.head = head

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -39,6 +40,24 @@ from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import Density, PriorNetwork
 
 DIVERGENCE_SAMPLES = 10  # of the policy, where the recipe does not say how many (as in the authors' code)
+
+
+class Choices(NamedTuple):
+    """Skills that a policy may choose in B states: M in each.
+
+    Attributes:
+        weights: their shares in an expectation over π(·|s) (M, B).
+        latents: the skills z (M, B, K).
+        penalty: D(s), the divergence from the prior (B,); for plain SAC log π(z|s).
+    """
+
+    weights: Tensor
+    latents: Tensor
+    penalty: Tensor
+
+    def expected(self, values: Tensor) -> Tensor:
+        """The expectation over π(·|s) of values of these skills, (M, B) → (B,)."""
+        return (self.weights * values).sum(0)
 
 
 class SAC:
@@ -138,11 +157,11 @@ class SAC:
     @torch.no_grad()
     def act(self, states: np.ndarray) -> np.ndarray:
         """Sampled skills z (N, K) for states s as `encode` returns them."""
-        sample = self._policy(torch.from_numpy(states).to(self.device)).sample(self.generator)
+        sample = self.policy_density(torch.from_numpy(states).to(self.device)).sample(self.generator)
         return self._squash(sample).cpu().numpy()
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
-        """One step of critics, policy, temperature and target networks; returns diagnostics."""
+        """One step of critics, policy, temperature and target networks (Algorithm 1); returns diagnostics."""
         batch = batch.to(self.device)
         critic_loss, value = self._update_critics(batch)
         policy_loss, penalty = self._update_policy(batch)
@@ -157,30 +176,31 @@ class SAC:
             **self._out_of_distribution(batch.states),
         }
 
-    def _choices(self, states: Tensor, every: bool = True) -> tuple[Tensor, Tensor, Tensor]:
-        """Skills z ~ π(·|s), and D(s): the divergence from the prior, or log π(z|s).
+    def whole_states(self, states: Tensor) -> Tensor:
+        """s (B, …) such that it begins with the whole state of the environment (B, D+X)."""
+        if not self.extra:
+            return states
+        known, encoded = self.prior.normalizer.size, self.prior.perception.encoded_size
+        return torch.cat([states[:, :known], states[:, encoded : encoded + self.extra]], dim=-1)
 
-        Args:
-            states: s (B, …).
-            every: one of every component of the policy, with gradients; else one.
+    def policy_density(self, states: Tensor) -> Gaussian | Mixture:
+        """π(·|s) over skills before the squash, for states s (B, …) as `encode` returns them."""
+        if self.section.initial_policy == "scratch":
+            states = self.whole_states(states)
+        return self.policy(states) if self.learns_to_see else self.policy.head(states)
 
-        Returns:
-            weights (M, B), skills (M, B, K), D (B,); M is 1, or the number of components.
+    @torch.no_grad()
+    def prior_density(self, states: Tensor) -> Density:
+        """p(·|s) for states s (B, …), no narrower than the policy may become."""
+        return self.prior.head(states).broadened(self.section.min_log_sigma)
+
+    def divergence(self, policy: Gaussian | Mixture, prior: Density) -> Tensor:
+        """D(s) = KL(π(·|s) ‖ p(·|s)) (B,), in nats.
+
+        It is known in closed form between Gaussians; else, or if the recipe says so, it is the mean of
+        log π(z|s) − log p(z|s) over samples z ~ π(·|s). The densities are those before the squash, under
+        which D would be the same.
         """
-        policy = self._policy(states)
-        if every:
-            weights, samples = policy.strata(self.generator)
-        else:
-            samples = policy.sample(self.generator).unsqueeze(0)
-            weights = torch.ones_like(samples[..., 0])
-        latents = self._squash(samples)
-        if self.section.regularizer == "prior":
-            return weights, latents, self._divergence(policy, self._prior(states))
-        log_prob = policy.log_prob(samples) - log_det_squash(samples, self.section.squash, self.bounds)
-        return weights, latents, (weights * log_prob).sum(0)
-
-    def _divergence(self, policy: Gaussian | Mixture, prior: Density) -> Tensor:
-        """D(s) (B,), in closed form or by samples; before the squash, under which it would be the same."""
         samples = self.section.divergence_samples
         if isinstance(policy, Gaussian) and isinstance(prior, Gaussian) and samples is None:
             return policy.kl(prior).sum(-1)
@@ -189,24 +209,62 @@ class SAC:
         weights, latents = policy.repeated(count).strata(self.generator)  # (M, S, B), (M, S, B, K)
         return (weights * (policy.log_prob(latents) - prior.log_prob(latents))).sum(0).mean(0)
 
-    def _squash(self, sample: Tensor) -> Tensor:
-        return squash(sample, self.section.squash, self.bounds)
+    def choices(self, states: Tensor) -> Choices:
+        """One skill of every component of π(·|s), with gradients, for states s (B, …)."""
+        policy = self.policy_density(states)
+        return self._choices(states, policy, *policy.strata(self.generator))
 
-    def _policy(self, states: Tensor) -> Gaussian | Mixture:
-        if self.section.initial_policy == "scratch":
-            states = self._whole(states)
-        return self.policy(states) if self.learns_to_see else self.policy.head(states)
-
-    def _whole(self, states: Tensor) -> Tensor:
-        """s (B, …) such that it begins with the whole state of the environment (B, D+X)."""
-        if not self.extra:
-            return states
-        known, encoded = self.prior.normalizer.size, self.prior.perception.encoded_size
-        return torch.cat([states[:, :known], states[:, encoded : encoded + self.extra]], dim=-1)
+    def sampled_choice(self, states: Tensor) -> Choices:
+        """One skill z ~ π(·|s), without a gradient through the choice of a component, for states s (B, …)."""
+        policy = self.policy_density(states)
+        samples = policy.sample(self.generator).unsqueeze(0)
+        return self._choices(states, policy, torch.ones_like(samples[..., 0]), samples)
 
     @torch.no_grad()
-    def _prior(self, states: Tensor) -> Density:
-        return self.prior.head(states).broadened(self.section.min_log_sigma)
+    def target_value(self, batch: Batch) -> Tensor:
+        """y = R + (1 − done)·γ·[min_i Q'_i(s', z') − α·D(s')] with z' ~ π(·|s'), (B,).
+
+        y is no less than what was earned after s, where the batch says it, and no more than can be earned.
+        """
+        choice = self.sampled_choice(batch.next_states)
+        value = choice.expected(self.target_critics(self.whole_states(batch.next_states), choice.latents).amin(0))
+        value = value - self.alpha * self._clamped(choice.penalty)
+        target = batch.rewards + (1.0 - batch.terminals) * self.section.discount * value
+        if batch.returns is not None:  # an optimal policy earns no less than was earned (He et al. 2017)
+            target = torch.maximum(target, batch.returns)
+        return target.clamp(max=self.largest_value)
+
+    def critic_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """L_Q = Σ_i ½·mean (Q_i(s, z) − y)², and the values Q_i(s, z) (E, B)."""
+        target = self.target_value(batch)
+        values = self.critics(self.whole_states(batch.states), batch.latents)  # (E, B)
+        return 0.5 * (values - target).square().mean(1).sum(), values
+
+    def policy_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """L_π = mean [−min_i Q_i(s, z) + α·D(s)] with z ~ π(·|s), and D(s) (B,); critics get no gradient."""
+        choices = self.choices(batch.states)
+        # Clamping here would remove the gradient exactly where the policy has strayed (METHOD §5).
+        clamps = self.section.parity.clamp_policy_divergence
+        used = self._clamped(choices.penalty) if clamps else choices.penalty
+        self.critics.requires_grad_(False)
+        value = choices.expected(self.critics(self.whole_states(batch.states), choices.latents).amin(0))
+        self.critics.requires_grad_(True)
+        return (self.alpha.detach() * used - value).mean(), choices.penalty
+
+    def alpha_loss(self, penalty: Tensor) -> Tensor:
+        """L_α = α·(δ − D) for the mean D of a batch (): α rises where the policy strays farther than δ."""
+        return self.alpha * (self.target_penalty - penalty)
+
+    def _choices(self, states: Tensor, policy: Gaussian | Mixture, weights: Tensor, samples: Tensor) -> Choices:
+        """Squash samples (M, B, K) of the policy, and add D(s) or log π(z|s)."""
+        latents = self._squash(samples)
+        if self.section.regularizer == "prior":
+            return Choices(weights, latents, self.divergence(policy, self.prior_density(states)))
+        log_prob = policy.log_prob(samples) - log_det_squash(samples, self.section.squash, self.bounds)
+        return Choices(weights, latents, (weights * log_prob).sum(0))
+
+    def _squash(self, sample: Tensor) -> Tensor:
+        return squash(sample, self.section.squash, self.bounds)
 
     @torch.no_grad()
     def _out_of_distribution(self, states: Tensor) -> dict[str, Tensor]:
@@ -217,34 +275,17 @@ class SAC:
     def _clamped(self, penalty: Tensor) -> Tensor:
         return penalty.clamp(-self.section.max_divergence, self.section.max_divergence)
 
-    @torch.no_grad()
-    def _target_value(self, batch: Batch) -> Tensor:
-        """y (B,): the summed reward plus the discounted soft value of the next state, within its bounds."""
-        weights, latents, penalty = self._choices(batch.next_states, every=False)
-        value = (weights * self.target_critics(self._whole(batch.next_states), latents).amin(0)).sum(0)
-        value = value - self.alpha * self._clamped(penalty)
-        target = batch.rewards + (1.0 - batch.terminals) * self.section.discount * value
-        if batch.returns is not None:  # an optimal policy earns no less than was earned (He et al. 2017)
-            target = torch.maximum(target, batch.returns)
-        return target.clamp(max=self.largest_value)
-
     def _update_critics(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        target = self._target_value(batch)
-        values = self.critics(self._whole(batch.states), batch.latents)  # (E, B)
-        loss = 0.5 * (values - target).square().mean(1).sum()
+        """Return the loss () and the mean value () before the step."""
+        loss, values = self.critic_loss(batch)
         self.critic_optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.critic_optimizer.step()
         return loss.detach(), values.detach().mean()
 
     def _update_policy(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        weights, latents, penalty = self._choices(batch.states)
-        # Clamping here would remove the gradient exactly where the policy has strayed (METHOD §5).
-        used = self._clamped(penalty) if self.section.parity.clamp_policy_divergence else penalty
-        self.critics.requires_grad_(False)
-        value = (weights * self.critics(self._whole(batch.states), latents).amin(0)).sum(0)
-        self.critics.requires_grad_(True)
-        loss = (self.alpha.detach() * used - value).mean()
+        """Return the loss () and the mean divergence () before the step."""
+        loss, penalty = self.policy_loss(batch)
         self.policy_optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if self.section.max_gradient_norm is not None:
@@ -255,9 +296,8 @@ class SAC:
     def _update_alpha(self, penalty: Tensor) -> None:
         if self.section.alpha_learning_rate == 0:
             return
-        loss = self.alpha * (self.target_penalty - penalty)
         self.alpha_optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        self.alpha_loss(penalty).backward()
         self.alpha_optimizer.step()
         if self.section.min_alpha is not None:
             with torch.no_grad():

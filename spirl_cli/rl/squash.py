@@ -1,4 +1,4 @@
-"""Squashing of skills; see `spirl_cli.inference.decoders.squash` for what each kind means."""
+"""Squashing of skills; see `spirl_cli.inference.densities.squash` for what each kind means."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def center_and_half(bounds: Tensor | None) -> tuple[Tensor, Tensor]:
 def log_det_squash(latent: Tensor, kind: str, bounds: Tensor | None = None) -> Tensor:
     """log |dz/du| summed over K → (...,), so that log π(z) = log π(u) − log |dz/du|."""
     if kind == "none":
-        return torch.zeros(latent.shape[:-1])
+        return latent.new_zeros(latent.shape[:-1])
     if kind == "bounds":
         center, half = center_and_half(bounds)
         return _log_slope((latent - center) / half).sum(-1)

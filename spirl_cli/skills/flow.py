@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from spirl_cli.recipe.sections.prior import FlowSection
 from spirl_cli.skills.gaussian import Gaussian
 from spirl_cli.skills.networks import LEAK, Normalizer, initialize_linear
-from spirl_cli.skills.prior import PriorShape, PriorWithStart, prior_mlp
+from spirl_cli.skills.prior import PriorShape, PriorWithGaussian, prior_mlp
 from spirl_cli.skills.vision import Perception
 
 MAX_LOG_SCALE = 2.0  # of one coupling: keeps densities and samples finite
@@ -82,7 +82,7 @@ class Flow(NamedTuple):
         return self
 
 
-class FlowNetwork(PriorWithStart):
+class FlowNetwork(PriorWithGaussian):
     """Observation (B, D+P) → flow over (B, K).
 
     Args:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from spirl_cli.skills.gaussian import Gaussian
 from spirl_cli.skills.networks import Normalizer
-from spirl_cli.skills.prior import PriorShape, PriorWithStart, prior_mlp
+from spirl_cli.skills.prior import PriorShape, PriorWithGaussian, prior_mlp
 from spirl_cli.skills.vision import Perception
 
 MIN_WEIGHT = 1e-6  # of a component, so that none is lost for good (METHOD §2)
@@ -60,7 +60,7 @@ class Mixture(NamedTuple):
         return cls(log_weights, Gaussian.from_head(rest.unflatten(-1, (components, -1)), min_log_sigma))
 
 
-class MixtureNetwork(PriorWithStart):
+class MixtureNetwork(PriorWithGaussian):
     """Observation (B, D+P) → mixture over (B, K).
 
     Args:

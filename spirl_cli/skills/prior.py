@@ -118,11 +118,11 @@ class GaussianNetwork(PriorNetwork):
         return copy.deepcopy(gaussian)
 
 
-class PriorWithStart(PriorNetwork):
-    """What priors that are no Gaussians have in common: a Gaussian is trained beside them on the same batches.
+class PriorWithGaussian(PriorNetwork):
+    """A prior of another family, and a Gaussian that is trained beside it on the same batches.
 
-    It is the one that gives the demonstrated skills the highest likelihood, so that it has the mean and
-    the variance which the prior itself should have; a policy starts from it.
+    The Gaussian gives the demonstrated skills the highest likelihood that a Gaussian can, so it has the mean
+    and the variance that the prior itself should have. A policy starts from it.
 
     Args:
         normalizer: standardises the raw state (D,).

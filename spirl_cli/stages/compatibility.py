@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from spirl_cli.domains.registry import domain_of
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.errors import ArtifactError
-from spirl_cli.inference.decoders import read_network
+from spirl_cli.inference.network_file import Header, read_header
 
 
 def check_images(section: EnvSection, *networks: Path) -> None:
@@ -21,9 +19,9 @@ def check_images(section: EnvSection, *networks: Path) -> None:
     """
     shown = section.image_shape
     for network in networks:
-        _, header = read_network(network)
+        header = read_header(network)
         _check_carries_over(section, network, header)
-        expected = header.get("image_shape")
+        expected = header.image_shape
         if expected is not None and (shown is None or tuple(expected) != tuple(shown)):
             raise ArtifactError(
                 f"{network.stem} looks at images of shape {tuple(expected)}, the environment shows {shown or 'none'}",
@@ -31,16 +29,15 @@ def check_images(section: EnvSection, *networks: Path) -> None:
             )
 
 
-def _check_carries_over(section: EnvSection, network: Path, header: Mapping[str, Any]) -> None:
+def _check_carries_over(section: EnvSection, network: Path, header: Header) -> None:
     """Refuse networks that look at the whole state where the environment's has more numbers."""
-    looks = header["kind"] not in ("open-loop", "primitive") and "state_dim" in header
-    if not looks or header.get("state_indices") is not None:
+    known = header.state_dim
+    if known is None or not header.looks_at_states or header.state_indices is not None:
         return
-    scales = domain_of(section).scales(section, header["state_dim"])
+    scales = domain_of(section).scales(section, known)
     if scales is not None:
         raise ArtifactError(
-            f"{network.stem} looks at a state of {header['state_dim']} numbers, that of the environment has "
-            f"{len(scales.mean)}",
+            f"{network.stem} looks at a state of {known} numbers, that of the environment has {len(scales.mean)}",
             "let skills and prior look at an image and at numbers that mean the same in both only, with "
             "train_skills.state_indices and train_prior.state_indices",
         )

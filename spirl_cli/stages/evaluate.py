@@ -20,7 +20,6 @@ from spirl_cli.evaluation.rollouts import RolloutSettings, interrupted, rollout
 from spirl_cli.evaluation.statistics import metric_rates
 from spirl_cli.evaluation.video import VideoRequest, record_videos
 from spirl_cli.files import make_folder
-from spirl_cli.inference.decoders import read_network
 from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.payload import AGENT, CURVE_FILE, EPISODES_FILE, FINISHED_FOLDER, RESULTS_FILE, VIDEOS_FOLDER
 from spirl_cli.stages.compatibility import check_images
@@ -61,16 +60,16 @@ def execute(context: StageContext) -> StageResult:
 
 
 def _check_environment(context: StageContext, subject: Subject) -> None:
-    _, header = read_network(subject.decoder)
-    low, high = np.asarray(header["action_low"]), np.asarray(header["action_high"])
-    check_compatible(context.recipe.env, int(header["state_dim"]), len(low), low, high)
+    header = subject.decoder.header
+    low, high = np.asarray(header.action_low), np.asarray(header.action_high)
+    check_compatible(context.recipe.env, header.state_dim, header.action_dim, low, high)
     weights = [target.weights for target in subject.targets if target.weights is not None]
-    check_images(context.recipe.env, subject.decoder, *weights)
+    check_images(context.recipe.env, subject.decoder.path, *weights)
 
 
-def _settings(context: StageContext, subject: Subject) -> RolloutSettings:
+def _settings(context: StageContext) -> RolloutSettings:
     section = context.recipe.evaluate
-    return RolloutSettings(section.episodes, section.seed or 0, section.environments, subject.tanh_actions)
+    return RolloutSettings(section.episodes, section.seed or 0, section.environments)
 
 
 def _evaluate(context: StageContext, subject: Subject, target: Target, stop: Stop) -> Evaluated:
@@ -82,7 +81,7 @@ def _evaluate(context: StageContext, subject: Subject, target: Target, stop: Sto
     episodes = rollout(
         context.recipe.env,
         *behavior(subject, target),
-        _settings(context, subject),
+        _settings(context),
         context.reporter,
         description=f"evaluate {target.label}",
         stop=stop,
@@ -142,7 +141,7 @@ def _draw_figures(context: StageContext, subject: Subject, stop: Stop) -> list[s
 
     def replayed(episodes: int, note: Callable[[np.ndarray], np.ndarray]) -> Iterator[Replayed]:
         for target in (subject.targets[0], *(target for target in subject.targets if target.weights is None)):
-            settings = _settings(context, subject)
+            settings = _settings(context)
             noted = noted_episodes(env, *behavior(subject, target), settings, episodes, note, stop)
             yield Replayed(target.label, noted)
 
@@ -161,12 +160,12 @@ def _film(context: StageContext, subject: Subject, stop: Stop) -> bool:
         return False
     request = VideoRequest(
         env=context.recipe.env.model_dump(mode="json"),
-        decoder=str(subject.decoder),
+        decoder=str(subject.decoder.path),
         policy=str(target.weights),  # the first target is no baseline
         kind=target.kind,
         seed=section.seed or 0,
         episodes=count,
-        tanh_actions=subject.tanh_actions,
+        squashed=subject.decoder.squashed,
         folder=str(context.folder / VIDEOS_FOLDER),
         name=target.label,
     )
@@ -179,7 +178,7 @@ def _film(context: StageContext, subject: Subject, stop: Stop) -> bool:
 def _save_dataset(context: StageContext, subject: Subject, dataset_id: str, stop: Stop) -> None:
     target = subject.targets[0]
     decoder, policy = behavior(subject, target)
-    settings = _settings(context, subject)
+    settings = _settings(context)
     save_dataset(dataset_id, context.recipe.env, decoder, policy, settings, context.reporter, stop=stop)
     context.reporter.message(f"wrote the Minari dataset {dataset_id}")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from spirl_cli.evaluation.naming import method_name, nominal_steps, prior_name
-from spirl_cli.inference.agent import policy_file, snapshot_steps
-from spirl_cli.inference.decoders import Decoder, PrimitiveDecoder, load_decoder, read_network
+from spirl_cli.inference.agent import agent_decoder, policy_file, snapshot_steps
+from spirl_cli.inference.decoders import DecoderFile, PrimitiveDecoder, SkillDecoder
 from spirl_cli.inference.policies import NormalPolicy, PolicyKind, SkillPolicy, UniformPolicy, load_policy
 from spirl_cli.payload import AGENT, DECODER_FILE, PRIOR, PRIOR_FILE, SKILLS
 from spirl_cli.recipe.sections.rl import TrainRLSection
@@ -42,15 +42,13 @@ class Subject:
 
     Attributes:
         artifact: the agent or the prior.
-        decoder: file of its skills.
+        decoder: its skills.
         targets: its policies, then the baselines; the first one is filmed, and recorded as a dataset.
-        tanh_actions: decoder outputs are squashed (parity).
     """
 
     artifact: Artifact
-    decoder: Path
+    decoder: DecoderFile
     targets: tuple[Target, ...]
-    tanh_actions: bool
 
     @property
     def method(self) -> str:
@@ -66,10 +64,10 @@ def agent_subject(context: StageContext) -> Subject:
     """
     agent = context.inputs[AGENT]
     section = TrainRLSection.model_validate(agent.manifest.parameters["train_rl"])
-    decoder = agent.file(DECODER_FILE)
-    method = method_name(str(read_network(decoder)[1]["kind"]), section, context.recipe.env)
+    decoder = agent_decoder(agent)
+    method = method_name(decoder.header.kind, section, context.recipe.env)
     targets = (*_agent_targets(context, agent, section, method), *_baselines(context, decoder))
-    return Subject(agent, decoder, targets, section.parity.tanh_actions)
+    return Subject(agent, decoder, targets)
 
 
 def _agent_targets(context: StageContext, agent: Artifact, section: TrainRLSection, method: str) -> Iterator[Target]:
@@ -95,28 +93,27 @@ def prior_subject(context: StageContext) -> Subject:
     """Return the prior that is evaluated alone, and the baselines beside it."""
     prior, skills = context.inputs[PRIOR], context.inputs[SKILLS]
     weights = prior.file(PRIOR_FILE)
-    tanh_actions = context.recipe.train_rl.parity.tanh_actions
-    decoder = skills.file(DECODER_FILE)
-    method = prior_name(str(read_network(decoder)[1]["kind"]), context.recipe.env)
+    decoder = DecoderFile.of(skills.file(DECODER_FILE), context.parameters)
+    method = prior_name(decoder.header.kind, context.recipe.env)
     targets = tuple(Target(method, kind, 0, weights) for kind in context.recipe.evaluate.policies)
-    return Subject(prior, decoder, (*targets, *_baselines(context, decoder)), tanh_actions)
+    return Subject(prior, decoder, (*targets, *_baselines(context, decoder)))
 
 
-def _baselines(context: StageContext, decoder: Path) -> Iterator[Target]:
+def _baselines(context: StageContext, decoder: DecoderFile) -> Iterator[Target]:
     """Yield what a recipe compares with; skills without a prior only where there are skills."""
-    primitive = read_network(decoder)[1]["kind"] == "primitive"
+    primitive = decoder.header.kind == "primitive"
     for name in context.recipe.evaluate.baselines or ():
         if not (primitive and name == "no-prior"):
             yield Target(name, "sampled", 0, None)
 
 
-def behavior(subject: Subject, target: Target) -> tuple[Decoder, SkillPolicy]:
+def behavior(subject: Subject, target: Target) -> tuple[SkillDecoder, SkillPolicy]:
     """What turns skills into actions, and what chooses skills."""
-    decoder = load_decoder(subject.decoder)
+    decoder = subject.decoder.load()
     if target.weights is not None:
         return decoder, load_policy(target.weights, target.kind)
     if target.method == "no-prior":
         return decoder, NormalPolicy(decoder.latent_dim)
-    _, header = read_network(subject.decoder)
-    low, high = np.asarray(header["action_low"]), np.asarray(header["action_high"])
-    return PrimitiveDecoder({}, {"latent_dim": len(low)}), UniformPolicy(low, high)
+    header = subject.decoder.header
+    low, high = np.asarray(header.action_low), np.asarray(header.action_high)
+    return subject.decoder.with_squash(PrimitiveDecoder(header.action_dim)), UniformPolicy(low, high)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from spirl_cli.clips.reader import Clips
 from spirl_cli.payload import CLIPS, CLIPS_FILE, EVENTS_FOLDER, METRICS_FILE, MODEL_FILE, PRIOR_FILE, SKILLS
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
-from spirl_cli.skills.export_priors import export_prior
+from spirl_cli.skills.export_densities import export_prior
 from spirl_cli.skills.model_files import load_skills, save_prior
 from spirl_cli.skills.models import SkillModel
 from spirl_cli.skills.networks import Normalizer

@@ -13,7 +13,8 @@ from spirl_cli.envs.make import check_compatible
 from spirl_cli.envs.vector import SkillVector, make_vector
 from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.files import copy_whole, make_folder
-from spirl_cli.inference.decoders import load_decoder, read_network
+from spirl_cli.inference.decoders import DecoderFile
+from spirl_cli.inference.network_file import DecoderHeader
 from spirl_cli.monitor.training_run import TrainingRun
 from spirl_cli.payload import (
     CHECKPOINTS,
@@ -35,7 +36,7 @@ from spirl_cli.recipe.schema import Recipe
 from spirl_cli.rl.loop import SkillLearning
 from spirl_cli.rl.replay import Replay
 from spirl_cli.rl.sac import SAC
-from spirl_cli.skills.export_priors import export_policy
+from spirl_cli.skills.export_densities import export_policy
 from spirl_cli.skills.model_files import load_prior
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import PriorNetwork, StandardNormal
@@ -50,24 +51,20 @@ def execute(context: StageContext) -> StageResult:
     """Train the agent; a finished run with fewer steps is continued instead of repeated."""
     use_one_thread()
     recipe, section = context.recipe, context.recipe.train_rl
-    decoder_path = context.inputs[SKILLS].file(DECODER_FILE)
-    _check_inputs(recipe, decoder_path)
-    prior, latent_dim = _prior(context)
+    skills = DecoderFile.of(context.inputs[SKILLS].file(DECODER_FILE), context.parameters)
+    _check_inputs(recipe, skills.header)
+    prior, latent_dim = _prior(context, skills)
     finished = context.options.train_rl.continue_from
     if finished is not None and context.resume:
         _adopt(finished, context)
-    decoder = load_decoder(decoder_path)
-    tanh_actions = section.parity.tanh_actions
-    vector = make_vector(
-        recipe.env, decoder, section.environments, seeds(recipe)["environments"], tanh_actions=tanh_actions
-    )
+    vector = make_vector(recipe.env, skills.load(), section.environments, seeds(recipe)["environments"])
     try:
-        bounds = action_bounds(recipe, decoder_path)
+        bounds = action_bounds(recipe, skills.header)
         learning = make_learning(recipe, vector, prior, latent_dim, context.device, bounds)
         run_seconds = _learn(context, learning)
     finally:
         vector.close()
-    copy_whole(decoder_path, context.folder / DECODER_FILE)  # so that an agent needs no other artifact
+    copy_whole(skills.path, context.folder / DECODER_FILE)  # so that an agent needs no other artifact
     export_policy(context.folder / POLICY_FILE, learning.sac.policy.cpu(), section.squash, bounds)
     checkpoint = checkpoint_file(learning.steps)
     keep = [POLICY_FILE, DECODER_FILE, METRICS_FILE, EVENTS_FOLDER, checkpoint, *learning.replay.segments]
@@ -77,18 +74,18 @@ def execute(context: StageContext) -> StageResult:
     return StageResult(metrics={**metrics, "steps": float(learning.steps)}, keep=tuple(keep), seconds=run_seconds)
 
 
-def _prior(context: StageContext) -> tuple[PriorNetwork, int]:
+def _prior(context: StageContext, skills: DecoderFile) -> tuple[PriorNetwork, int]:
     """The prior and the size K of its skills; where none is asked for, N(0, I)."""
-    inputs, decoder_path = context.inputs, context.inputs[SKILLS].file(DECODER_FILE)
+    inputs = context.inputs
     if PRIOR in inputs:
-        check_images(context.recipe.env, decoder_path, inputs[PRIOR].file(PRIOR_FILE))
+        check_images(context.recipe.env, skills.path, inputs[PRIOR].file(PRIOR_FILE))
         return load_prior(inputs[PRIOR].file(MODEL_FILE))
-    check_images(context.recipe.env, decoder_path)
-    latent_dim = int(read_network(decoder_path)[1]["latent_dim"])
+    check_images(context.recipe.env, skills.path)
+    latent_dim = skills.header.latent_dim
     return StandardNormal(state_normalizer(context.recipe.train_skills, inputs), latent_dim), latent_dim
 
 
-def action_bounds(recipe: Recipe, decoder_path: Path) -> torch.Tensor | None:
+def action_bounds(recipe: Recipe, skills: DecoderHeader) -> torch.Tensor | None:
     """Lowest and highest action (2, A), if the policy is to be squashed into them.
 
     Raises:
@@ -96,13 +93,12 @@ def action_bounds(recipe: Recipe, decoder_path: Path) -> torch.Tensor | None:
     """
     if recipe.train_rl.squash != "bounds":
         return None
-    _, header = read_network(decoder_path)
-    if header["kind"] != "primitive":
+    if skills.kind != "primitive":
         raise UsageError(
             "train_rl.squash 'bounds' is for primitive actions; skills have no bounds",
             "set train_rl.squash to none, tanh or consistent-tanh",
         )
-    return torch.tensor([header["action_low"], header["action_high"]])
+    return torch.tensor([skills.action_low, skills.action_high])
 
 
 def make_learning(
@@ -192,12 +188,11 @@ def _adopt(finished: Artifact, context: StageContext) -> None:
         copy_whole(finished.file(name), context.folder / name)
 
 
-def _check_inputs(recipe: Recipe, decoder_path: Path) -> None:
-    _, header = read_network(decoder_path)
-    if header["horizon"] != recipe.train_skills.horizon and recipe.train_skills.model != "primitive":
+def _check_inputs(recipe: Recipe, skills: DecoderHeader) -> None:
+    if skills.horizon != recipe.train_skills.horizon and recipe.train_skills.model != "primitive":
         raise ArtifactError(
-            f"the skills have horizon {header['horizon']}, the recipe {recipe.train_skills.horizon}",
-            f"give other skills with --skills, or --set train_skills.horizon={header['horizon']}",
+            f"the skills have horizon {skills.horizon}, the recipe {recipe.train_skills.horizon}",
+            f"give other skills with --skills, or --set train_skills.horizon={skills.horizon}",
         )
-    low, high = np.array(header["action_low"]), np.array(header["action_high"])
-    check_compatible(recipe.env, header["state_dim"], len(low), low, high)
+    low, high = np.array(skills.action_low), np.array(skills.action_high)
+    check_compatible(recipe.env, skills.state_dim, skills.action_dim, low, high)

@@ -19,9 +19,10 @@ from spirl_cli.envs.replayable import ReplayableEnv, episode_seed
 from spirl_cli.envs.skill_env import SkillEnv
 from spirl_cli.envs.vector import SkillVector, VectorStep, make_vector, restore_snapshots, split_step, take_snapshots
 from spirl_cli.errors import DivergedError, SpirlError
+from spirl_cli.inference.decoders import SquashedDecoder
 from tests.support.environments import PENDULUM, HoldDecoder, assert_keeps_gymnasiums_rules, scripted
 
-TESTS = Path(__file__).resolve().parent
+TESTS = Path(__file__).resolve().parents[1]
 
 
 class TorchlessDecoder(HoldDecoder):
@@ -142,10 +143,11 @@ class Recording(gym.Wrapper[Any, Any, Any, Any]):
         return self.env.step(action)
 
 
-@pytest.mark.parametrize(("tanh_actions", "expected"), [(False, [1.0, -0.5]), (True, [0.964, -0.462])])
-def test_actions_are_clipped_not_squashed(tanh_actions: bool, expected: list[float]) -> None:
+@pytest.mark.parametrize(("squashed", "expected"), [(False, [1.0, -0.5]), (True, [0.964, -0.462])])
+def test_actions_are_clipped_not_squashed(squashed: bool, expected: list[float]) -> None:
     recording = Recording(make_env(scripted()))
-    env = SkillEnv(recording, HoldDecoder(2, 1), tanh_actions=tanh_actions)
+    decoder = HoldDecoder(2, 1)
+    env = SkillEnv(recording, SquashedDecoder(decoder) if squashed else decoder)
     env.reset(seed=0)
     env.step(np.array([2.0, -0.5], np.float32))
     np.testing.assert_allclose(recording.last, expected, atol=1e-3)

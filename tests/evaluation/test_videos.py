@@ -72,7 +72,7 @@ def drawn_request(agent: Artifact, folder: Path) -> video.VideoRequest:
         kind="sampled",
         seed=0,
         episodes=2,
-        tanh_actions=False,
+        squashed=False,
         folder=str(folder / "videos"),
         name="sampled-1000",
     )

@@ -13,7 +13,8 @@ from spirl_cli.envs.make import make_env
 from spirl_cli.envs.skill_env import SkillEnv
 from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.inference.agent import Agent
-from spirl_cli.inference.decoders import load_decoder, load_gaussian
+from spirl_cli.inference.decoders import load_decoder
+from spirl_cli.inference.densities import load_density
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.store import Store
 from tests.support.agent_data import HORIZON, make_agent, pendulum_recipe
@@ -38,7 +39,7 @@ def test_the_agent_holds_its_skill_for_a_horizon(artifact: Artifact) -> None:
     agent = load_agent(artifact.path)
     decoder, head = (
         load_decoder(artifact.file("decoder.safetensors")),
-        load_gaussian(artifact.file("policy.safetensors")),
+        load_density(artifact.file("policy.safetensors")),
     )
     for step, state in enumerate(states(2 * HORIZON + 1)):
         if step % HORIZON == 0:

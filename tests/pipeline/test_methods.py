@@ -73,10 +73,10 @@ class TestComposition:
         sac = learner(load_recipe("gymnasium", method=name))
         with torch.no_grad():
             sac.policy.network[-1].bias += 0.1
-            _, _, before = sac._choices(torch.ones(400, STATE))
+            before = sac.choices(torch.ones(400, STATE)).penalty
             for weight in sac.prior.parameters():
                 weight.mul_(0.5)  # only D changes with the prior
-            _, _, after = sac._choices(torch.ones(400, STATE))
+            after = sac.choices(torch.ones(400, STATE)).penalty
         assert (abs(float(after.mean() - before.mean())) > 0.3 * float(before.std())) == (name in WITH_PRIOR)
         target = sac.section.target_divergence if name in WITH_PRIOR else LATENT
         assert sac.target_penalty == target
@@ -95,7 +95,7 @@ class TestComposition:
         sac = learner(load_recipe(recipe, method=name))
         with torch.no_grad():
             sac.policy.network[-1].bias[LATENT:] = -20.0  # log σ, as small as it gets
-            _, _, log_prob = sac._choices(torch.ones(400, STATE))
+            log_prob = sac.choices(torch.ones(400, STATE)).penalty
         assert log_prob.mean() > sac.target_penalty
 
     def test_recipes_may_change_methods_and_add_some(self, tmp_path: Path) -> None:

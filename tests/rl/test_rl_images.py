@@ -60,8 +60,8 @@ class TestWhoSeesWhat:
         s, s_state, s_image = (torch.from_numpy(sac.encode(each)) for each in (given, other_state, other_image))
         latents = torch.randn(BATCH, LATENT)
         for network, seen, unseen in (
-            (lambda states: sac._policy(states).mean, s_image, s_state),
-            (lambda states: sac._prior(states).mean, s_image, s_state),
+            (lambda states: sac.policy_density(states).mean, s_image, s_state),
+            (lambda states: sac.prior_density(states).mean, s_image, s_state),
             (lambda states: sac.critics(states, latents), s_state, s_image),
         ):
             assert torch.equal(network(s), network(unseen))
@@ -71,8 +71,8 @@ class TestWhoSeesWhat:
     def test_the_policy_starts_as_the_prior(self, frozen: bool | None) -> None:
         sac = make_sac(frozen_image_encoder=frozen)
         states = torch.from_numpy(sac.encode(raw(0)))
-        torch.testing.assert_close(sac._choices(states)[2], torch.zeros(BATCH))
-        torch.testing.assert_close(sac._prior(states).mean, sac.prior(torch.from_numpy(raw(0))).mean)
+        torch.testing.assert_close(sac.choices(states).penalty, torch.zeros(BATCH))
+        torch.testing.assert_close(sac.prior_density(states).mean, sac.prior(torch.from_numpy(raw(0))).mean)
 
     @pytest.mark.parametrize(
         ("changes", "numbers", "pixels"),

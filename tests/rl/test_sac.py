@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from spirl_cli.inference.decoders import squash as numpy_squash
+from spirl_cli.inference.densities import squash as numpy_squash
 from spirl_cli.rl.replay import Batch
 from spirl_cli.rl.squash import log_det_squash, squash
 from tests.support.rl_data import BATCH, LATENT, STATE, make_batch, make_sac
@@ -17,21 +17,21 @@ from tests.support.rl_data import BATCH, LATENT, STATE, make_batch, make_sac
 class TestObjective:
     def test_policy_starts_as_the_prior(self) -> None:
         sac = make_sac(min_log_sigma=-10.0)
-        _, _, divergence = sac._choices(torch.randn(BATCH, STATE))
+        divergence = sac.choices(torch.randn(BATCH, STATE)).penalty
         torch.testing.assert_close(divergence, torch.zeros(BATCH))
 
     def test_policy_from_scratch_differs_from_the_prior(self) -> None:
-        _, _, divergence = make_sac(initial_policy="scratch")._choices(torch.randn(BATCH, STATE))
+        divergence = make_sac(initial_policy="scratch").choices(torch.randn(BATCH, STATE)).penalty
         assert divergence.min() > 0
 
     def test_terminal_states_have_no_future(self) -> None:
-        torch.testing.assert_close(make_sac()._target_value(make_batch(terminal=1.0)), torch.ones(BATCH))
+        torch.testing.assert_close(make_sac().target_value(make_batch(terminal=1.0)), torch.ones(BATCH))
 
     def test_target_is_the_soft_bellman_backup(self) -> None:
         """y = R + γ·(min_i Q'_i(s', z') − α·D(s')), with the closed-form D."""
         sac, batch = make_sac(initial_policy="scratch", initial_alpha=0.5, discount=0.9), make_batch()
         state = sac.generator.get_state()
-        target = sac._target_value(batch)
+        target = sac.target_value(batch)
         sac.generator.set_state(state)
         policy, prior = sac.policy(batch.next_states), sac.prior(batch.next_states)
         latent = policy.sample(sac.generator)
@@ -42,9 +42,9 @@ class TestObjective:
     @pytest.mark.parametrize(("divergence", "rises"), [(9.0, True), (1.0, False)])
     def test_alpha_rises_above_the_target_divergence_and_falls_below(self, divergence: float, rises: bool) -> None:
         sac = make_sac(target_divergence=5.0)
-        before = float(sac.alpha.detach())
-        sac._update_alpha(torch.tensor(divergence))
-        assert (float(sac.alpha.detach()) > before) == rises
+        sac.alpha_loss(torch.tensor(divergence)).backward()
+        assert sac.log_alpha.grad is not None
+        assert (float(sac.log_alpha.grad) < 0) == rises  # a step goes against the gradient
 
     def test_a_rate_of_zero_keeps_alpha(self) -> None:
         sac = make_sac(alpha_learning_rate=0.0)
@@ -64,7 +64,7 @@ class TestObjective:
                 sac.policy.network[-1].bias[:LATENT] += 1000.0
                 for parameter in sac.critics.parameters():
                     parameter.zero_()
-            sac._update_policy(make_batch())
+            sac.policy_loss(make_batch())[0].backward()
             pulls.append(float(sac.policy.network[-1].bias.grad[:LATENT].abs().sum()))  # type: ignore[union-attr]
         assert pulls[0] > 0 and pulls[1] == 0
 
@@ -97,7 +97,7 @@ class TestObjective:
             sac.update(Batch(states, latents, rewards, states, torch.ones(64)))
         states = torch.randn(256, STATE)
         moved = (sac.policy(states).mean - sac.prior(states).mean)[:, 0].mean()
-        _, _, divergence = sac._choices(states)
+        divergence = sac.choices(states).penalty
         assert moved > 0.3
         assert 0.1 < divergence.mean() < 1.5
 
@@ -128,19 +128,19 @@ def test_values_never_exceed_what_can_be_earned() -> None:
     assert free.largest_value == math.inf
     assert bounded.largest_value == pytest.approx(3.0 * 0.5 / 0.1)
     huge = make_batch(reward=1e3)
-    assert float(free._target_value(huge).min()) > 900
-    torch.testing.assert_close(bounded._target_value(huge), torch.full((BATCH,), bounded.largest_value))
+    assert float(free.target_value(huge).min()) > 900
+    torch.testing.assert_close(bounded.target_value(huge), torch.full((BATCH,), bounded.largest_value))
 
 
 def test_values_are_no_lower_than_what_was_earned() -> None:
     sac, batch = make_sac(), make_batch(reward=1.0, terminal=1.0)
     earned = torch.linspace(-1.0, 4.0, BATCH)
-    target = sac._target_value(batch._replace(returns=earned))
+    target = sac.target_value(batch._replace(returns=earned))
     torch.testing.assert_close(target, earned.clamp(min=1.0))  # at an end the value is the reward itself
 
 
 def test_alpha_never_falls_below_its_bound() -> None:
     sac = make_sac(initial_alpha=0.02, min_alpha=0.0199, alpha_learning_rate=0.1)
-    for _ in range(5):  # the policy is the prior: a divergence of 0 makes alpha fall
-        sac._update_alpha(torch.zeros(()))
+    for _ in range(5):  # the policy stays close to the prior, which makes alpha fall
+        sac.update(make_batch())
     assert sac.alpha.item() == pytest.approx(0.0199)

@@ -18,7 +18,7 @@ from spirl_cli.recipe.sections.rl import TrainRLSection
 from spirl_cli.rl.replay import Batch
 from spirl_cli.rl.sac import SAC
 from spirl_cli.skills.ensemble import Ensemble, EnsembleNetwork
-from spirl_cli.skills.export_priors import export_policy, export_prior
+from spirl_cli.skills.export_densities import export_policy, export_prior
 from spirl_cli.skills.families import make_prior
 from spirl_cli.skills.flow import Flow
 from spirl_cli.skills.gaussian import Gaussian
@@ -270,7 +270,7 @@ class TestReinforcementLearning:
         states = torch.randn(4, STATE)
         exact, sampled = make_sac(), make_sac(divergence_samples=20_000)
         policy = Gaussian(torch.randn(4, LATENT).requires_grad_(), torch.zeros(4, LATENT).requires_grad_())
-        found = [sac._divergence(policy, sac._prior(states)) for sac in (exact, sampled)]
+        found = [sac.divergence(policy, sac.prior_density(states)) for sac in (exact, sampled)]
         torch.testing.assert_close(found[1], found[0], rtol=0.05, atol=0.05)
         gradients = [torch.autograd.grad(divergence.sum(), list(policy)) for divergence in found]
         for ours, theirs in zip(*gradients, strict=True):
@@ -288,11 +288,11 @@ class TestReinforcementLearning:
         states = torch.randn(16, STATE)
         batch = Batch(states, torch.zeros(16, LATENT), torch.zeros(16), states, torch.ones(16))
         frozen = [weight.clone() for weight in sac.prior.parameters()]
-        before = sac._choices(states)[2].mean().item()
+        before = sac.choices(states).penalty.mean().item()
         for _ in range(30):
             figures = sac.update(batch)
         assert isinstance(sac.policy, GaussianNetwork)
-        assert sac._choices(states)[2].mean().item() < before - 0.3
+        assert sac.choices(states).penalty.mean().item() < before - 0.3
         assert all(torch.equal(a, b) for a, b in zip(frozen, sac.prior.parameters(), strict=True))
         assert ("prior_disagreement" in figures) == (family == "ensemble")
 
@@ -317,20 +317,20 @@ class TestReinforcementLearning:
                 components[:, LATENT:] = -1.0
                 components[0, 0], components[1, 0] = 2.0, -2.0
         states = torch.randn(64, STATE)
-        assert sac._choices(states)[2].abs().max() < 1e-4
+        assert sac.choices(states).penalty.abs().max() < 1e-4
         for _ in range(300):
             latents = torch.from_numpy(sac.act(states.numpy()))
             sac.update(Batch(states, latents, (latents[:, 0] > 0).float(), states, torch.ones(64)))
         samples = torch.from_numpy(sac.act(states.repeat(20, 1).numpy()))
         assert (samples[:, 0] > 0).float().mean() > 0.8
-        assert sac._choices(states)[2].mean() < math.log(2.0)
+        assert sac.choices(states).penalty.mean() < math.log(2.0)
 
     def test_a_target_of_one_skill_has_the_mean_of_those_of_all_components(self) -> None:
         sac = make_sac("mixture", policy_family="mixture", initial_policy="scratch", divergence_samples=400)
         states = torch.randn(1, STATE).expand(4000, -1)
         batch = Batch(states, torch.zeros(4000, LATENT), torch.ones(4000), states, torch.zeros(4000))
-        target = sac._target_value(batch)
-        weights, latents, penalty = sac._choices(states)
+        target = sac.target_value(batch)
+        weights, latents, penalty = sac.choices(states)
         value = (weights * sac.target_critics(states, latents).amin(0)).sum(0)
         expected = (1.0 + sac.section.discount * (value - sac.alpha * penalty)).detach()
         standard_error = float(target.std() + expected.std()) / math.sqrt(len(states))
@@ -356,8 +356,8 @@ class TestReinforcementLearning:
         sac = make_sac("mixture", policy_family="mixture", divergence_samples=4000)
         components = Gaussian(torch.tensor([[[5.0, 0.0], [-5.0, 0.0]]]), torch.zeros(1, 2, LATENT))
         both, one = (Mixture(torch.tensor([weights]).log(), components) for weights in ((0.5, 0.5), (1.0 - 1e-7, 1e-7)))
-        assert float(sac._divergence(both, both)) == pytest.approx(0.0, abs=1e-5)
-        assert float(sac._divergence(one, both)) == pytest.approx(math.log(2.0), abs=1e-3)
+        assert float(sac.divergence(both, both)) == pytest.approx(0.0, abs=1e-5)
+        assert float(sac.divergence(one, both)) == pytest.approx(math.log(2.0), abs=1e-3)
 
     def test_actions_have_the_bounds_that_the_policy_is_squashed_into(self) -> None:
         bounds = torch.tensor([[-1.0, 0.0], [3.0, 0.5]])

@@ -11,11 +11,13 @@ import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
 from spirl_cli.clips.reader import Clips
-from spirl_cli.inference.decoders import load_decoder, load_gaussian
+from spirl_cli.inference.decoders import load_decoder
+from spirl_cli.inference.densities import load_density
 from spirl_cli.recipe.sections.prior import TrainPriorSection
 from spirl_cli.recipe.sections.skills import Augmentation, StateNoise, TrainSkillsSection
 from spirl_cli.skills.augmentation import Augmenter
-from spirl_cli.skills.export_skills import export_decoder, export_gaussian, export_primitive_decoder
+from spirl_cli.skills.export_decoders import export_decoder, export_primitive_decoder
+from spirl_cli.skills.export_densities import export_gaussian
 from spirl_cli.skills.gaussian import Gaussian
 from spirl_cli.skills.model_files import load_prior, load_skills, save_prior, save_skills
 from spirl_cli.skills.models import SkillModel, rate, reconstruction_error
@@ -147,7 +149,7 @@ class TestNumpyInference:
         states = torch.randn(6, STATE)
         with torch.no_grad():
             expected = network(states)
-        mean, log_sigma = load_gaussian(tmp_path / "policy.safetensors")(states.numpy())
+        mean, log_sigma = load_density(tmp_path / "policy.safetensors")(states.numpy())
         np.testing.assert_allclose(mean, expected.mean.numpy(), atol=2e-5)
         np.testing.assert_allclose(log_sigma, expected.log_sigma.numpy(), atol=2e-5)
         assert log_sigma.min() >= -1.0

@@ -15,14 +15,16 @@ from spirl_cli.domains.drawn import STATE_AND_IMAGE
 from spirl_cli.domains.maze.section import MazeSection
 from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.inference.agent import Agent
-from spirl_cli.inference.decoders import load_decoder, load_gaussian
+from spirl_cli.inference.decoders import load_decoder
+from spirl_cli.inference.densities import load_density
 from spirl_cli.inference.perception import convolve
 from spirl_cli.inference.policies import MeanPolicy
 from spirl_cli.monitor.checkpoint import State, merge, write_state
 from spirl_cli.monitor.packing import pack_module
 from spirl_cli.recipe.sections.prior import TrainPriorSection
 from spirl_cli.recipe.sections.skills import ImageEncoderSection, TrainSkillsSection
-from spirl_cli.skills.export_skills import export_decoder, export_gaussian
+from spirl_cli.skills.export_decoders import export_decoder
+from spirl_cli.skills.export_densities import export_gaussian
 from spirl_cli.skills.families import make_prior
 from spirl_cli.skills.model_files import load_prior, load_skills, save_prior, save_skills
 from spirl_cli.skills.models import SkillModel
@@ -212,7 +214,7 @@ class TestNumpy:
         given = observations(6)
         with torch.no_grad():
             expected = prior(given)
-        policy = load_gaussian(tmp_path / "policy.safetensors")
+        policy = load_density(tmp_path / "policy.safetensors")
         mean, log_sigma = policy(given.numpy())
         np.testing.assert_allclose(mean, expected.mean, atol=2e-5)
         np.testing.assert_allclose(log_sigma, expected.log_sigma, atol=2e-5)
@@ -244,7 +246,7 @@ class TestNumpy:
             tmp_path / "decoder.safetensors", SkillModel(skills_section(), STATE, ACTION, None, SHAPE), clips
         )
         agent = Agent(
-            MeanPolicy(load_gaussian(tmp_path / "policy.safetensors")),
+            MeanPolicy(load_density(tmp_path / "policy.safetensors")),
             load_decoder(tmp_path / "decoder.safetensors"),
             bounds=(np.full(ACTION, -1.0), np.full(ACTION, 1.0)),
             parts=STATE_AND_IMAGE,

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from spirl_cli import files
-from spirl_cli.skills.export_priors import export_policy
+from spirl_cli.skills.export_densities import export_policy
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import GaussianNetwork, PriorShape
 from spirl_cli.stages import train_rl

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
+from spirl_cli.inference.network_file import DecoderHeader, GaussianHeader, SquashKind, write_network
 from spirl_cli.monitor.reporter import SilentReporter
 from spirl_cli.pipeline.graph import PRIOR_EVALUATION, stage
 from spirl_cli.recipe.schema import Recipe
-from spirl_cli.skills.export_skills import write_network
 from spirl_cli.stages.context import EvaluateOptions, Options, StageContext
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.manifest import InputRecord
@@ -42,29 +41,29 @@ def pendulum_recipe(**sections: Mapping[str, Any]) -> Recipe:
 
 def write_decoder(path: Path, state_dim: int = 3, action_dim: int = 1, bound: float = 2.0, seed: int = 0) -> None:
     """A closed-loop decoder whose actions sometimes exceed the bounds."""
-    header = {
-        "kind": "closed-loop",
-        "horizon": HORIZON,
-        "latent_dim": LATENT_DIM,
-        "state_dim": state_dim,
-        "action_low": [-bound] * action_dim,
-        "action_high": [bound] * action_dim,
-    }
+    header = DecoderHeader(
+        kind="closed-loop",
+        horizon=HORIZON,
+        latent_dim=LATENT_DIM,
+        state_dim=state_dim,
+        action_low=(-bound,) * action_dim,
+        action_high=(bound,) * action_dim,
+    )
     write_network(path, _layers("decoder", (state_dim + LATENT_DIM, 16, action_dim), seed), header)
 
 
-def write_policy(path: Path, state_dim: int = 3, seed: int = 1, squash: str = "none") -> None:
+def write_policy(path: Path, state_dim: int = 3, seed: int = 1, squash: SquashKind = "none") -> None:
     """A Gaussian policy."""
-    header = {"kind": "gaussian", "min_log_sigma": -2.0, "squash": squash}
+    header = GaussianHeader(min_log_sigma=-2.0, squash=squash)
     write_network(path, _layers("gaussian", (state_dim, 16, 2 * LATENT_DIM), seed), header)
 
 
-def _layers(prefix: str, sizes: Sequence[int], seed: int) -> dict[str, torch.Tensor]:
+def _layers(prefix: str, sizes: Sequence[int], seed: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     tensors = {}
     for layer, (inputs, outputs) in enumerate(pairwise(sizes)):
-        tensors[f"{prefix}/{layer}/weight"] = torch.from_numpy(rng.normal(size=(inputs, outputs)) * 0.5)
-        tensors[f"{prefix}/{layer}/bias"] = torch.from_numpy(rng.normal(size=outputs) * 0.2)
+        tensors[f"{prefix}/{layer}/weight"] = (rng.normal(size=(inputs, outputs)) * 0.5).astype(np.float32)
+        tensors[f"{prefix}/{layer}/bias"] = (rng.normal(size=outputs) * 0.2).astype(np.float32)
     return tensors
 
 

@@ -152,15 +152,15 @@ def test_networks_of_five_blocks_learn_with_eleven() -> None:
     sac = SAC(train, prior, 4, torch.Generator().manual_seed(0), scales=state_scales(env, 23))
     observation = make_env(env).reset(seed=0)[0][None]
     states = sac.encode(observation)
-    whole = sac._whole(torch.from_numpy(states))
+    whole = sac.whole_states(torch.from_numpy(states))
     np.testing.assert_array_equal(whole.numpy()[:, :41], observation[:, :41])
     other = observation.copy()
     other[:, 8:41] += 1  # blocks: seen by critics only
     moved = sac.encode(other)
-    before, after = (sac._policy(torch.from_numpy(s)).mean for s in (states, moved))
+    before, after = (sac.policy_density(torch.from_numpy(s)).mean for s in (states, moved))
     assert torch.equal(before, after)
     latents = torch.zeros(1, 4)
-    first, second = (sac.critics(sac._whole(torch.from_numpy(s)), latents) for s in (states, moved))
+    first, second = (sac.critics(sac.whole_states(torch.from_numpy(s)), latents) for s in (states, moved))
     assert not torch.equal(first, second)
     assert sac.numbers + sac.pixels == states.shape[1]
     assert state_scales(env, 41) is None
