@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spirl_cli.domains.sections import BlocksSection, EnvSection, KitchenSection, MazeSection
 from spirl_cli.errors import UsageError
 from spirl_cli.evaluation.published import published_curves
 from spirl_cli.evaluation.results import ResultRow
+from spirl_cli.recipe.load import load_recipe
 
-# The published tasks: what a recipe's `env` section says of them.
-PUBLISHED_TASKS: dict[str, EnvSection] = {
-    "kitchen": KitchenSection(),
-    "maze": MazeSection(kind="maze"),
-    "blocks, dense reward": BlocksSection(kind="blocks", blocks=11, reward="dense"),
-    "blocks, sparse reward": BlocksSection(kind="blocks", blocks=11, reward="sparse"),
+# The published tasks: recipe and profile whose environment is that of the task.
+PUBLISHED_TASKS: dict[str, tuple[str, str | None]] = {
+    "kitchen": ("paper/kitchen", None),
+    "maze": ("paper/maze", None),
+    "blocks, dense reward": ("blocks", None),
+    "blocks, sparse reward": ("blocks", "sparse"),
 }
 CLOSED_LOOP, SKIMO = "SPiRL, closed-loop", "SkiMo without joint training"
 PUBLISHED_MAZE = "40x40 seed 0, (10, 24) to (18, 8)"
@@ -80,7 +80,8 @@ class Headline:
 
 def published_points(task: str) -> list[PublishedPoint]:
     """Return all points that others published for a key of `PUBLISHED_TASKS`."""
-    curves, _ = published_curves(PUBLISHED_TASKS[task])
+    recipe, profile = PUBLISHED_TASKS[task]
+    curves, _ = published_curves(load_recipe(recipe, profile=profile).env)
     return [
         PublishedPoint(curve.label, step, step + curve.uncounted_steps, value)
         for curve in curves
