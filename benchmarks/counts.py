@@ -217,14 +217,16 @@ TREES = "spirl_cli|benchmarks|tests|recipes|docs|artifacts/reference"
 FILE = re.compile(rf"(?<![\w/.-])((?:{TREES})/[\w./-]*\w/?)(?![\w…*<{{-])")
 BUILT = ("spirl_cli/_recipes",)  # exists in a wheel alone
 DOTTED = re.compile(rf"`((?:{PACKAGE}|benchmarks)(?:\.\w+)+)`")
-PROGRAM = re.compile(rf"python -m ((?:{PACKAGE}|benchmarks)[\w.]*\w)")
+PROGRAM = re.compile(rf"python -m ((?:{PACKAGE}|benchmarks)(?:\.[a-z_]+)*)(?!\.[A-Z])")
 TARGET = re.compile(r"`make ([a-z-]+)\b")
+HISTORY = ("CHANGELOG.md",)  # names what is not there any more
 TEXTS = ("*.md", "recipes/**/*.yaml", "docs/**/*.md", ".ci/*", "Makefile", "pyproject.toml")
 
 
 def longest_cell(text: str) -> int:
-    """Return the number of characters of the longest cell of a Markdown table."""
-    rows = [line for line in text.splitlines() if line.startswith("|")]
+    """Return the number of characters of the longest cell of a Markdown table; a link counts with its text only."""
+    shown = re.sub(r"\[([^]]*)]\([^)]*\)", r"\1", text)
+    rows = [line for line in shown.splitlines() if line.startswith("|")]
     return max((len(cell.strip()) for row in rows for cell in row.split("|")), default=0)
 
 
@@ -249,7 +251,7 @@ def _prose(root: Path) -> Iterator[tuple[Path, list[tuple[int, str]]]]:
         for path in sorted((root / tree).rglob("*.py")):
             yield path, list(_comments(path.read_text(encoding="utf-8"), docstrings_only=tree == "tests"))
     for pattern in TEXTS:
-        for path in sorted(path for path in root.glob(pattern) if path.is_file()):
+        for path in sorted(path for path in root.glob(pattern) if path.is_file() and path.name not in HISTORY):
             yield path, list(enumerate(path.read_text(encoding="utf-8").splitlines(), 1))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import counts
-from benchmarks.house import BRANCHES, CELL, KNOWING_FILES, LONGEST, MEDIAN, P90, README_LINES
+from benchmarks.house import BRANCHES, KNOWING_FILES, LONGEST, MEDIAN, P90
 from tests.conftest import CHECKOUT, cli_environment
 
 
@@ -127,17 +127,6 @@ def test_nothing_outside_the_domains_asks_which_one_it_is() -> None:
 def test_every_reference_leads_somewhere() -> None:
     dangling = counts.dangling_references(CHECKOUT)
     assert not dangling, "\n".join(map(str, dangling))
-
-
-def test_the_readme_is_short() -> None:
-    assert len((CHECKOUT / "README.md").read_text(encoding="utf-8").splitlines()) <= README_LINES
-
-
-@pytest.mark.parametrize(
-    "path", [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))], ids=lambda path: path.name
-)
-def test_cells_of_tables_are_short(path: Path) -> None:
-    assert counts.longest_cell(path.read_text(encoding="utf-8")) <= CELL
 
 
 @pytest.mark.parametrize("name", QUICK)

@@ -113,12 +113,16 @@ class TestCommand:
         readme.write_text("nothing\n")
         assert tables.main(["--results", str(results), "--readme", str(readme)]) == 2
         assert tables.BEGIN in capsys.readouterr().err and readme.read_text() == "nothing\n"
-        assert tables.main(["--results", str(results), "--docs", str(tmp_path / "missing.md")]) == 2
+        assert tables.main(["--results", str(results), "--docs", str(tmp_path / "missing")]) == 2
 
     def test_an_evaluation_becomes_rows_tables_and_a_picture(
         self, swing: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        results, docs, curve = Path(shutil.copy(CHECKOUT / RESULTS, tmp_path)), tmp_path / "r.md", tmp_path / "c.png"
+        results, docs, curve = (
+            Path(shutil.copy(CHECKOUT / RESULTS, tmp_path)),
+            tmp_path / "all-rows",
+            tmp_path / "c.png",
+        )
         docs.write_text(f"before\n{tables.BEGIN}\nold\n{tables.END}\nafter\n")
         known = read_rows(results)
         options = ["--results", str(results), "--artifacts", str(swing.folder / "artifacts")]
