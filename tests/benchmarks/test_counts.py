@@ -15,12 +15,15 @@ Write = Callable[[str, str], None]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Return a function that writes a file of a repository below the test's folder."""
+    """Return a function that writes a file of a repository below the test's folder.
+
+    `~` stands for the ending of documents, so that no test names one that is not there.
+    """
 
     def write_(name: str, text: str) -> None:
-        path = tmp_path / name
+        path = tmp_path / name.replace("~", ".md")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text.replace("~", ".md"))
 
     return write_
 
@@ -122,8 +125,6 @@ class TestDomains:
 
 
 class TestProse:
-    """References in prose. `@` stands for the ending of documents, so that no test names one that is not there."""
-
     def test_cells_are_measured_in_tables_only(self) -> None:
         assert counts.longest_cell("a very long line of text\n| abc | abcdef |\n|---|---|\n") == 6
         assert counts.longest_cell("no table") == 0
@@ -132,10 +133,10 @@ class TestProse:
     @pytest.mark.parametrize(
         ("text", "found"),
         [
-            ("see docs/there@ and there@, https://example.com/missing@", []),
-            ("see docs/there@#the-loss-and-its-parts and docs/there@#own", []),
-            ("see docs/there@#missing", ["docs/there@#missing"]),
-            ("see missing@", ["missing@"]),
+            ("see docs/there~ and there~, https://example.com/missing~", []),
+            ("see docs/there~#the-loss-and-its-parts and docs/there~#own", []),
+            ("see docs/there~#missing", ["docs/there~#missing"]),
+            ("see missing~", ["missing~"]),
             ("as spirl_cli/a.py and spirl_cli/b.py say", ["spirl_cli/b.py"]),
             (
                 "`spirl_cli.a`, `spirl_cli.a.known`, `spirl_cli.a.unknown`, `spirl_cli.b`",
@@ -153,25 +154,25 @@ class TestProse:
         write("spirl_cli/a.py", "known = 1\n")
         write("spirl_cli/run.py", 'if __name__ == "__main__":\n    pass\n')
         write("Makefile", "\nall: other\n")
-        write("docs/there.md", '# The loss, and its parts\n<a id="own"></a>\n')
-        write("docs/text.md", f"{text}\n".replace("@", ".md"))
-        texts = [place.text.replace(".md", "@") for place in counts.dangling_references(tmp_path)]
+        write("docs/there~", '# The loss, and its parts\n<a id="own"></a>\n')
+        write("docs/text~", f"{text}\n")
+        texts = [place.text.replace(".md", "~") for place in counts.dangling_references(tmp_path)]
         assert texts == found
 
     def test_of_python_comments_and_strings_are_read_and_of_tests_docstrings(
         self, tmp_path: Path, write: Write
     ) -> None:
-        source = '"""See one@."""\nx = "two@"  # three@\ny = 1  # 5.1, late\n'.replace("@", ".md")
+        source = '"""See one~."""\nx = "two~"  # three~\ny = 1  # 5.1, late\n'
         write("spirl_cli/a.py", source)
         write("tests/test_a.py", source)
-        found = [str(place).replace(".md", "@") for place in counts.dangling_references(tmp_path)]
+        found = [str(place).replace(".md", "~") for place in counts.dangling_references(tmp_path)]
         assert found == [
-            "spirl_cli/a.py:1: one@",
-            "spirl_cli/a.py:2: two@",
-            "spirl_cli/a.py:2: three@",
+            "spirl_cli/a.py:1: one~",
+            "spirl_cli/a.py:2: two~",
+            "spirl_cli/a.py:2: three~",
             "spirl_cli/a.py:3: # 5.1",
-            "tests/test_a.py:1: one@",
-            "tests/test_a.py:2: three@",
+            "tests/test_a.py:1: one~",
+            "tests/test_a.py:2: three~",
             "tests/test_a.py:3: # 5.1",
         ]
 
