@@ -12,7 +12,7 @@ BENCH_ARGS ?=
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast check format bench bench-sac clean
+.PHONY: help install demo test test-fast check format bench bench-sac house tables clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,12 +44,18 @@ format: $(STAMP)  ## sort imports and format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP)  ## measure training speed and replay memory
+bench: $(STAMP)  ## measure training speed, replay memory and the start of commands
 	$(BIN)/python -m benchmarks
 
 bench-sac: $(STAMP)  ## compare with stable-baselines3's SAC (hours; BENCH_ARGS="--env Pendulum-v1 --steps 2000" shortens it)
 	$(BIN)/pip install --quiet --constraint .ci/constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks.sac $(BENCH_ARGS)
+
+house: $(STAMP)  ## count what keeps the code small: lines, imports, who knows which domain, dangling references
+	$(BIN)/python -m benchmarks.house
+
+tables: $(STAMP)  ## renew the tables of results in docs/results.md and README.md
+	$(BIN)/python -m benchmarks.tables --docs docs/results.md --readme README.md
 
 clean:  ## remove the virtual environment, builds and caches (not artifacts)
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

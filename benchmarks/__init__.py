@@ -1,8 +1,15 @@
-"""What spirl costs, measured against the least that the same work can cost.
+"""Measuring and publishing: commands of this repository, which the installed package does not have.
 
-``python -m benchmarks`` measures on data made up on the fly, so that it needs no dataset:
+What spirl costs, on data that is made on the fly:
 
-* ``skills``: `train-skills` against a bare loop over the same networks;
-* ``rl``: `train-rl` against the environment alone and the updates alone;
-* ``memory``: what a transition takes in the replay memory.
+* `python -m benchmarks`: training beside a bare loop of the same work, replay memory, start-up (`make bench`);
+* `python -m benchmarks.sac`: soft actor-critic beside that of stable-baselines3 (`make bench-sac`);
+* `python -m benchmarks.house`: sizes, imports and references of the code itself (`make house`).
+
+What spirl learns:
+
+* `python -m benchmarks.tables`: evaluations as rows of results, and the tables made from all rows (`make tables`);
+* `python -m benchmarks.likelihood`: priors judged by held-out demonstrations;
+* `python -m benchmarks.transfer`: skills of one dataset tried on another;
+* `python -m benchmarks.kitchen_expert`: success and steps of the scripted demonstrator.
 """

@@ -1,4 +1,4 @@
-"""``python -m benchmarks [skills|rl|maze|blocks|memory] [--seconds S] [--json]``.
+"""What spirl costs: `python -m benchmarks [skills|rl|maze|blocks|memory|startup] [--seconds S] [--json]`.
 
 Exit codes: 0 all limits are kept, 1 one is not or could not be judged on a busy machine, 2 wrong usage.
 """
@@ -11,17 +11,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from rich.console import Console
-from rich.table import Table
-
 from benchmarks.figure import Figure
+from benchmarks.report import print_table
 from spirl_cli.errors import SpirlError
 from spirl_cli.monitor.reporter import Reporter, RichReporter
 from spirl_cli.store.provenance import machine
 
-NAMES = ("skills", "rl", "maze", "blocks", "memory")
+NAMES = ("skills", "rl", "maze", "blocks", "memory", "startup")
 SECONDS = 60.0
-PLAIN_WIDTH = 160
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,13 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps(report(figures), indent=2))
     else:
-        _print_table(figures)
+        here = machine()
+        print_table(figures, f"{here.processor}, {here.cores} cores, load {_load():.1f}")
     return 0 if all(figure.passed for figure in figures) else 1
 
 
 def benchmark(name: str) -> Callable[[float, Reporter], list[Figure]]:
-    """The measurement of this name; torch and the simulator are imported only now."""
-    from benchmarks import blocks, maze, memory, rl, skills
+    """Return the measurement of this name; torch and the simulator are imported only now."""
+    from benchmarks import blocks, maze, memory, rl, skills, startup
 
     if name == "skills":
         return skills.measure
@@ -54,11 +52,13 @@ def benchmark(name: str) -> Callable[[float, Reporter], list[Figure]]:
         return maze.measure
     if name == "blocks":
         return blocks.measure
+    if name == "startup":
+        return startup.measure
     return lambda seconds, reporter: memory.measure()  # counts, so that it needs no time
 
 
 def report(figures: Sequence[Figure]) -> dict[str, object]:
-    """All figures, and the machine that they hold for, as plain data."""
+    """Return all figures, and the machine that they hold for, as plain data."""
     here = machine()
     return {
         "figures": [figure.as_json() for figure in figures],
@@ -67,24 +67,8 @@ def report(figures: Sequence[Figure]) -> dict[str, object]:
     }
 
 
-def _print_table(figures: Sequence[Figure]) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = PLAIN_WIDTH
-    here = machine()
-    title = f"{here.processor}, {here.cores} cores, load {_load():.1f}"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for column in ("figure", "measured", "limit", "", "made from"):
-        table.add_column(column, overflow="fold")
-    for figure in figures:
-        verdict = "[green]pass[/]" if figure.passed else "[red]disturbed[/]" if figure.disturbed else "[red]FAIL[/]"
-        limit = f"{figure.bound} {figure.limit:g}"
-        table.add_row(figure.name, f"{figure.value:.3g} {figure.unit}", limit, verdict, figure.detail)
-    console.print(table)
-
-
 def _load() -> float:
-    """Processes that wanted to run in the last minute, these included: above the cores, others disturbed."""
+    """Return how many processes wanted to run in the last minute: if more than cores, others disturbed."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
 
 

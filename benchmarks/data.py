@@ -56,7 +56,7 @@ class Untrained:
 
 
 def make_untrained(folder: Path, recipe: Recipe) -> Untrained:
-    """Write untrained networks of a recipe's shapes into ``folder``."""
+    """Write untrained networks of a recipe's shapes into `folder`."""
     section = recipe.train_skills
     clips = make_clips(folder / CLIPS_FILE, section.horizon, episodes=10)
     torch.manual_seed(0)

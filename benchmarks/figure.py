@@ -13,12 +13,12 @@ class Figure:
 
     Attributes:
         name: what was measured.
-        value: the measured value, in ``unit``.
+        value: the measured value, in `unit`.
         unit: of value and limit.
         limit: what the value must keep.
-        bound: whether ``limit`` is the largest or the smallest value that is allowed.
+        bound: whether `limit` is the largest or the smallest value that is allowed.
         detail: what the value was made from, in one short line.
-        parts: the same as numbers, for ``--json``.
+        parts: the same as numbers, for `--json`.
         disturbed: other work kept the processor busy, so that the value says nothing.
     """
 
@@ -39,7 +39,7 @@ class Figure:
         return self.value <= self.limit if self.bound == "at most" else self.value >= self.limit
 
     def as_json(self) -> dict[str, Any]:
-        """The figure as plain data."""
+        """Return the figure as plain data."""
         return {
             "name": self.name,
             "value": self.value,

@@ -1,13 +1,15 @@
-"""How well the scripted demonstrator does: success rates and steps, per subtask and for sequences.
+"""How well the scripted demonstrator does: `python -m benchmarks.kitchen_expert --seeds 100`.
 
-python -m benchmarks.kitchen_expert --seeds 100
+It prints success rates and steps of each subtask alone, and of sequences of four.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +30,15 @@ HUMAN_STEPS = {
 
 @dataclass(frozen=True)
 class Measured:
-    """Success rate, and of each subtask the steps since the one before, over some demonstrations."""
+    """What some demonstrations amount to.
+
+    Attributes:
+        success: share of those that completed their plan.
+        steps: of each subtask, the steps since the one before it, in each successful demonstration.
+        lengths: steps of each successful demonstration.
+        failed: the first subtask that was not completed, counted over failed demonstrations.
+        restarts: subtasks that were started over, in all demonstrations.
+    """
 
     success: float
     steps: dict[str, list[int]]
@@ -38,7 +48,7 @@ class Measured:
 
 
 def measure(demonstrations: list[Demonstration]) -> Measured:
-    """Sum up demonstrations; the steps are those of the successful ones."""
+    """Sum up demonstrations."""
     steps: dict[str, list[int]] = {task: [] for task in KITCHEN_TASKS}
     failed: Counter[str] = Counter()
     for one in demonstrations:
@@ -54,23 +64,35 @@ def measure(demonstrations: list[Demonstration]) -> Measured:
     return Measured(float(np.mean([one.success for one in demonstrations])), steps, lengths, failed, restarts)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Measure each subtask alone, then sequences, and print tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=20, help="episodes of each kind")
+    options = _parser().parse_args(arguments)
+    seeds = [np.random.SeedSequence(0, spawn_key=(number,)) for number in range(options.seeds)]
+    if options.alone:
+        _each_alone(seeds)
+    for plans in options.plans:
+        _sequences(plans, seeds)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.kitchen_expert", description=main.__doc__)
+    parser.add_argument("--seeds", type=int, default=20, help="episodes of each kind (default: %(default)s)")
     parser.add_argument("--alone", action=argparse.BooleanOptionalAction, default=True, help="each subtask alone")
     parser.add_argument("--plans", nargs="*", default=["human", "uniform"], help="kinds of sequences")
-    arguments = parser.parse_args()
-    seeds = [np.random.SeedSequence(0, spawn_key=(number,)) for number in range(arguments.seeds)]
-    if arguments.alone:
-        demonstrator = Demonstrator(KitchenExpert())
-        for task in KITCHEN_TASKS:
-            alone = measure([demonstrator.play(_again(seed), (task,)) for seed in seeds])
-            print(
-                f"{task:15} {alone.success:6.1%} {np.median(alone.steps[task]):6.1f} steps, {alone.restarts} restarts"
-            )
-    for plans in arguments.plans:
-        _sequences(plans, seeds)
+    return parser
+
+
+def _each_alone(seeds: list[np.random.SeedSequence]) -> None:
+    demonstrator = Demonstrator(KitchenExpert())
+    for task in KITCHEN_TASKS:
+        alone = measure([demonstrator.play(_again(seed), (task,)) for seed in seeds])
+        print(f"{task:15} {alone.success:6.1%} {_median(alone.steps[task]):6.1f} steps, {alone.restarts} restarts")
+
+
+def _median(steps: list[int]) -> float:
+    """Return the median; nan where no demonstration succeeded."""
+    return float(np.median(steps)) if steps else float("nan")
 
 
 def _sequences(plans: str, seeds: list[np.random.SeedSequence]) -> None:
@@ -78,9 +100,7 @@ def _sequences(plans: str, seeds: list[np.random.SeedSequence]) -> None:
     demonstrator = Demonstrator(KitchenExpert.model_validate({"plans": plans}))
     sequences = measure([demonstrator.play(_again(seed)) for seed in seeds])
     seconds = time.perf_counter() - began
-    print(
-        f"{plans} plans: {sequences.success:.1%}, {np.median(sequences.lengths):.0f} steps, failed {sequences.failed}"
-    )
+    print(f"{plans} plans: {sequences.success:.1%}, {_median(sequences.lengths):.0f} steps, failed {sequences.failed}")
     print(f"  {sequences.restarts} restarts, {seconds / len(seeds):.2f} s per episode")
     for task, taken in sequences.steps.items():
         if taken:
@@ -89,9 +109,9 @@ def _sequences(plans: str, seeds: list[np.random.SeedSequence]) -> None:
 
 
 def _again(seed: np.random.SeedSequence) -> np.random.SeedSequence:
-    """Return the seed as new: spawning from it would give others each time."""
+    """Return a copy that has spawned nothing yet: a seed that has spawned gives other children."""
     return np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,6 +1,6 @@
 """How likely priors find the skills of held-out demonstrations: what compares their families before any RL.
 
-``python -m benchmarks.likelihood kitchen/prior@v14 … --results artifacts/reference/results.json``
+`python -m benchmarks.likelihood kitchen/prior@v14 … --results artifacts/reference/results.json`
 prints mean and interval for each, and adds them to the published results.
 """
 
@@ -13,57 +13,24 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
+from benchmarks.publishing import publish
 from spirl_cli.clips.reader import Clips
 from spirl_cli.domains.registry import domain_of, read_section
 from spirl_cli.errors import SpirlError
-from spirl_cli.evaluation.aggregate import publish
 from spirl_cli.evaluation.naming import training_data
 from spirl_cli.evaluation.results import ResultRow
-from spirl_cli.evaluation.statistics import bootstrap_mean
+from spirl_cli.evaluation.statistics import bootstrap_mean, interval_name
 from spirl_cli.payload import CLIPS, CLIPS_FILE, MODEL_FILE, PRIOR, SKILLS
+from spirl_cli.skills.likelihood import held_out_log_likelihoods
 from spirl_cli.skills.model_files import load_prior, load_skills
-from spirl_cli.skills.models import SkillModel
-from spirl_cli.skills.prior import PriorNetwork
-from spirl_cli.skills.prior_training import SkillTargets
-from spirl_cli.skills.sampling import add_images
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.store import Store, default_root
 
 METRIC = "log_likelihood"
-CHUNK = 2048  # windows at once
-
-
-@torch.no_grad()
-def held_out_log_likelihoods(prior: PriorNetwork, clips: Clips, skills: SkillModel | None) -> NDArray[np.float64]:
-    """log p(z | s_1) in nats of a skill z ~ q(z | clip), the mean over all windows of each held-out demonstration.
-
-    Args:
-        prior: what is judged.
-        clips: whose validation split is read.
-        skills: the encoder q; None where skills are primitive actions.
-
-    Returns:
-        (E,), one number per demonstration.
-    """
-    generator = torch.Generator().manual_seed(0)
-    starts = clips.starts("validation")
-    targets = SkillTargets(clips, starts, skills, drawn=0)
-    values = []
-    for chunk in np.array_split(starts, -(-len(starts) // CHUNK)):
-        states, posterior = targets.at(chunk)
-        observations = states if prior.perception.image is None else add_images(states, clips, chunk)
-        values.append(prior(observations).log_prob(posterior.sample(generator)).double().numpy())
-    episodes, whose, windows = np.unique(clips.episode_of(starts), return_inverse=True, return_counts=True)
-    means: NDArray[np.float64] = np.bincount(whose, np.concatenate(values), len(episodes)) / windows
-    return means
 
 
 def likelihood_row(store: Store, artifact: Artifact) -> ResultRow:
-    """The row of a prior: its mean over held-out demonstrations, with an interval that resamples these.
+    """Return the row of a prior: its mean over held-out demonstrations, with an interval that resamples these.
 
     Raises:
         ArtifactError: the clips or the skills that it was trained on are not there any more.
@@ -90,6 +57,7 @@ def likelihood_row(store: Store, artifact: Artifact) -> ResultRow:
         data=training_data(artifact),
         commit=manifest.commit,
         command=shlex.join(manifest.command),
+        interval=interval_name(seeds=1, values="demonstrations"),
     )
 
 

@@ -1,9 +1,9 @@
-"""``python -m benchmarks.sac``: our soft actor-critic beside that of stable-baselines3.
+"""`python -m benchmarks.sac`: our soft actor-critic beside that of stable-baselines3.
 
 Both learn the same task with the same networks, batches, rates, seeds and steps, in one process on one
 thread, one update per environment step, and take turns at every point of the curves. Both are judged by
-the return of the mean policy over the same episodes, which cost no training time. Needs stable-baselines3:
-``pip install 'spirl[bench]'``.
+the return of the mean policy over the same episodes, which cost no training time. Needs stable-baselines3,
+which `make bench-sac` installs.
 
 Exit codes: 0 ours is as good and as fast, 1 it is not, 2 wrong usage.
 """
@@ -19,10 +19,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks.publishing import publish
 from benchmarks.sac_comparison import OURS, THEIRS, Comparison, Pair, Task
 from benchmarks.sac_learners import Curve, learn_ours, learn_theirs, take_turns
 from spirl_cli.errors import SpirlError, UsageError
-from spirl_cli.evaluation.aggregate import publish
 from spirl_cli.files import make_folder, write_whole
 from spirl_cli.monitor.reporter import Reporter, RichReporter
 from spirl_cli.store.provenance import checkout_commit
@@ -38,8 +38,10 @@ def compare(task: Task, evaluations: int, episodes: int, reporter: Reporter, kep
     """Train both learners with every seed, taking turns.
 
     Args:
+        task: environment, steps and seeds.
         evaluations: points of a curve.
         episodes: of each point.
+        reporter: told of each run.
         kept: folder of finished pairs of runs, which are not repeated.
     """
     pairs = []
@@ -63,7 +65,7 @@ def _write(path: Path, pair: Pair) -> None:
 
 
 def _read(path: Path, reporter: Reporter) -> Pair | None:
-    """A finished pair, if it is there; with a warning where another version of this program made it."""
+    """Return a finished pair, if it is there; warn if another version of this program made it."""
     if not path.exists():
         return None
     pair = Pair.from_json(json.loads(path.read_text(encoding="utf-8")))
@@ -78,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reporter = RichReporter()
     try:
         if importlib.util.find_spec("stable_baselines3") is None:
-            raise UsageError("stable-baselines3 is not installed", "pip install 'spirl[bench]'")
+            raise UsageError("stable-baselines3 is not installed", "in a checkout: pip install -e '.[bench]'")
         comparisons = [
             compare(task, options.evaluations, options.episodes, reporter, options.keep) for task in _tasks(options)
         ]

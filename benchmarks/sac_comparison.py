@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.sac_learners import Curve
 from spirl_cli.evaluation.results import ResultRow
-from spirl_cli.evaluation.statistics import bootstrap_mean
+from spirl_cli.evaluation.statistics import bootstrap_mean, interval_name
 
 OURS, THEIRS = "sac", "stable-baselines3"  # methods in rows of results
 
@@ -34,7 +34,7 @@ class Pair:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Pair:
-        """A pair from what `dataclasses.asdict` made of it."""
+        """Read a pair from what `dataclasses.asdict` made of it."""
         return cls(_curve(content["ours"]), _curve(content["theirs"]), content["commit"])
 
 
@@ -82,7 +82,7 @@ class Comparison:
         }
 
     def lines(self) -> Iterator[str]:
-        """The curves, mean ± standard deviation over seeds, and the rates, as a table in text."""
+        """Yield a table in text: the curves, mean ± standard deviation over seeds, and the rates."""
         yield f"{self.task.env}, {len(self.ours)} seed(s), return of the mean policy"
         yield f"{'steps':>9} {'ours':>20} {THEIRS:>20}"
         for row, (step, _) in enumerate(self.ours[0].points):
@@ -91,7 +91,7 @@ class Comparison:
         yield "pass" if self.passed else "FAIL"
 
     def rows(self, command: str) -> Iterator[ResultRow]:
-        """Every point of both curves as a row of results; intervals resample seeds, and the episodes of each."""
+        """Yield a row of results for every point of both curves; intervals resample seeds, and the episodes of each."""
         for method, curves in ((OURS, self.ours), (THEIRS, self.theirs)):
             for index, (step, _) in enumerate(curves[0].points):
                 returns = [curve.points[index][1] for curve in curves]
@@ -111,6 +111,7 @@ class Comparison:
                     data=None,
                     commit=self.commit,
                     command=command,
+                    interval=interval_name(len(curves)),
                 )
 
 
@@ -128,7 +129,7 @@ def _finals(curves: Sequence[Curve]) -> list[float]:
 
 
 def _rate(curves: Sequence[Curve]) -> float:
-    """Updates per second over all seeds, the simulation that goes with them included."""
+    """Return updates per second over all seeds, the simulation that goes with them included."""
     return sum(curve.updates for curve in curves) / sum(curve.seconds for curve in curves)
 
 

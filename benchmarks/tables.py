@@ -1,124 +1,91 @@
-"""Published rows as markdown and CSV, and their place in the README.
+"""Evaluations as rows of results, and the tables made from all rows.
 
-``python -m benchmarks.tables artifacts/reference/results.json EVALUATION… --readme README.md``
-adds evaluations to the published results and renews the README's table; without any evaluation
-it only renews what is made from the results.
+`python -m benchmarks.tables kitchen/evaluation@v1 … --docs docs/results.md --readme README.md`
+adds evaluations, one per seed of the same pipeline, to the published results and renews the tables
+in the documents. Without evaluations it renews the tables alone.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, fields
-from itertools import groupby
 from pathlib import Path
 
+from benchmarks.markdown import headline_table, result_tables
+from benchmarks.publishing import RESULTS, publish, write_csv, write_text
 from spirl_cli.errors import SpirlError, UsageError
-from spirl_cli.evaluation.aggregate import aggregate, publish
+from spirl_cli.evaluation.aggregate import aggregate
 from spirl_cli.evaluation.results import ResultRow, read_rows
-from spirl_cli.files import write_whole, written_whole
 from spirl_cli.payload import EVALUATION
 from spirl_cli.store.artifact import Artifact
 
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
-# Recordings that came with the project and are on no public server.
-UNFETCHABLE = ("relay/",)
-COLUMNS = (
-    "environment",
-    "method",
-    "data",
-    "setting",
-    "policy",
-    "metric",
-    "seeds x episodes",
-    "env steps: mean [95 % interval]",
-)
+BEGIN, END = "<!-- results -->", "<!-- /results -->"
 
 
-def markdown_table(rows: Sequence[ResultRow]) -> str:
-    """Render rows as one table, a line per learning curve, followed by a note where data cannot be fetched by users."""
-    lines = [_cells(COLUMNS), "|---" * len(COLUMNS) + "|"]
-    lines += [_cells((*curve, " · ".join(map(_point, points)))) for curve, points in groupby(rows, _curve)]
-    if any(_unfetchable(row) for row in rows):
-        lines += ["", "† trained on recordings that are not public; the number cannot be reproduced elsewhere."]
-    return "\n".join(lines) + "\n"
+def docs_part(rows: Sequence[ResultRow]) -> str:
+    """Render what stands between the markers of `docs/results.md`."""
+    return f"## Beside published numbers\n\n{headline_table(rows)}\n{result_tables(rows)}"
 
 
-def _curve(row: ResultRow) -> tuple[str, ...]:
-    """What the points of one learning curve have in common."""
-    data = f"{_text(row.data)}{' †' if _unfetchable(row) else ''}"
-    seeds = f"{row.seeds} x {row.episodes // row.seeds}"
-    return (row.env, row.method, data, _setting(row), row.policy, row.metric, seeds)
+def renewed(text: str, content: str, name: str) -> str:
+    """Return a document with other content between its two markers.
 
-
-def _point(row: ResultRow) -> str:
-    return f"{row.env_steps:,}: **{row.mean:.2f}** [{row.low:.2f}, {row.high:.2f}]"
-
-
-def _setting(row: ResultRow) -> str:
-    """What distinguishes tasks in the same environment."""
-    noise = None if row.noise is None else f"noise {row.noise}"
-    reward = None if row.reward is None or row.layout is not None else f"{row.reward} reward"
-    return ", ".join(filter(None, (row.order, noise, row.layout, reward))) or "-"
-
-
-def _cells(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _text(value: object) -> str:
-    return "-" if value is None else str(value)
-
-
-def _unfetchable(row: ResultRow) -> bool:
-    return (row.data or "").startswith(UNFETCHABLE)
-
-
-def write_csv(path: Path, rows: Sequence[ResultRow]) -> None:
-    """Write rows as CSV: the learning curves for whoever draws them."""
-    with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(ResultRow)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
-
-
-def update_readme(readme: Path, rows: Sequence[ResultRow]) -> None:
-    """Replace what stands between the two markers in a README by the table of `rows`.
+    Args:
+        text: the document.
+        content: whole lines, for the place between the markers.
+        name: of the document, for the error.
 
     Raises:
-        UsageError: the file has no such markers.
+        UsageError: the document has no such markers.
     """
-    text = readme.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise UsageError(f"{readme} has no lines {BEGIN} and {END}", "add them where the table belongs")
-    write_whole(readme, f"{before}{BEGIN}\n{markdown_table(rows)}{END}{after}".encode())
+        raise UsageError(f"{name} has no lines {BEGIN} and {END}", "add them where the tables belong")
+    return f"{before}{BEGIN}\n{content}{END}{after}"
+
+
+def renew(path: Path, content: str) -> None:
+    """Replace what stands between the two markers in a file.
+
+    Raises:
+        UsageError: there is no such file, or it has no such markers.
+    """
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}", f"make one with the lines {BEGIN} and {END}")
+    write_text(path, renewed(path.read_text(encoding="utf-8"), content, str(path)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Add evaluations, one per seed of the same pipeline, to the published results; print the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.tables", description=main.__doc__)
-    parser.add_argument("results", type=Path, help="list of published rows, made where it does not exist")
-    parser.add_argument("evaluations", nargs="*", help="evaluation artifacts, one per seed")
-    parser.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="where references are looked up")
-    parser.add_argument("--readme", type=Path, help="file whose table between the markers is renewed")
-    parser.add_argument("--curve", type=Path, help="picture of the learning curve of these evaluations to draw")
-    parser.add_argument("--command", help="what made the numbers; default: as recorded in the first evaluation")
-    options = parser.parse_args(arguments)
+    """Add evaluations to the published results, and renew the tables made from these; print tables without a file."""
+    options = _parser().parse_args(arguments)
     try:
         rows = _publish(options)
         write_csv(options.results.with_suffix(".csv"), rows)
+        if options.docs:
+            renew(options.docs, docs_part(rows))
         if options.readme:
-            update_readme(options.readme, rows)
+            renew(options.readme, headline_table(rows))
     except SpirlError as error:
         print(error.message, error.hint, sep="\n", file=sys.stderr)
         return error.exit_code
-    print(markdown_table(rows), end="")
+    if not (options.docs or options.readme):
+        print(result_tables(rows), end="")
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tables", description=main.__doc__)
+    parser.add_argument("evaluations", nargs="*", help="evaluation artifacts, one per seed")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="list of published rows (default: %(default)s)")
+    parser.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="where references are looked up")
+    parser.add_argument("--docs", type=Path, help="file whose tables of all results are renewed")
+    parser.add_argument("--readme", type=Path, help="file whose short table is renewed")
+    parser.add_argument("--curve", type=Path, help="picture of the learning curve of these evaluations to draw")
+    parser.add_argument("--command", help="what made the numbers; default: as recorded in the first evaluation")
+    return parser
 
 
 def _publish(options: argparse.Namespace) -> list[ResultRow]:

@@ -13,7 +13,7 @@ MATMUL_REPEATS = 50
 
 
 def seconds_per_call(call: Callable[[], object], repeats: int) -> float:
-    """Mean wall-clock seconds of one of ``repeats`` calls in a row."""
+    """Measure the mean wall-clock seconds of one of `repeats` calls in a row."""
     begun = time.perf_counter()
     for _ in range(repeats):
         call()
@@ -21,7 +21,7 @@ def seconds_per_call(call: Callable[[], object], repeats: int) -> float:
 
 
 def matmul_seconds() -> float:
-    """Seconds of a 256³ float32 matrix product, with torch's present number of threads."""
+    """Measure the seconds of a 256³ float32 matrix product, with torch's present number of threads."""
     left, right = torch.randn(2, MATMUL_SIZE, MATMUL_SIZE)
     out = torch.empty_like(left)
     seconds_per_call(lambda: torch.mm(left, right, out=out), MATMUL_REPEATS)  # warm up

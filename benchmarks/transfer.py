@@ -1,7 +1,7 @@
 """How far skills carry from one set of demonstrations to another, and how the two sets differ.
 
-``python -m benchmarks.transfer --skills A B --clips X Y`` reconstructs held-out windows of every set of
-clips with every skill model, and describes the clips. References are as in ``spirl show``.
+`python -m benchmarks.transfer --skills A B --clips X Y` reconstructs held-out windows of every set of
+clips with every skill model, and describes the clips. References are as in `spirl show`.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def carry_over(model: SkillModel, clips: Clips) -> dict[str, float]:
     """Reconstruct held-out windows of some clips with a skill model, trained on these or on others.
 
     Returns:
-        ``error``: root of the mean squared error of an action; ``explained``: share of the actions' variance, 1 at
-        best, 0 for a model that knows their mean only; ``kl``: nats per latent dimension.
+        `error`: root of the mean squared error of an action; `explained`: share of the actions' variance, 1 at
+        best, 0 for a model that knows their mean only; `kl`: nats per latent dimension.
 
     Raises:
         ArtifactError: the sizes differ.
@@ -58,9 +58,9 @@ def describe(clips: Clips) -> dict[str, float]:
     """Describe a set of clips.
 
     Returns:
-        ``episodes``; ``steps`` of all and ``median_length`` of an episode; ``action``: mean size of an action's
-        components; ``change``: the same of the difference between one action and the next; ``still``: share of steps
-        in which no component is above 0.05; ``saturated``: share in which one is above 0.99.
+        `episodes`; `steps` of all and `median_length` of an episode; `action`: mean size of an action's
+        components; `change`: the same of the difference between one action and the next; `still`: share of steps
+        in which no component is above 0.05; `saturated`: share in which one is above 0.99.
     """
     rows = clips.starts("train")
     _, actions = clips.windows(spread(rows, WINDOWS))  # (B, H, A)

@@ -1,17 +1,14 @@
-"""Evaluations of several seeds → one published row per condition."""
+"""Evaluations of several seeds → one row of results per condition."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 
 from spirl_cli.errors import ArtifactError
 from spirl_cli.evaluation.episodes import Evaluated, read_episodes
 from spirl_cli.evaluation.results import ResultRow, metric_values, read_rows
-from spirl_cli.evaluation.statistics import bootstrap_mean
-from spirl_cli.files import make_folder, write_whole
+from spirl_cli.evaluation.statistics import bootstrap_mean, interval_name
 from spirl_cli.payload import EPISODES_FILE, RESULTS_FILE
 from spirl_cli.store.artifact import Artifact
 
@@ -32,7 +29,7 @@ def aggregate(artifacts: Sequence[Artifact], *, command: str, resamples: int = 1
         ArtifactError: the conditions differ, or two evaluations are of the same agent.
     """
     _refuse_same_agent(artifacts)
-    tables = [{row.condition: row for row in read_rows(artifact.file(RESULTS_FILE))} for artifact in artifacts]
+    tables = [{row.identity: row for row in read_rows(artifact.file(RESULTS_FILE))} for artifact in artifacts]
     _refuse_different_conditions(artifacts, tables)
     evaluated = [_by_policy(artifact) for artifact in artifacts]
     commits = sorted({artifact.manifest.commit for artifact in artifacts if artifact.manifest.commit})
@@ -44,7 +41,8 @@ def _join(row: ResultRow, evaluated: Sequence[EvaluatedByPolicy], resamples: int
     """Replace one seed's numbers by those of all."""
     groups = [metric_values(table[row.method, row.policy, row.env_steps], row.metric) for table in evaluated]
     estimate = bootstrap_mean(groups, resamples=resamples)
-    return replace(row, **asdict(estimate), seeds=len(groups), episodes=sum(map(len, groups)))
+    interval = interval_name(len(groups))
+    return replace(row, **asdict(estimate), seeds=len(groups), episodes=sum(map(len, groups)), interval=interval)
 
 
 def _by_policy(artifact: Artifact) -> EvaluatedByPolicy:
@@ -77,29 +75,3 @@ def _refuse_different_conditions(
                 f"{artifacts[0].reference} and {artifact.reference} evaluated different things: only one has {example}",
                 "evaluate both with the same recipe",
             )
-
-
-def publish(path: Path, rows: Iterable[ResultRow]) -> list[ResultRow]:
-    """Add rows to a published list, in place of rows of the same condition; return the whole list.
-
-    The file is sorted, so that its history reads well.
-    """
-    known = {row.condition: row for row in (read_rows(path) if path.exists() else [])}
-    known.update((row.condition, row) for row in rows if row.method != "random")  # no method of the field
-    merged = sorted(known.values(), key=_place)
-    make_folder(path.parent)
-    write_whole(path, (json.dumps([asdict(row) for row in merged], indent=1) + "\n").encode())
-    return merged
-
-
-def _place(row: ResultRow) -> tuple[tuple[int, float, str], ...]:
-    """Put rows that make up one learning curve next to one another."""
-    setting = (row.env, row.method, row.data, row.order, row.noise, row.reward, row.layout)
-    return tuple(map(_sortable, (*setting, row.metric, row.policy, row.env_steps)))
-
-
-def _sortable(value: object) -> tuple[int, float, str]:
-    """Order numbers as numbers, and None before text."""
-    if isinstance(value, (int, float)):
-        return (0, float(value), "")
-    return (1, 0.0, "" if value is None else str(value))

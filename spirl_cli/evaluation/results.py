@@ -16,7 +16,7 @@ from spirl_cli.domains.registry import domain_of
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.errors import ArtifactError
 from spirl_cli.evaluation.episodes import Evaluated
-from spirl_cli.evaluation.statistics import Estimate, bootstrap_mean, metric_rates
+from spirl_cli.evaluation.statistics import Estimate, bootstrap_mean, interval_name, metric_rates
 from spirl_cli.files import write_whole
 
 
@@ -31,11 +31,16 @@ class ResultRow:
         metric: subtasks | success | return; of blocks, at the end, stacked and height (see
             `spirl_cli.domains.blocks.towers`), and max_stacked during the episode; log_likelihood of held-out
             demonstrations, where episodes are these.
-        mean: with `low` and `high`, its 95 % bootstrap interval.
+        mean: with `low` and `high`, the ends of its interval.
         seeds: pipelines trained anew, skills and prior included.
         episodes: of all seeds together.
         policy: sampled | mean.
         env_steps: nominal, warm-up counted; 0 for a prior.
+        task: None for the task of the recipe; the name of another one, such as ten-held-out.
+        condition: what the prior is conditioned on besides the state: history | goal | event.
+        study: of a sweep, and `cell`: the settings in which this row differs from others of the sweep.
+        interval: how `low` and `high` were made, such as `95 % bootstrap over seeds and episodes`; None in rows
+            that are older than this field, whose intervals are of that kind.
     """
 
     env: str
@@ -55,12 +60,18 @@ class ResultRow:
     data: str | None
     commit: str | None
     command: str
+    task: str | None = None
+    condition: str | None = None
+    study: str | None = None
+    cell: str | None = None
+    interval: str | None = None
 
     @property
-    def condition(self) -> tuple[object, ...]:
+    def identity(self) -> tuple[object, ...]:
         """What must be equal for two rows to be about the same thing."""
+        task = (self.task, self.condition, self.order, self.noise, self.reward, self.layout)
         steps = (self.metric, self.policy, self.env_steps)
-        return (self.env, self.method, *steps, self.order, self.noise, self.reward, self.layout, self.data)
+        return (self.env, self.method, *steps, *task, self.data, self.study, self.cell)
 
 
 @dataclass(frozen=True)
@@ -114,6 +125,7 @@ def _row(group: Evaluated, metric: str, estimate: Estimate, env: EnvSection, pro
         noise=setting.noise,
         reward=setting.reward,
         layout=setting.layout,
+        interval=interval_name(seeds=1),
         **asdict(provenance),
     )
 
@@ -143,6 +155,8 @@ def _rates(group: Evaluated, resamples: int, seed: int) -> dict[str, dict[str, f
 
 def read_rows(path: Path) -> list[ResultRow]:
     """Read the rows of an evaluation's ``results.json`` or of a list of published rows.
+
+    Rows that are older than a field have None in it, if `ResultRow` gives it a default.
 
     Raises:
         ArtifactError: the file is no such JSON, or a row lacks a field or has an unknown one.

@@ -63,6 +63,11 @@ def bootstrap_mean(
     return Estimate(mean, float(low), float(high))
 
 
+def interval_name(seeds: int, values: str = "episodes") -> str:
+    """Return how `bootstrap_mean` makes the interval of so many seeds, with its default confidence."""
+    return f"95 % bootstrap over {'seeds and ' if seeds > 1 else ''}{values}"
+
+
 def _resampled_means(arrays: Sequence[Floats], resamples: int, rng: np.random.Generator) -> Floats:
     """For every resample: the mean of a resampled group, the group itself drawn at random."""
     chosen = rng.integers(len(arrays), size=resamples)

@@ -12,7 +12,7 @@ from spirl_cli.domains.registry import domain_of
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.evaluation.figures import draw_learning_curve
 from tests.support.agent_data import pendulum_recipe
-from tests.support.evaluation_data import make_row
+from tests.support.result_rows import make_row
 
 
 def published(env: EnvSection) -> Published:

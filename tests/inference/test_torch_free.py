@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import spirl_cli.inference
-from tests.conftest import cli_environment
+from tests.support.commands import cli_environment
 
 AGENT = sorted((Path(__file__).resolve().parents[2] / "artifacts" / "reference").glob("*/agent/v*"))
 MODULES = sorted(
