@@ -21,7 +21,7 @@ KitchenTask = Literal[
     "microwave", "kettle", "bottom burner", "top burner", "light switch", "slide cabinet", "hinge cabinet"
 ]
 
-# METHOD: the 30 joint positions of robot and objects out of FrankaKitchen-v1's 59 numbers.
+# The 30 joint positions of robot and objects out of FrankaKitchen-v1's 59 numbers.
 KITCHEN_POSITIONS = (ObservationPart(key="observation", indices=("0:9", "18:39")),)
 
 

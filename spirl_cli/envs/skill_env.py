@@ -34,7 +34,7 @@ class SkillEnv(gym.Wrapper[np.ndarray, np.ndarray, Any, Any], RecordConstructorA
     - ``steps``: primitive steps taken, 1 to H;
     - ``last_reward``: the reward of the last of them;
     - ``late_observation``: the observation after the first of them (D,). These two exist so that
-      defects of the authors' code can be reproduced (METHOD §5.1, §5.3).
+      defects of the authors' code can be reproduced (docs/method.md#defects-of-the-authors-code).
 
     It works with any library of reinforcement learning that takes Gymnasium environments::
 
@@ -48,7 +48,7 @@ class SkillEnv(gym.Wrapper[np.ndarray, np.ndarray, Any, Any], RecordConstructorA
             bounds; libraries that squash their policy into the action space need a finite one.
             Latents beyond it are not clipped.
         tanh_actions: squash the decoder's output by tanh although it was trained on raw actions
-            (METHOD §5.4, only for parity). Clipping to the environment's bounds comes after it.
+            (docs/method.md#decoded-actions-squashed). Clipping to the environment's bounds comes after it.
 
     Raises:
         UsageError: the environment's actions or observations are no Box.

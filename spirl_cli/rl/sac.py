@@ -239,7 +239,8 @@ class SAC:
 
     def _update_policy(self, batch: Batch) -> tuple[Tensor, Tensor]:
         weights, latents, penalty = self._choices(batch.states)
-        # Clamping here would remove the gradient exactly where the policy has strayed (METHOD §5).
+        # Clamping here would remove the gradient exactly where the policy has strayed, see
+        # docs/method.md#divergence-clamped-in-the-policy-loss.
         used = self._clamped(penalty) if self.section.parity.clamp_policy_divergence else penalty
         self.critics.requires_grad_(False)
         value = (weights * self.critics(self._whole(batch.states), latents).amin(0)).sum(0)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-MIN_LOG_SIGMA, MAX_LOG_SIGMA = -10.0, 2.0  # METHOD §2: "Log σ clamped to [−10, 2] everywhere"
+MIN_LOG_SIGMA, MAX_LOG_SIGMA = -10.0, 2.0  # docs/method.md#layers
 LOG_TWO_PI = math.log(2.0 * math.pi)
 
 

@@ -13,7 +13,7 @@ from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import PriorShape, PriorWithStart, prior_mlp
 from spirl_cli.skills.vision import Perception
 
-MIN_WEIGHT = 1e-6  # of a component, so that none is lost for good (METHOD §2)
+MIN_WEIGHT = 1e-6  # of a component, so that none is lost for good (docs/method.md#prior-families)
 
 
 class Mixture(NamedTuple):

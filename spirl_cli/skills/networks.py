@@ -1,4 +1,4 @@
-"""The building blocks of all networks (METHOD §2 of the paper's public implementation)."""
+"""The building blocks of all networks (docs/method.md#layers)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training of the prior on the frozen encoder's posteriors (METHOD §1: the same result as training both at once)."""
+"""Training of the prior on the frozen encoder's posteriors (docs/method.md#prior-loss)."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ from spirl_cli.store.store import Store
 from spirl_cli.store.writer import open_run
 from tests.support.agent_data import evaluation_context, make_agent, make_skills_and_prior, pendulum_recipe
 
-# The contract of DESIGN.md, in its order.
+# The contract of the rows of results, in its order.
 RESULT_FIELDS = (
     "env method metric mean low high seeds episodes policy env_steps order noise reward layout data commit command"
 )

@@ -1,4 +1,4 @@
-"""A free-floating gripper and blocks on a table, simulated by MuJoCo in the plane x = 0 (METHOD §3).
+"""A free-floating gripper and blocks on a table, simulated by MuJoCo in the plane x = 0 (docs/blocks.md#task).
 
 Everything moves by slides along y and z, the blocks also by a hinge about x, so that nothing leaves
 the plane. The gripper is moved by velocity: an action of 1 asks for 0.5 m/s, 0.05 m per action.
