@@ -73,10 +73,11 @@ def quoted(path: Path) -> list[str]:
 
 def command_lines() -> list[Block]:
     """Return all command lines that documents and headers of recipes show."""
-    shown = [line for path in DOCUMENTS for block in blocks(path) for line in _lines(block)]
+    current = [path for path in DOCUMENTS if path.name != "CHANGELOG.md"]  # its commands are history
+    shown = [line for path in current for block in blocks(path) for line in _lines(block)]
     inline = [
         Block(relative(path), "sh", text)
-        for path in DOCUMENTS
+        for path in current
         for text in quoted(path)
         if re.match(r"(spirl|python -m|make) [a-z.-]+", text)
     ]
