@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def benchmark(name: str) -> Callable[[float, Reporter], list[Figure]]:
-    """The measurement of this name; torch and the simulator are imported only now."""
+    """Return the measurement of this name; torch and the simulator are imported only now."""
     from benchmarks import blocks, maze, memory, rl, skills
 
     if name == "skills":
@@ -84,7 +84,7 @@ def _print_table(figures: Sequence[Figure]) -> None:
 
 
 def _load() -> float:
-    """Processes that wanted to run in the last minute, these included: above the cores, others disturbed."""
+    """Return how many processes wanted to run in the last minute: if more than cores, others disturbed."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
 
 

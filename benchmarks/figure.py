@@ -39,7 +39,7 @@ class Figure:
         return self.value <= self.limit if self.bound == "at most" else self.value >= self.limit
 
     def as_json(self) -> dict[str, Any]:
-        """The figure as plain data."""
+        """Return the figure as plain data."""
         return {
             "name": self.name,
             "value": self.value,

@@ -61,7 +61,7 @@ def held_out_log_likelihoods(prior: PriorNetwork, clips: Clips, skills: SkillMod
 
 
 def likelihood_row(store: Store, artifact: Artifact) -> ResultRow:
-    """The row of a prior: its mean over held-out demonstrations, with an interval that resamples these.
+    """Return the row of a prior: its mean over held-out demonstrations, with an interval that resamples these.
 
     Raises:
         ArtifactError: the clips or the skills that it was trained on are not there any more.

@@ -175,7 +175,7 @@ class Bench:
         return self.learning.steps - before
 
     def _simulate(self) -> int:
-        """Some skills of the one environment alone; environment steps done."""
+        """Act out some skills in the one environment alone; return the environment steps."""
         steps = 0
         for _ in range(ALONE_SKILLS):
             latents = self.rng.standard_normal((1, self.learner.replay.latent_dim), np.float32)
@@ -190,7 +190,7 @@ class Bench:
 
 
 def _rate(work: Callable[[], int], seconds: float) -> float:
-    """What ``work`` returns, per second, over at least ``seconds``."""
+    """Return the counts that `work` returns per second, over at least `seconds`."""
     begun, done = time.perf_counter(), 0
     while True:
         done += work()

@@ -64,7 +64,7 @@ def _write(path: Path, pair: Pair) -> None:
 
 
 def _read(path: Path, reporter: Reporter) -> Pair | None:
-    """A finished pair, if it is there; with a warning where another version of this program made it."""
+    """Return a finished pair, if it is there; warn if another version of this program made it."""
     if not path.exists():
         return None
     pair = Pair.from_json(json.loads(path.read_text(encoding="utf-8")))

@@ -34,7 +34,7 @@ class Pair:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Pair:
-        """A pair from what `dataclasses.asdict` made of it."""
+        """Read a pair from what `dataclasses.asdict` made of it."""
         return cls(_curve(content["ours"]), _curve(content["theirs"]), content["commit"])
 
 
@@ -82,7 +82,7 @@ class Comparison:
         }
 
     def lines(self) -> Iterator[str]:
-        """The curves, mean ± standard deviation over seeds, and the rates, as a table in text."""
+        """Yield a table in text: the curves, mean ± standard deviation over seeds, and the rates."""
         yield f"{self.task.env}, {len(self.ours)} seed(s), return of the mean policy"
         yield f"{'steps':>9} {'ours':>20} {THEIRS:>20}"
         for row, (step, _) in enumerate(self.ours[0].points):
@@ -128,7 +128,7 @@ def _finals(curves: Sequence[Curve]) -> list[float]:
 
 
 def _rate(curves: Sequence[Curve]) -> float:
-    """Updates per second over all seeds, the simulation that goes with them included."""
+    """Return updates per second over all seeds, the simulation that goes with them included."""
     return sum(curve.updates for curve in curves) / sum(curve.seconds for curve in curves)
 
 

@@ -69,7 +69,7 @@ def take_turns(*runs: Iterator[Curve]) -> list[Curve]:
 
 
 def _undisturbed(run: Iterator[Curve]) -> Iterator[Curve]:
-    """The run with global random numbers of its own: the same curve as if no other run took turns with it."""
+    """Give a run global random numbers of its own: its curve is that of a run that takes no turns."""
     numbers = random.getstate(), np.random.get_state(), torch.get_rng_state()
     while True:
         random.setstate(numbers[0])
@@ -113,7 +113,7 @@ def learn_ours(env_id: str, steps: int, seed: int, evaluations: int, episodes: i
 
 
 def our_settings() -> TrainRLSection:
-    """A recipe's `train_rl` that says what stable-baselines3 does by default."""
+    """Return a recipe's `train_rl` that says what stable-baselines3 does by default."""
     return TrainRLSection(
         regularizer="entropy",
         initial_policy="scratch",
@@ -141,7 +141,7 @@ def our_settings() -> TrainRLSection:
 
 @torch.no_grad()
 def our_action(sac: SAC, observation: np.ndarray) -> np.ndarray:
-    """The mean action (A,) of our policy."""
+    """Return the mean action (A,) of our policy."""
     mean = sac.policy(torch.from_numpy(observation.astype(np.float32))).mean
     action: np.ndarray = squash(mean, sac.section.squash, sac.bounds).numpy()
     return action
@@ -185,13 +185,13 @@ def _their_action(model: Any, observation: np.ndarray) -> np.ndarray:
 
 
 def curve_steps(steps: int, evaluations: int) -> list[int]:
-    """The environment steps at which a run is judged, the last one at its end."""
+    """Return the environment steps at which a run is judged, the last one at its end."""
     count = min(evaluations, steps)
     return [steps * (number + 1) // count for number in range(count)]
 
 
 def evaluate(env: gym.Env[Any, Any], policy: Policy, episodes: int) -> list[float]:
-    """Returns of the same episodes for every policy."""
+    """Play the same episodes with a policy; return the return of each."""
     returns = []
     for episode in range(episodes):
         observation, _ = env.reset(seed=EVALUATION_SEED + episode)

@@ -46,7 +46,7 @@ def markdown_table(rows: Sequence[ResultRow]) -> str:
 
 
 def _curve(row: ResultRow) -> tuple[str, ...]:
-    """What the points of one learning curve have in common."""
+    """Return what the points of one learning curve have in common."""
     data = f"{_text(row.data)}{' †' if _unfetchable(row) else ''}"
     seeds = f"{row.seeds} x {row.episodes // row.seeds}"
     return (row.env, row.method, data, _setting(row), row.policy, row.metric, seeds)
@@ -57,7 +57,7 @@ def _point(row: ResultRow) -> str:
 
 
 def _setting(row: ResultRow) -> str:
-    """What distinguishes tasks in the same environment."""
+    """Return what distinguishes tasks in the same environment."""
     noise = None if row.noise is None else f"noise {row.noise}"
     reward = None if row.reward is None or row.layout is not None else f"{row.reward} reward"
     return ", ".join(filter(None, (row.order, noise, row.layout, reward))) or "-"

@@ -188,7 +188,7 @@ def load_agent(
 
 
 def _seen_parts(env: EnvSection, pixels: int) -> tuple[ObservationPart, ...]:
-    """The selection of the recipe, less an image that neither skills nor policy look at."""
+    """Return the selection of the recipe, less an image that neither skills nor policy look at."""
     return env.observation if pixels else state_parts(env)
 
 

@@ -86,12 +86,12 @@ class NumpyGaussian:
         return squash(mean + np.exp(log_sigma) * np.float32(noise), self.squash, self.bounds)
 
     def sample(self, observation: Array, rng: np.random.Generator) -> Array:
-        """A skill (K,) for one observation (D+P,)."""
+        """Return a skill (K,) for one observation (D+P,)."""
         latent_dim = self.network.biases[-1].size // 2
         return self.latent(observation, rng.standard_normal(latent_dim, dtype=np.float32))
 
     def mean(self, observation: Array) -> Array:
-        """The mean, squashed like a sample."""
+        """Return the mean, squashed like a sample."""
         return self.latent(observation, 0.0)
 
 
@@ -169,7 +169,7 @@ class PrimitiveDecoder:
         self._latent = np.asarray(latent, np.float32)
 
     def act(self, observation: Array) -> Array:
-        """The action itself."""
+        """Return the action itself."""
         return self._latent
 
 
@@ -196,13 +196,13 @@ def read_network(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
 
 
 def load_decoder(path: Path) -> Decoder:
-    """The decoder of a skills or agent artifact (`decoder.safetensors`)."""
+    """Read the decoder of a skills or agent artifact (`decoder.safetensors`), whose actions are not squashed."""
     tensors, header = read_network(path)
     return DECODERS[header["kind"]](tensors, header)
 
 
 def load_gaussian(path: Path) -> NumpyGaussian:
-    """The prior or policy of an artifact (`prior.safetensors`, `policy.safetensors`, snapshots)."""
+    """Return the prior or policy of an artifact (`prior.safetensors`, `policy.safetensors`, snapshots)."""
     tensors, header = read_network(path)
     network = NumpyMLP.from_tensors(tensors, "gaussian")
     perception = NumpyPerception.from_tensors(tensors, header)

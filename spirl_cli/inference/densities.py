@@ -25,10 +25,10 @@ class SkillDensity(Protocol):
     """What a policy or a prior is asked for; observations (D+P,) come one at a time."""
 
     def sample(self, observation: Array, rng: np.random.Generator) -> Array:
-        """A skill (K,) drawn from the density."""
+        """Return a skill (K,) drawn from the density."""
 
     def mean(self, observation: Array) -> Array:
-        """The skill (K,) that stands for the density."""
+        """Return the skill (K,) that stands for the density."""
 
 
 class NumpyMixture:
@@ -49,13 +49,13 @@ class NumpyMixture:
         return weights / weights.sum(-1, keepdims=True), mean, np.clip(log_sigma, self.min_log_sigma, MAX_LOG_SIGMA)
 
     def sample(self, observation: Array, rng: np.random.Generator) -> Array:
-        """A skill (K,) of a component that is drawn by its weight."""
+        """Return a skill (K,) of a component that is drawn by its weight."""
         weights, mean, log_sigma = self(observation)
         chosen = min(int(np.searchsorted(np.cumsum(weights), rng.random())), self.components - 1)
         return _draw(mean[chosen], log_sigma[chosen], rng)
 
     def mean(self, observation: Array) -> Array:
-        """The mean (K,) of the heaviest component."""
+        """Return the mean (K,) of the heaviest component."""
         weights, mean, _ = self(observation)
         heaviest: Array = mean[int(np.argmax(weights))]
         return heaviest
@@ -77,13 +77,13 @@ class NumpyEnsemble:
         return mean, np.clip(log_sigma, self.min_log_sigma, MAX_LOG_SIGMA)
 
     def sample(self, observation: Array, rng: np.random.Generator) -> Array:
-        """A skill (K,) of a member that is drawn at random."""
+        """Return a skill (K,) of a member that is drawn at random."""
         mean, log_sigma = self(observation)
         chosen = int(rng.integers(len(self.networks)))
         return _draw(mean[chosen], log_sigma[chosen], rng)
 
     def mean(self, observation: Array) -> Array:
-        """The mean of the members' means (K,)."""
+        """Return the mean of the members' means (K,)."""
         mean: Array = self(observation)[0].mean(-2)
         return mean
 
@@ -128,17 +128,17 @@ class NumpyFlow:
         return noise
 
     def sample(self, observation: Array, rng: np.random.Generator) -> Array:
-        """A skill (K,)."""
+        """Return a skill (K,)."""
         noise: Array = rng.standard_normal(self.kept.shape[1:], dtype=np.float32)
         return self.from_noise(observation, noise)
 
     def mean(self, observation: Array) -> Array:
-        """The skill (K,) that is made from u = 0."""
+        """Return the skill (K,) that is made from u = 0."""
         return self.from_noise(observation, np.zeros(self.kept.shape[1], np.float32))
 
 
 def load_density(path: Path) -> SkillDensity:
-    """The policy or prior of an artifact (`policy.safetensors`, `prior.safetensors`, snapshots), of any family.
+    """Read the policy or prior of an artifact (`policy.safetensors`, `prior.safetensors`, snapshots), of any family.
 
     Raises:
         ArtifactError: the file is not such a network that spirl exported.

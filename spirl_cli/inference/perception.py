@@ -72,7 +72,7 @@ class NumpyPerception:
         self.indices = None if indices is None else np.array(indices, np.intp)
 
     def __call__(self, observations: Array) -> Array:
-        """Inputs for one observation, or for any number of them, float32."""
+        """Return the inputs for one observation, or for any number of them, float32."""
         observations = np.asarray(observations, np.float32)
         states = observations[..., : self.state_dim]
         if self.indices is not None:

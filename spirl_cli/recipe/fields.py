@@ -16,7 +16,7 @@ _OF_A_FILE = ("extends", "profiles", "methods")
 
 
 def suggest(path: KeyPath, kind: object) -> str:
-    """A did-you-mean for the unknown key at ``path``; ``kind`` is the recipe's ``env.kind``.
+    """Return a did-you-mean for the unknown key at ``path``; ``kind`` is the recipe's ``env.kind``.
 
     A key that exists elsewhere in the recipe is suggested with its section.
     """
@@ -29,7 +29,7 @@ def suggest(path: KeyPath, kind: object) -> str:
 
 
 def _keys_beside(path: KeyPath, kind: object) -> list[str]:
-    """The known keys of the mapping in which ``path`` ends."""
+    """Return the known keys of the mapping in which ``path`` ends."""
     models: list[type[BaseModel]] = [Recipe]
     for part in path[:-1]:
         if isinstance(part, str):
@@ -49,7 +49,7 @@ def _dotted_keys(model: type[BaseModel], prefix: str, kind: object) -> Iterator[
 
 
 def _models(annotation: Any, kind: object) -> list[type[BaseModel]]:
-    """The models inside a type such as ``tuple[Model, ...] | None``; environments by their kind."""
+    """Return the models inside a type such as ``tuple[Model, ...] | None``; environments by their kind."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     models = [model for argument in get_args(annotation) for model in _models(argument, kind)]

@@ -65,7 +65,7 @@ def load_recipe(
 
 
 def check_layers(layers: Layers) -> list[str]:
-    """The problems of a recipe as it stands, of each of its profiles and with each method."""
+    """Return the problems of a recipe as it stands, of each of its profiles and with each method."""
     _, problems = _validate(layers.base, layers)
     trees = {f"profile '{name}'": layers.with_profile(name) for name in layers.profiles}
     trees |= {f"method '{name}'": layers.with_method(name).base for name in (*packaged_methods(), *layers.methods)}
@@ -78,7 +78,7 @@ def check_layers(layers: Layers) -> list[str]:
 def _validate(
     tree: Node, layers: Layers, profile: str | None = None, method: str | None = None
 ) -> tuple[Recipe | None, list[str]]:
-    """The recipe, or None and what is wrong with it."""
+    """Return the recipe, or None and what is wrong with it."""
     problems = reserved_keys(tree)
     data = {**tree.plain(), "id": recipe_id(layers.path), "profile": profile, "method": method}
     try:
@@ -94,7 +94,7 @@ def _validate(
 
 
 def _complete(recipe: Recipe, folder: Path) -> Recipe:
-    """The recipe with all that it refers to filled in: values from elsewhere in it, and the maze's layout file."""
+    """Fill in all that the recipe refers to: values from elsewhere in it, and the maze's layout file."""
     extract, env = recipe.extract, recipe.env
     if isinstance(env, MazeSection) and env.layout is not None:
         env = env.model_copy(update={"layout": read_layout(env.layout, folder)})
@@ -115,7 +115,7 @@ def _complete(recipe: Recipe, folder: Path) -> Recipe:
 
 
 def read_layout(layout: str, folder: Path) -> str:
-    """The rows of a layout: as they are, or from a file named relative to here or to the recipe's folder.
+    """Return the rows of a layout: as they are, or from a file named relative to here or to the recipe's folder.
 
     Raises:
         UsageError: there is no such file, or it is no text.
@@ -132,7 +132,7 @@ def read_layout(layout: str, folder: Path) -> str:
 
 
 def _stored_parts(recipe: Recipe) -> tuple[ObservationPart, ...]:
-    """What the environment shows; images that can be drawn from states are not stored."""
+    """Return what the environment shows; images that can be drawn from states are not stored."""
     parts = recipe.env.observation
     return tuple(part for part in parts if part.key != "image") if isinstance(recipe.env, DrawnSection) else parts
 

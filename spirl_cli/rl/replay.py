@@ -37,7 +37,7 @@ class Batch(NamedTuple):
     returns: Tensor | None = None
 
     def to(self, device: str) -> Batch:
-        """The same batch on another device."""
+        """Move the batch to another device."""
         return self._replace(**{name: part.to(device) for name, part in self._asdict().items() if part is not None})
 
 
@@ -142,7 +142,7 @@ class Replay:
             self.rows, self.shown = rows, shown
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> Batch:
-        """A batch drawn with replacement: uniform but for the share of rewarded transitions."""
+        """Draw a batch with replacement: uniform but for the share of rewarded transitions."""
         drawn = self._draw(batch_size, rng)
         rows = torch.from_numpy(self.rows[drawn])
         states, latents, rewards, next_states, terminals, *returns = rows.split(self._sizes, dim=1)

@@ -44,7 +44,7 @@ class RunningEpisodes:
         return _joined(episode)
 
     def state(self) -> State:
-        """The unfinished episodes, for a checkpoint."""
+        """Return the unfinished episodes, for a checkpoint."""
         tensors = {
             f"running/{index}/{name}": torch.from_numpy(field)
             for index, episode in enumerate(self._running)

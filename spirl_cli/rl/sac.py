@@ -113,7 +113,7 @@ class SAC:
 
     @torch.no_grad()
     def encode(self, observations: np.ndarray) -> np.ndarray:
-        """The s that is acted on, stored and learned from, for raw observations (N, D+X+P).
+        """Turn raw observations (N, D+X+P) into the s that is acted on, stored and learned from.
 
         The prior's convolutions never change, so they see every image once, here: s is the state and
         the image's features (N, D+F), F = 0 where the prior looks at no image, and what only the critics
@@ -137,7 +137,7 @@ class SAC:
 
     @torch.no_grad()
     def act(self, states: np.ndarray) -> np.ndarray:
-        """Sampled skills z (N, K) for states s as `encode` returns them."""
+        """Sample skills z (N, K) for states s as `encode` returns them."""
         sample = self._policy(torch.from_numpy(states).to(self.device)).sample(self.generator)
         return self._squash(sample).cpu().numpy()
 

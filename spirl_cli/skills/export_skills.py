@@ -51,7 +51,7 @@ def export_gaussian(path: Path, network: GaussianNetwork, squash: str = "none", 
 
 
 def decoder_header(kind: str, horizon: int, latent_dim: int, clips: Clips) -> dict[str, Any]:
-    """What an agent must know beside the weights."""
+    """Return what an agent must know beside the weights."""
     return {
         "kind": kind,
         "horizon": horizon,
@@ -63,7 +63,7 @@ def decoder_header(kind: str, horizon: int, latent_dim: int, clips: Clips) -> di
 
 
 def seen_header(perception: Perception) -> dict[str, Any]:
-    """What a network sees of an observation: D, which of these numbers (null: all), and the image's shape."""
+    """Return what a network sees of an observation: D, which of these numbers (null: all), and the image's shape."""
     return {
         "state_dim": perception.state_dim,
         "state_indices": None if perception.sees_all else perception.indices.tolist(),

@@ -36,7 +36,7 @@ class Normalizer(nn.Module):
 
     @classmethod
     def identity(cls, size: int) -> Normalizer:
-        """A normaliser that changes nothing, for `normalize: false`."""
+        """Make a normaliser that changes nothing, for `normalize: false`."""
         return cls(torch.zeros(size), torch.ones(size))
 
 

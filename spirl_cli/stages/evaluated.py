@@ -110,7 +110,7 @@ def _baselines(context: StageContext, decoder: Path) -> Iterator[Target]:
 
 
 def behavior(subject: Subject, target: Target) -> tuple[Decoder, SkillPolicy]:
-    """What turns skills into actions, and what chooses skills."""
+    """Return what turns skills into actions, and what chooses skills."""
     decoder = load_decoder(subject.decoder)
     if target.weights is not None:
         return decoder, load_policy(target.weights, target.kind)

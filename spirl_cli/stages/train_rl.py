@@ -71,7 +71,7 @@ def execute(context: StageContext) -> StageResult:
 
 
 def _prior(context: StageContext) -> tuple[PriorNetwork, int]:
-    """The prior and the size K of its skills; where none is asked for, N(0, I)."""
+    """Return the prior and the size K of its skills; where none is asked for, N(0, I)."""
     inputs, decoder_path = context.inputs, context.inputs["skills"].file(DECODER)
     if "prior" in inputs:
         check_images(context.recipe.env, decoder_path, inputs["prior"].file(PRIOR))
@@ -118,7 +118,7 @@ def make_learning(
 
 
 def state_scales(env: EnvSection, known: int) -> Normalizer | None:
-    """What standardises the environment's state where it has more numbers than the `known` ones of the prior."""
+    """Return what standardises the environment's state where it has more numbers than the `known` ones of the prior."""
     if not isinstance(env, BlocksSection):
         return None
     chosen = block_numbers(env)
@@ -134,7 +134,7 @@ def seeds(recipe: Recipe) -> dict[str, int]:
 
 
 def _learn(context: StageContext, learning: SkillLearning) -> float:
-    """Rounds until the steps are done, with metrics, snapshots and checkpoints; returns the seconds."""
+    """Run rounds until the steps are done, with metrics, snapshots and checkpoints; return the seconds."""
     section = context.recipe.train_rl
     with TrainingRun(
         context.folder,

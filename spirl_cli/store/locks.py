@@ -32,12 +32,12 @@ class Holder:
 
 
 def run_lock(stage_folder: Path, fingerprint: str) -> Path:
-    """The lock beside the run folder of a fingerprint. Its file stays, since deleting it would race."""
+    """Return the lock beside the run folder of a fingerprint. Its file stays, since deleting it would race."""
     return stage_folder / f".run-{fingerprint}.lock"
 
 
 def now() -> str:
-    """The time as ISO 8601 in UTC with microseconds."""
+    """Return the time as ISO 8601 in UTC with microseconds."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 

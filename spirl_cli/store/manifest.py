@@ -88,7 +88,7 @@ class Manifest:
         return self.profile == QUICK_PROFILE
 
     def to_json(self) -> bytes:
-        """The manifest as JSON in UTF-8; floats survive the round trip exactly."""
+        """Return the manifest as JSON in UTF-8; floats survive the round trip exactly."""
         data = plain(asdict(self))
         ordered = {"format_version": data.pop("format_version"), **data}
         return (json.dumps(ordered, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
@@ -173,7 +173,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 
 def _checked(kind: type, content: object, place: str) -> dict[str, Any]:
-    """The fields of a dataclass out of untrusted JSON: all there, none more, of the right types."""
+    """Return the fields of a dataclass out of untrusted JSON: all there, none more, of the right types."""
     if not isinstance(content, Mapping):
         raise TypeError(f"{place or 'manifest'} is not a mapping")
     names = [item.name for item in fields(kind)]

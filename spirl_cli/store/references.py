@@ -18,17 +18,17 @@ class Shelf(Protocol):
         """Its folder."""
 
     def artifacts(self, recipe: str | None = None, stage: str | None = None) -> list[Artifact]:
-        """The complete artifacts."""
+        """Return the complete artifacts."""
 
     def newest(self, recipe: str | None = None, stage: str | None = None) -> Artifact | None:
-        """The one that was finished last."""
+        """Return the one that was finished last."""
 
     def open_version(self, reference: Reference) -> Artifact | None:
-        """The one of a reference with a version."""
+        """Return the one of a reference with a version."""
 
 
 def resolve(store: Shelf, text: str) -> Artifact:
-    """The artifact of a reference or a path; see :meth:`spirl_cli.store.store.Store.resolve`."""
+    """Return the artifact of a reference or a path; see :meth:`spirl_cli.store.store.Store.resolve`."""
     reference = parse_reference(text)
     if reference is not None and (store.root / reference.recipe / reference.stage).is_dir():
         return _resolve_reference(store, reference)

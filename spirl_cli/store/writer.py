@@ -224,6 +224,6 @@ def _next_version(stage_folder: Path) -> int:
 
 
 def _publish(staging: Path, artifact: Path) -> None:
-    """The one step at which the artifact comes into being."""
+    """Take the one step at which the artifact comes into being."""
     os.replace(staging, artifact)
     fsync_folder(artifact.parent)

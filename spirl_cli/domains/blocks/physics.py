@@ -106,7 +106,7 @@ class BlocksPhysics:
         return self._velocity[GRIPPER_JOINTS:].reshape(-1, geometry.BLOCK_NUMBERS)
 
     def touching(self) -> set[tuple[int, int]]:
-        """What touches what: pairs of blocks 0 … n - 1, `TABLE`, `PALM`, `LEFT` and `RIGHT`, the smaller first."""
+        """Return the pairs that touch, of blocks 0 … n - 1, `TABLE`, `PALM`, `LEFT` and `RIGHT`, the smaller first."""
         geoms = self.data.contact.geom - _GEOMS_BEFORE_BLOCKS  # (contacts, 2), in the order of kinds and numbers
         return set(zip(*geoms.T.tolist(), strict=True))
 
