@@ -80,9 +80,9 @@ def broken_links(path: Path) -> list[str]:
 
 
 def repeated_headings(path: Path) -> list[str]:
-    """Return the anchors that a document has twice; under the versions of a changelog they may repeat."""
+    """Return the anchors that a document has twice."""
     found = [slug(heading) for heading in re.findall(r"^#+ +(.+?) *$", prose(path), re.MULTILINE)]
-    return sorted({anchor for anchor in found if found.count(anchor) > 1} - {"added", "changed", "fixed", "removed"})
+    return sorted({anchor for anchor in found if found.count(anchor) > 1})
 
 
 def test_cited_documents_and_anchors_exist() -> None:
@@ -103,7 +103,8 @@ def test_links_resolve() -> None:
 
 
 def test_headings_have_anchors_of_their_own() -> None:
-    assert problems(DOCUMENTS, repeated_headings) == {}
+    repeating = (*GENERATED, ROOT / "CHANGELOG.md")  # the same under every environment, and under every version
+    assert problems(set(DOCUMENTS).difference(repeating), repeated_headings) == {}
 
 
 def test_cells_of_tables_are_short() -> None:
