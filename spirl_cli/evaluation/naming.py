@@ -1,4 +1,4 @@
-"""What a row of results says about the agent it is for: method, data, nominal steps."""
+"""How a row of results describes its agent: method, data, nominal steps."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ METHODS = Path(__file__).with_name("methods.yaml")
 
 @dataclass(frozen=True)
 class Layers:
-    """A recipe with everything that it inherits: what always holds, its profiles, and what it adds to methods."""
+    """A recipe with everything that it inherits: its base, its profiles, and its changes to methods."""
 
     path: Path
     base: Node
@@ -28,7 +28,7 @@ class Layers:
     methods: dict[str, Node] = field(default_factory=dict)
 
     def with_method(self, name: str | None) -> Layers:
-        """Return the recipe with one method on top of what always holds.
+        """Return the recipe with one method on top of its base.
 
         Raises:
             UsageError: if there is no such method.

@@ -26,7 +26,7 @@ Slots = NDArray[np.int64]
 class Batch(NamedTuple):
     """Transitions (s, z, R, s', done): observations (B, D+P) of states and images, latents (B, K), the rest (B,).
 
-    `returns` (B,) is what the rest of the episode earned, discounted, where the memory keeps it.
+    `returns` (B,) are the discounted returns of the rest of the episode, where the memory keeps them.
     """
 
     states: Tensor
@@ -42,7 +42,7 @@ class Batch(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """Transitions in a row: rows (n, ...), and where they have images these (m, P) and whose they are (n, 2)."""
+    """Consecutive transitions: rows (n, ...), their images (m, P) if any, and the images of each row (n, 2)."""
 
     first: int
     rows: Array

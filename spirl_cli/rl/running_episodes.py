@@ -1,4 +1,4 @@
-"""Transitions of the running episodes, held back until it is known what was earned after each of them."""
+"""Transitions of the running episodes, held back until the return that follows each of them is known."""
 
 from __future__ import annotations
 

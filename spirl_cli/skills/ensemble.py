@@ -1,8 +1,8 @@
-"""An ensemble of Gaussian priors, whose disagreement says how far a state is from the demonstrations.
+"""An ensemble of Gaussian priors. Its disagreement says how far a state is from the demonstrations.
 
-Members differ in their initial weights only; on states like those of the training they agree, and
-elsewhere each goes its own way (Lakshminarayanan et al. 2017). As a density the ensemble is the
-mixture of its members with equal weights.
+Members differ in their initial weights only. They agree on states like those of the training data, and
+disagree elsewhere (Lakshminarayanan et al. 2017). As a density the ensemble is the mixture of its members
+with equal weights.
 """
 
 from __future__ import annotations

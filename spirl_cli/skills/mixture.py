@@ -76,7 +76,7 @@ class MixtureNetwork(PriorWithStart):
         self.network = prior_mlp(perception.size, components * (1 + 2 * shape.latent_dim), shape)
 
     def as_mixture(self) -> MixtureNetwork:
-        """Return a copy without the Gaussian that is trained beside it, as a policy."""
+        """Return a copy without the Gaussian that is trained together with it, as a policy."""
         own = copy.deepcopy(self)
         del own.start
         return own

@@ -1,10 +1,10 @@
-"""The skill prior p(z | s₁) (paper §3.2): a density over skills whose parameters are an MLP of what is seen.
+"""The skill prior p(z | s₁) (paper §3.2): a density over skills. An MLP on the observation gives its parameters.
 
 With primitive actions (horizon 1, z = a) the same network trained by the same loss is behaviour
 cloning, and as a regulariser the *flat prior* of the paper.
 
-Here are what all families share, the Gaussian, and N(0, I); the others have modules of their own, and
-`families.py` chooses one by its name in the recipe.
+This module holds the parts that all families share, the Gaussian, and N(0, I). The other families have modules of
+their own; `families.py` chooses one by its name in the recipe.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class GaussianNetwork(PriorNetwork):
 
 
 class PriorWithStart(PriorNetwork):
-    """What priors that are no Gaussians have in common: a Gaussian is trained beside them on the same batches.
+    """Base of the priors that are no Gaussians: a Gaussian is trained together with them on the same batches.
 
     It is the one that gives the demonstrated skills the highest likelihood, so that it has the mean and
     the variance which the prior itself should have; a policy starts from it.
@@ -143,7 +143,7 @@ class PriorWithStart(PriorNetwork):
         return -self.head(encoded).log_prob(latent.detach()).mean() + prior_loss(start, posterior, latent, objective)
 
     def as_gaussian(self) -> GaussianNetwork:
-        """Return the Gaussian that was trained beside the prior."""
+        """Return the Gaussian that was trained together with the prior."""
         return GaussianNetwork.around(self.start, self.normalizer, self.perception, self.min_log_sigma)
 
 

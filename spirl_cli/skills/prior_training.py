@@ -94,7 +94,7 @@ class PriorTrainer:
     def validate(self) -> dict[str, float]:
         """Log-likelihood of the posterior's samples on the validation episodes, nats per skill.
 
-        An ensemble's ``divergence`` there is what it is to be compared with elsewhere (nats).
+        The ``divergence`` of an ensemble (nats) is the reference for its divergence in other states.
         """
         generator = torch.Generator().manual_seed(0)
         self.prior.eval()

@@ -1,4 +1,4 @@
-"""From which artifacts and datasets an artifact was made, and what was made from it."""
+"""The artifacts and datasets that an artifact was made from, and the artifacts that were made from it."""
 
 from __future__ import annotations
 

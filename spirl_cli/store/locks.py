@@ -43,7 +43,7 @@ def now() -> str:
 
 @contextmanager
 def hold(lock: Path, what: str, *, wait: bool, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Hold a lock, and say in a file beside it who does.
+    """Hold a lock, and name its holder in a file next to it.
 
     Args:
         lock: file of the lock, in an existing folder.

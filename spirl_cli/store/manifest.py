@@ -1,4 +1,4 @@
-"""The manifest of an artifact: what it is, what it was made from, and what it consists of."""
+"""The manifest of an artifact: its parameters, its inputs and its files."""
 
 from __future__ import annotations
 

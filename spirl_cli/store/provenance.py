@@ -31,7 +31,7 @@ def installed_packages() -> dict[str, str]:
 
 
 def package_drift(packages: Mapping[str, str]) -> list[Difference]:
-    """How the versions in a manifest (left) differ from those that are installed now (right)."""
+    """Compare the versions in a manifest (left) with those that are installed now (right)."""
     return differences(packages, installed_packages())
 
 

@@ -11,7 +11,7 @@ from spirl_cli.store.names import MANIFEST, Reference, parse_reference, parse_ru
 
 
 class Shelf(Protocol):
-    """What is looked through: the store, see `spirl_cli.store.store.Store` for its methods."""
+    """The part of a store that references are looked up in, see `spirl_cli.store.store.Store`."""
 
     @property
     def root(self) -> Path:
