@@ -21,7 +21,7 @@ class Parity(Section):
 
 
 class FourierSection(Section):
-    """Sines and cosines of some state numbers, for values that change abruptly (see `spirl_cli/rl/critic_inputs.py`)."""
+    """Sines and cosines of some state numbers, where values change abruptly (see `spirl_cli/rl/critic_inputs.py`)."""
 
     indices: tuple[Index, ...]
     wavelength: PositiveFloat  # typical length of a wave, in units of these numbers
