@@ -17,7 +17,7 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam, 
 
 
 class BareLoop:
-    """Gradient steps on a closed-loop skill VAE (paper §3.2).
+    """Gradient steps on a closed-loop skill VAE (docs/method.md#networks).
 
     Args:
         section: sizes of the networks, β, and the optimiser.
@@ -51,7 +51,7 @@ class BareLoop:
             self.done += 1
 
     def _loss(self, states: Tensor, actions: Tensor) -> Tensor:
-        """Return the loss L_skill (paper §3.2)."""
+        """L_skill, see docs/method.md#skill-loss."""
         batch, horizon, _ = states.shape
         steps, _ = self.lstm(self.embed(torch.cat([actions, states], -1)))
         mean, log_sigma = self.head(steps[:, -1]).chunk(2, -1)

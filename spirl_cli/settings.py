@@ -57,7 +57,7 @@ def _expand(index: int | str, size: int) -> Sequence[int]:
 
 
 def _from_start(number: int, largest: int, size: int, shown: int | str) -> int:
-    """``number`` counted from the start, if that is in ``0 … largest``."""
+    """Return ``number`` counted from the start, if that is in ``0 … largest``."""
     counted = number + size if number < 0 else number
     if not 0 <= counted <= largest:
         raise UsageError(f"The index '{shown}' is out of range for {size} numbers.")

@@ -168,7 +168,7 @@ def _row(artifact: Artifact) -> list[str]:
 
 
 def _method(artifact: Artifact) -> str | None:
-    """What was given as ``--method`` when the artifact was made."""
+    """Return what was given as ``--method`` when the artifact was made."""
     recipe = artifact.manifest.extra.get("recipe")
     return recipe.get("method") if isinstance(recipe, dict) else None
 

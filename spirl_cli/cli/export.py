@@ -54,7 +54,7 @@ def export(
 
 
 def _chosen(named: list[Artifact], store: Store, inputs: bool) -> Iterator[Artifact]:
-    """Yield the artifacts, each once and after what it was made from; clips are data, and stay."""
+    """Yield each artifact once, after the artifacts that it was made from; clips are data and are left out."""
     seen = set()
     for artifact in named:
         for one in [*(_made_from(artifact, store) if inputs else ()), artifact]:

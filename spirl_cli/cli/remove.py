@@ -62,7 +62,7 @@ def _split_runs(references: Sequence[str], store: Store) -> tuple[list[RunInfo],
 
 
 def _in_order_of_removal(artifacts: Sequence[Artifact], store: Store, force: bool) -> list[Artifact]:
-    """Put what was made from others first, and refuse before anything is deleted.
+    """Order artifacts so that each comes before its inputs, and refuse before anything is deleted.
 
     Raises:
         UsageError: something else was made from one of them, and `force` is false.

@@ -31,7 +31,7 @@ def recipe_name(options: StageOptions) -> str | None:
 
 
 def recipe_arguments(options: StageOptions) -> str:
-    """Return what was typed to say which artifacts are meant, to be repeated in hints."""
+    """Return the options that say which artifacts are meant, as they were typed, for hints."""
     from spirl_cli.store.store import default_root
 
     name = recipe_name(options)

@@ -50,7 +50,7 @@ class ClipWriter:
         horizon: window length H in steps.
         bounds: action bounds, (A,) each.
         unused_final_starts: so many of the last start positions of every episode are left
-            out (METHOD §5.6, parity only).
+            out (docs/method.md#final-start-positions-are-never-drawn).
     """
 
     def __init__(self, path: Path, horizon: int, bounds: ActionBounds, unused_final_starts: int = 0) -> None:

@@ -1,1 +1,1 @@
-"""Where trajectories come from: Minari datasets, D4RL files and folders of HDF5 rollouts."""
+"""Sources of trajectories: recorded datasets by format, and generated demonstrations."""

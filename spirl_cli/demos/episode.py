@@ -72,7 +72,7 @@ def check_episode(number: int, observations: np.ndarray, actions: np.ndarray, bo
 def join_short(episodes: Iterable[Episode], shortest: int) -> Iterator[Episode]:
     """Glue every episode of fewer than ``shortest`` steps to the start of the next one.
 
-    The authors' loader does this by accident (METHOD §5.6); only for parity. The last state of
+    The authors' loader does this by accident (docs/method.md#short-demonstrations-are-joined). The last state of
     the short episode is dropped, so that the first state of the next takes its place. A short
     remainder at the end of the dataset is yielded as it is.
     """

@@ -1,1 +1,1 @@
-"""Environments: the kitchen, any Gymnasium environment, skills as actions, vectors of workers."""
+"""Environments of a recipe, skills as their actions, and vectors of environments in worker processes."""

@@ -1,4 +1,4 @@
-"""Episodes whose content depends on a seed and their index only, and that can be played again."""
+"""Episodes that depend only on a seed and their index, so that they can be played again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Snapshot(TypedDict):
         resets: how many numbered episodes were started.
         episode: index of the running episode, -1 before the first reset.
         env_seed: the seed it was reset with.
-        actions: what was done since then, (t, A) float64.
+        actions: the actions since then, (t, A) float64.
         observation: the last observation, (D,).
     """
 

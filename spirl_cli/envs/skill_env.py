@@ -22,7 +22,7 @@ class SkillEnv(gym.Wrapper[np.ndarray, np.ndarray, Any, Any], RecordConstructorA
     - ``steps``: primitive steps taken, 1 to H;
     - ``last_reward``: the reward of the last of them;
     - ``late_observation``: the observation after the first of them (D,). These two exist so that
-      defects of the authors' code can be reproduced (METHOD §5.1, §5.3).
+      defects of the authors' code can be reproduced (docs/method.md#defects-of-the-authors-code).
 
     It works with any library of reinforcement learning that takes Gymnasium environments::
 

@@ -11,13 +11,13 @@ class Watcher(Protocol):
     """Notes what happens in an episode."""
 
     def began(self, env: gym.Env[Any, Any], observation: Any) -> None:
-        """An episode began with this observation; `env` may be drawn."""
+        """Note that an episode began with this observation; `env` may be drawn."""
         ...
 
     def stepped(
         self, env: gym.Env[Any, Any], action: Any, observation: Any, reward: float, terminated: bool, truncated: bool
     ) -> None:
-        """An action led to this observation."""
+        """Note that an action led to this observation."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What a row of results says about the agent it is for: method, data, nominal steps."""
+"""How a row of results describes its agent: method, data, nominal steps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spirl_cli.store.store import Store
 
 
 def method_name(model: str, section: TrainRLSection, env: EnvSection) -> str:
-    """Name the method that a combination of skills and training amounts to (METHOD §2).
+    """Name the method that a combination of skills and training amounts to (docs/methods.md#the-methods).
 
     Combinations that are nobody's method (the paper's ablations: the prior as initialisation
     alone, or as regulariser alone) get a name that says so.

@@ -163,7 +163,7 @@ class _Runner:
                 self.slots[index] = self._slot(slot.episode + self.count)
 
     def note(self) -> str:
-        """Running mean of the return, for the progress bar."""
+        """Return the running mean of the return, for the progress bar."""
         if not self.results:
             return ""
         return f"return {np.mean([result.return_ for result in self.results.values()]):.2f}"

@@ -1,8 +1,8 @@
 """Means with bootstrap intervals.
 
-An episode's number is what is resampled; where several seeds of a whole pipeline were
-evaluated, the seeds are resampled first, so that the interval says how far another seed may
-fall and not only how noisy the episodes of these seeds are.
+The bootstrap resamples the numbers of episodes. Where several seeds of a whole pipeline were
+evaluated, it resamples the seeds first. The interval then covers how far another seed may fall,
+not only the noise between the episodes of these seeds.
 """
 
 from __future__ import annotations

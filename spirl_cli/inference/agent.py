@@ -181,13 +181,13 @@ def load_agent(
 
 
 def _state_size(env: EnvSection, known: int) -> int:
-    """The numbers of the environment's state, which may be more than the `known` ones of the demonstrations."""
+    """Return the numbers of the environment's state, which may be more than the `known` ones of the demonstrations."""
     scales = domain_of(env).scales(env, known)
     return known if scales is None else len(scales.mean)
 
 
 def _seen_parts(env: EnvSection, pixels: int) -> tuple[ObservationPart, ...]:
-    """The selection of the recipe, less an image that neither skills nor policy look at."""
+    """Return the selection of the recipe, less an image that neither skills nor policy look at."""
     return env.observation if pixels else env.state_parts
 
 

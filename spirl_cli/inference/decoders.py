@@ -103,7 +103,7 @@ class PrimitiveDecoder:
         self._latent = _skill(latent, self.latent_dim)
 
     def act(self, observation: Array) -> Array:
-        """The action itself."""
+        """Return the action itself."""
         return self._latent
 
 

@@ -39,10 +39,10 @@ class SkillDensity(Protocol):
     latent_dim: int  # K
 
     def sample(self, observation: Array, rng: np.random.Generator) -> Array:
-        """A skill (K,) drawn from the density."""
+        """Return a skill (K,) drawn from the density."""
 
     def mean(self, observation: Array) -> Array:
-        """The skill (K,) that stands for the density, see the top of this module."""
+        """Return the skill (K,) that stands for the density."""
 
 
 class NumpyGaussian:
@@ -68,11 +68,11 @@ class NumpyGaussian:
         return squash(mean + np.exp(log_sigma) * np.float32(noise), self.squash, self.bounds)
 
     def sample(self, observation: Array, rng: np.random.Generator) -> Array:
-        """A skill (K,) for one observation (D+P,)."""
+        """Return a skill (K,) for one observation (D+P,)."""
         return self.latent(observation, rng.standard_normal(self.latent_dim, dtype=np.float32))
 
     def mean(self, observation: Array) -> Array:
-        """The mean, squashed like a sample."""
+        """Return the mean, squashed like a sample."""
         return self.latent(observation, 0.0)
 
 
@@ -113,13 +113,13 @@ class NumpyMixture:
         return weights / weights.sum(-1, keepdims=True), mean, np.clip(log_sigma, self.min_log_sigma, MAX_LOG_SIGMA)
 
     def sample(self, observation: Array, rng: np.random.Generator) -> Array:
-        """A skill (K,) of a component that is drawn by its weight."""
+        """Return a skill (K,) of a component that is drawn by its weight."""
         weights, mean, log_sigma = self(observation)
         chosen = min(int(np.searchsorted(np.cumsum(weights), rng.random())), self.components - 1)
         return _draw(mean[chosen], log_sigma[chosen], rng)
 
     def mean(self, observation: Array) -> Array:
-        """The mean (K,) of the heaviest component."""
+        """Return the mean (K,) of the heaviest component."""
         weights, mean, _ = self(observation)
         heaviest: Array = mean[int(np.argmax(weights))]
         return heaviest
@@ -146,13 +146,13 @@ class NumpyEnsemble:
         return mean, np.clip(log_sigma, self.min_log_sigma, MAX_LOG_SIGMA)
 
     def sample(self, observation: Array, rng: np.random.Generator) -> Array:
-        """A skill (K,) of a member that is drawn at random."""
+        """Return a skill (K,) of a member that is drawn at random."""
         mean, log_sigma = self(observation)
         chosen = int(rng.integers(len(self.networks)))
         return _draw(mean[chosen], log_sigma[chosen], rng)
 
     def mean(self, observation: Array) -> Array:
-        """The mean of the members' means (K,)."""
+        """Return the mean of the members' means (K,)."""
         mean: Array = self(observation)[0].mean(-2)
         return mean
 
@@ -190,12 +190,12 @@ class NumpyFlow:
         return noise
 
     def sample(self, observation: Array, rng: np.random.Generator) -> Array:
-        """A skill (K,)."""
+        """Return a skill (K,)."""
         noise: Array = rng.standard_normal((self.latent_dim,), dtype=np.float32)
         return self.from_noise(observation, noise)
 
     def mean(self, observation: Array) -> Array:
-        """The skill (K,) that is made from u = 0."""
+        """Return the skill (K,) that is made from u = 0."""
         return self.from_noise(observation, np.zeros(self.latent_dim, np.float32))
 
 

@@ -80,7 +80,7 @@ class NumpyPerception:
         self.indices = None if indices is None else np.array(indices, np.intp)
 
     def __call__(self, observations: Array) -> Array:
-        """Inputs for one observation, or for any number of them, float32.
+        """Return the inputs for one observation, or for any number of them, float32.
 
         Raises:
             ArtifactError: the observations have too few numbers.

@@ -26,7 +26,7 @@ class SkillPolicy(Protocol):
 
 
 class SampledPolicy:
-    """z ~ π(z | s): what is trained."""
+    """Chooses z ~ π(z | s), as in training."""
 
     def __init__(self, head: SkillDensity) -> None:
         self.head = head

@@ -17,14 +17,14 @@ WORKER_NICENESS = 10
 
 
 def usable_cores() -> int:
-    """Number of cores that this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def become_worker() -> None:
-    """Called first in a worker: ignores signals, yields to other processes, ends with its parent.
+    """Prepare a worker: ignore signals, yield to other processes, end with the parent.
 
     A Ctrl-C reaches the whole process group; it is the parent who decides what it means.
     """

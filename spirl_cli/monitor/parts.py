@@ -99,12 +99,12 @@ def numpy_generator_part(name: str, generator: np.random.Generator) -> Part:
 
 
 def attribute_part(owner: object, name: str) -> Part:
-    """A number or other plain JSON value that an object keeps under this name."""
+    """Make a part of a number or other plain JSON value that an object keeps under this name."""
     return scalar_part(name, lambda: getattr(owner, name), lambda value: setattr(owner, name, value))
 
 
 def scalar_part(name: str, get: Callable[[], Any], put: Callable[[Any], None]) -> Part:
-    """A plain JSON value that is read with `get` and restored with `put`."""
+    """Make a part of a plain JSON value that is read with `get` and restored with `put`."""
     return Part(name, lambda _: State(scalars={name: get()}), lambda state, _: put(saved_scalar(state, name)))
 
 
@@ -120,7 +120,7 @@ def saved_scalar(state: State, name: str) -> Any:
 
 
 def array_part(name: str, array: np.ndarray) -> Part:
-    """An array that is changed in place."""
+    """Make a part of an array that is changed in place."""
 
     def restore(state: State, folder: Path) -> None:
         saved = state.tensors.get(name)

@@ -12,7 +12,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def recipe_folder() -> Path:
-    """The folder of the packaged recipes: inside the installed package, else the checkout's."""
+    """Return the folder of the packaged recipes: inside the installed package, else the checkout's."""
     installed = _PACKAGE / "_recipes"
     return installed if installed.is_dir() else _PACKAGE.parent / "recipes"
 
@@ -26,7 +26,7 @@ def packaged_recipes() -> dict[str, Path]:
 
 
 def find_recipe(ref: str | Path) -> Path:
-    """The file of a packaged recipe's name (``paper/kitchen`` or ``paper-kitchen``) or of a path.
+    """Return the file of a packaged recipe's name (``paper/kitchen`` or ``paper-kitchen``) or of a path.
 
     Raises:
         UsageError: if there is none; suggests the closest name.
@@ -49,7 +49,7 @@ def find_recipe(ref: str | Path) -> Path:
 
 
 def packaged_name(path: Path) -> str | None:
-    """The name under which ``path`` is packaged, or None for a user's own file."""
+    """Return the name under which ``path`` is packaged, or None for a user's own file."""
     resolved = path.resolve()
     for name, packaged in packaged_recipes().items():
         if packaged.resolve() == resolved:
@@ -58,7 +58,7 @@ def packaged_name(path: Path) -> str | None:
 
 
 def recipe_id(path: Path) -> str:
-    """What artifacts of a recipe are filed under: its path below a recipes folder, else its stem.
+    """Return what artifacts of a recipe are filed under: its path below a recipes folder, else its stem.
 
     Nested names are joined by ``-`` (``paper-kitchen``) and so are characters that have a
     meaning in the reference of an artifact.
@@ -69,14 +69,14 @@ def recipe_id(path: Path) -> str:
 
 
 def shown(path: Path) -> str:
-    """The path as messages show it: relative to the working folder where it is inside."""
+    """Return the path as messages show it: relative to the working folder where it is inside."""
     resolved = path.resolve()
     here = Path.cwd()
     return str(resolved.relative_to(here)) if resolved.is_relative_to(here) else str(resolved)
 
 
 def _below_recipes(parts: tuple[str, ...]) -> tuple[str, ...]:
-    """The parts after the last folder called ``recipes``; without one, the last part."""
+    """Return the parts after the last folder called ``recipes``; without one, the last part."""
     above = parts[:-1]
     if "recipes" not in above:
         return parts[-1:]

@@ -20,7 +20,7 @@ METHODS = Path(__file__).with_name("methods.yaml")
 
 @dataclass(frozen=True)
 class Layers:
-    """A recipe with everything that it inherits: what always holds, its profiles, and what it adds to methods."""
+    """A recipe with everything that it inherits: its base, its profiles, and its changes to methods."""
 
     path: Path
     base: Node
@@ -28,7 +28,7 @@ class Layers:
     methods: dict[str, Node] = field(default_factory=dict)
 
     def with_method(self, name: str | None) -> Layers:
-        """The same recipe with one method on top of what always holds.
+        """Return the recipe with one method on top of its base.
 
         Raises:
             UsageError: if there is no such method.
@@ -45,7 +45,7 @@ class Layers:
         return replace(self, base=base)
 
     def with_profile(self, name: str | None) -> Node:
-        """The base, or the base with one profile on top.
+        """Return the base, or the base with one profile on top.
 
         Raises:
             UsageError: if there is no such profile.
@@ -61,7 +61,7 @@ class Layers:
 
 @cache
 def packaged_methods() -> dict[str, Node]:
-    """The methods that every recipe knows, each with what it changes."""
+    """Return the methods that every recipe knows, each with what it changes."""
     return dict(read_tree(METHODS).entries)
 
 
@@ -75,7 +75,7 @@ def read_layers(path: Path) -> Layers:
 
 
 def read_tree(path: Path) -> Node:
-    """The tree of one file alone: its ``extends`` and ``profiles`` are still entries.
+    """Return the tree of one file alone: its ``extends`` and ``profiles`` are still entries.
 
     Raises:
         UsageError: if the file cannot be read or is not a mapping.
@@ -90,7 +90,7 @@ def read_tree(path: Path) -> Node:
 
 
 def parent_path(path: Path, extends: Node) -> Path:
-    """The file that ``extends`` means: relative to ``path``, else a packaged recipe's name.
+    """Return the file that ``extends`` means: relative to ``path``, else a packaged recipe's name.
 
     Raises:
         UsageError: if there is neither.
@@ -128,7 +128,7 @@ def merge_recipes(lower: Node, upper: Node) -> Node:
 
 
 def read_overrides(overrides: Sequence[str]) -> Node:
-    """The overrides ``a.b=VALUE`` together as one tree; VALUE is YAML and may contain ``=``.
+    """Return the overrides ``a.b=VALUE`` together as one tree; VALUE is YAML and may contain ``=``.
 
     Raises:
         UsageError: for text without ``=``, an empty key, or a value that is no YAML.
@@ -182,7 +182,7 @@ def _merged(lower: dict[str, Node], upper: dict[str, Node]) -> dict[str, Node]:
 
 
 def _variants(tree: Node, key: str) -> dict[str, Node]:
-    """What ``profiles`` or ``methods`` of a file hold, by name."""
+    """Return what ``profiles`` or ``methods`` of a file hold, by name."""
     node = tree.entries.get(key)
     if node is None:
         return {}
@@ -206,6 +206,6 @@ def _changes_kind(lower: Node, upper: Node) -> bool:
 
 
 def _without(tree: Node, *keys: str) -> Node:
-    """The recipe without some sections and without empty ones (all of whose lines are comments)."""
+    """Return the recipe without some sections and without empty ones (all of whose lines are comments)."""
     filled = {key: node for key, node in tree.entries.items() if key not in keys and node.value is not None}
     return replace(tree, value=filled)

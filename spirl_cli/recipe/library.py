@@ -82,7 +82,7 @@ def copy_recipe(name: str, destination: Path) -> Path:
 
 
 def check_recipe(ref: str | Path) -> list[str]:
-    """What is wrong with a recipe and each of its profiles, a sentence with place each; empty if nothing."""
+    """Return what is wrong with a recipe and each of its profiles, a sentence with place each; empty if nothing."""
     from spirl_cli.recipe.load import check_layers  # imports pydantic
 
     try:
@@ -102,7 +102,7 @@ def _summary(path: Path) -> str:
 
 
 def _with_findable_parent(source: Path, target: Path) -> str:
-    """The text of ``source`` with an ``extends`` that means the same file when read at ``target``."""
+    """Return the text of ``source`` with an ``extends`` that means the same file when read at ``target``."""
     text = source.read_text(encoding="utf-8")
     extends = read_tree(source).entries.get("extends")
     if extends is None:

@@ -63,7 +63,7 @@ def load_recipe(
 
 
 def check_layers(layers: Layers) -> list[str]:
-    """The problems of a recipe as it stands, of each of its profiles and with each method."""
+    """Return the problems of a recipe as it stands, of each of its profiles and with each method."""
     _, problems = _validate(layers.base, layers)
     trees = {f"profile '{name}'": layers.with_profile(name) for name in layers.profiles}
     trees |= {f"method '{name}'": layers.with_method(name).base for name in (*packaged_methods(), *layers.methods)}
@@ -76,7 +76,7 @@ def check_layers(layers: Layers) -> list[str]:
 def _validate(
     tree: Node, layers: Layers, profile: str | None = None, method: str | None = None
 ) -> tuple[Recipe | None, list[str]]:
-    """The recipe, or None and what is wrong with it."""
+    """Return the recipe, or None and what is wrong with it."""
     problems = reserved_keys(tree)
     data = {**tree.plain(), "id": recipe_id(layers.path), "profile": profile, "method": method}
     try:
@@ -92,7 +92,7 @@ def _validate(
 
 
 def _complete(recipe: Recipe, folder: Path) -> Recipe:
-    """The recipe with all that it refers to filled in: values from elsewhere in it, and content of files."""
+    """Fill in all that the recipe refers to: values from elsewhere in it, and content of files."""
     extract, env = recipe.extract, recipe.env.with_files(folder)
     if extract.observation is None:  # images that can be drawn from states are not stored
         extract = extract.model_copy(update={"observation": env.state_parts})

@@ -57,7 +57,7 @@ def describe(error: ValidationError, tree: Node) -> list[str]:
 
 
 def unknown_key(path: KeyPath, tree: Node) -> str:
-    """The sentence about a key that no recipe has."""
+    """Return the sentence about a key that no recipe has."""
     node = tree.at(path)
     place = node.key_place or node.place if node else tree.place
     kind = tree.at(("env", "kind"))
@@ -89,7 +89,7 @@ def _is_consequence(path: KeyPath, group: list[Details], paths: Iterable[KeyPath
 
 
 def _own_sentence(path: KeyPath, text: str, tree: Node) -> str:
-    """A sentence of the schema's own validators, which may begin with the key that it is about."""
+    """Return a sentence of the schema's own validators, which may begin with the key that it is about."""
     text = text if text.endswith(".") else f"{text}."
     first = tuple(text.split()[0].rstrip(".:,").split("."))
     if path and first[0] == path[0]:
@@ -120,7 +120,7 @@ def _keys(details: Details, tree: Node) -> Iterator[str | int]:
 
 
 def _nearest(path: KeyPath, tree: Node) -> Place:
-    """The place of the value at ``path``, or of the innermost mapping in which it is missing."""
+    """Return the place of the value at ``path``, or of the innermost mapping in which it is missing."""
     for length in range(len(path), -1, -1):
         node = tree.at(path[:length])
         if node is not None:
@@ -129,7 +129,7 @@ def _nearest(path: KeyPath, tree: Node) -> Place:
 
 
 def _wanted(details: Details) -> str:
-    """What a value must be, after the word "must"."""
+    """Return what a value must be, after the word "must"."""
     choices = _choices(details)
     if choices:
         return f"be one of {', '.join(choices)}" if len(choices) > 1 else f"be {choices[0]}"
@@ -158,7 +158,7 @@ def _close_choice(details: Details) -> str:
 
 
 def _value(details: Details) -> str:
-    """The refused value in words; of a list with a wrong length, the length."""
+    """Return the refused value in words; of a list with a wrong length, the length."""
     value = _given(details)
     if isinstance(value, Mapping):
         return "a mapping"
@@ -170,11 +170,11 @@ def _value(details: Details) -> str:
 
 
 def _given(details: Details) -> object:
-    """The refused value; pydantic hands out the whole section when its ``kind`` is wrong."""
+    """Return the refused value; pydantic hands out the whole section when its ``kind`` is wrong."""
     return details["input"]["kind"] if details["type"] == "union_tag_invalid" else details["input"]
 
 
 def _dotted(path: KeyPath) -> str:
-    """``env.observation[0].key``"""
+    """Write a path as ``env.observation[0].key``."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".") or "the recipe"

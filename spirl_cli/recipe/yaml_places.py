@@ -55,7 +55,7 @@ class Node:
         return self.value if isinstance(self.value, dict) else {}
 
     def plain(self) -> Any:
-        """The value as plain dictionaries, lists and scalars."""
+        """Return the value as plain dictionaries, lists and scalars."""
         if isinstance(self.value, dict):
             return {key: node.plain() for key, node in self.value.items()}
         if isinstance(self.value, list):
@@ -63,7 +63,7 @@ class Node:
         return self.value
 
     def at(self, path: KeyPath) -> Node | None:
-        """The node at ``path`` below this one, or None."""
+        """Return the node at ``path`` below this one, or None."""
         node: Node | None = self
         for part in path:
             if node is None:
@@ -116,7 +116,7 @@ def parse_value(text: str, place: Place) -> Node:
 
 
 def read_scalar(text: str) -> Scalar:
-    """The value of an unquoted YAML scalar: null, a truth value, a number or the text itself."""
+    """Return the value of an unquoted YAML scalar: null, a truth value, a number or the text itself."""
     if text in _WORDS:
         return _WORDS[text]
     if _INTEGER.fullmatch(text):
@@ -129,7 +129,7 @@ def read_scalar(text: str) -> Scalar:
 
 
 def _convert(node: Any, source: str, outer: tuple[Any, ...]) -> Node:
-    """A PyYAML node as ours; ``outer`` are the nodes around it."""
+    """Convert a PyYAML node; ``outer`` are the nodes around it."""
     place = _place(node.start_mark, source)
     if node.tag not in _PLAIN_TAGS:
         raise UsageError(f"{place}: the tag {node.tag} is not supported.", "Write plain YAML without tags.")

@@ -1,4 +1,4 @@
-"""What critics see besides the standardised state: features of it in which values are easier to express."""
+"""Inputs of critics in addition to the standardised state: features in which values are easier to express."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class ObjectFeatures(nn.Module):
     """Features of a set of objects that the state lists one after the other (Deep Sets, Zaheer et al. 2017).
 
     Each object is seen by the same small network, with its distance from where the agent is, near and far: the
-    tanh of the distance over each of some lengths. The largest and the mean value of what comes out stand for
-    the set, so that it does not matter which object is which.
+    tanh of the distance over each of some lengths. The largest and the mean of the outputs stand for
+    the set, so that the order of the objects does not matter.
 
     Args:
         section: where the objects are in the state, and the width W.

@@ -71,7 +71,7 @@ class CriticEnsemble(nn.Module):
         return values
 
     def _several(self, first: EnsembleLinear, seen: Tensor, skills: Tensor, objects: tuple[Tensor, ...]) -> Tensor:
-        """The first layer for several skills (S, B, K) in each state: the state's part is computed once.
+        """Apply the first layer to several skills (S, B, K) in each state: the state's part is computed once.
 
         Args:
             first: the layer.

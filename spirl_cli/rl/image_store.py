@@ -28,7 +28,7 @@ class ImageStore:
         self._free: list[int] = []
 
     def __len__(self) -> int:
-        """Number of different images held."""
+        """Return the number of different images held."""
         return len(self._uses) - len(self._free)
 
     def add(self, image: Pixels) -> int:
@@ -57,5 +57,5 @@ class ImageStore:
                 self._free.append(slot)
 
     def __getitem__(self, slot: int) -> Pixels:
-        """The image (P,) in a slot, not copied."""
+        """Return the image (P,) in a slot, not copied."""
         return self._blocks[slot // self.BLOCK][slot % self.BLOCK]

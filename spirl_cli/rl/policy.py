@@ -11,7 +11,7 @@ from spirl_cli.skills.prior import GaussianNetwork, PriorNetwork, PriorShape
 def initial_policy(
     section: TrainRLSection, prior: PriorNetwork, latent_dim: int, scales: Normalizer
 ) -> GaussianNetwork | MixtureNetwork:
-    """A copy of the prior, or of the Gaussian that stands for it (paper §3.3); or a fresh network.
+    """Return a copy of the prior, or of the Gaussian that stands for it (paper §3.3); or a fresh network.
 
     The prior may be a mixture, and the policy with it. The fresh one sees the whole state, standardised by
     ``scales``, and no image.

@@ -27,7 +27,7 @@ Slots = NDArray[np.int64]
 class Batch(NamedTuple):
     """Transitions (s, z, R, s', done): observations (B, D+P) of states and images, latents (B, K), the rest (B,).
 
-    `returns` (B,) is what the rest of the episode earned, discounted, where the memory keeps it.
+    `returns` (B,) are the discounted returns of the rest of the episode, where the memory keeps them.
     """
 
     states: Tensor
@@ -38,12 +38,12 @@ class Batch(NamedTuple):
     returns: Tensor | None = None
 
     def to(self, device: str) -> Batch:
-        """The same batch on another device."""
+        """Move the batch to another device."""
         return self._replace(**{name: part.to(device) for name, part in self._asdict().items() if part is not None})
 
 
 class Segment(NamedTuple):
-    """Transitions in a row: rows (n, ...), and where they have images these (m, P) and whose they are (n, 2)."""
+    """Consecutive transitions: rows (n, ...), their images (m, P) if any, and the images of each row (n, 2)."""
 
     first: int
     rows: Array
@@ -143,7 +143,7 @@ class Replay:
             self.rows, self.shown = rows, shown
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> Batch:
-        """A batch drawn with replacement: uniform but for the share of rewarded transitions."""
+        """Draw a batch with replacement: uniform but for the share of rewarded transitions."""
         drawn = self._draw(batch_size, rng)
         rows = torch.from_numpy(self.rows[drawn])
         states, latents, rewards, next_states, terminals, *returns = rows.split(self._sizes, dim=1)

@@ -1,4 +1,4 @@
-"""Transitions of the running episodes, held back until it is known what was earned after each of them."""
+"""Transitions of the running episodes, held back until the return that follows each of them is known."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class RunningEpisodes:
         return _joined(episode)
 
     def state(self) -> State:
-        """The unfinished episodes, for a checkpoint."""
+        """Return the unfinished episodes, for a checkpoint."""
         tensors = {
             f"running/{index}/{name}": torch.from_numpy(field)
             for index, episode in enumerate(self._running)

@@ -56,7 +56,7 @@ class Choices(NamedTuple):
     penalty: Tensor
 
     def expected(self, values: Tensor) -> Tensor:
-        """The expectation over π(·|s) of values of these skills, (M, B) → (B,)."""
+        """Return the expectation over π(·|s) of values of these skills, (M, B) → (B,)."""
         return (self.weights * values).sum(0)
 
 
@@ -132,7 +132,7 @@ class SAC:
 
     @torch.no_grad()
     def encode(self, observations: np.ndarray) -> np.ndarray:
-        """The s that is acted on, stored and learned from, for raw observations (N, D+X+P).
+        """Turn raw observations (N, D+X+P) into the s that is acted on, stored and learned from.
 
         The prior's convolutions never change, so they see every image once, here: s is the state and
         the image's features (N, D+F), F = 0 where the prior looks at no image, and what only the critics
@@ -156,7 +156,7 @@ class SAC:
 
     @torch.no_grad()
     def act(self, states: np.ndarray) -> np.ndarray:
-        """Sampled skills z (N, K) for states s as `encode` returns them."""
+        """Sample skills z (N, K) for states s as `encode` returns them."""
         sample = self.policy_density(torch.from_numpy(states).to(self.device)).sample(self.generator)
         return self._squash(sample).cpu().numpy()
 
@@ -243,7 +243,8 @@ class SAC:
     def policy_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """L_π = mean [−min_i Q_i(s, z) + α·D(s)] with z ~ π(·|s), and D(s) (B,); critics get no gradient."""
         choices = self.choices(batch.states)
-        # Clamping here would remove the gradient exactly where the policy has strayed (METHOD §5).
+        # Clamping here would remove the gradient exactly where the policy has strayed, see
+        # docs/method.md#divergence-clamped-in-the-policy-loss.
         clamps = self.section.parity.clamp_policy_divergence
         used = self._clamped(choices.penalty) if clamps else choices.penalty
         self.critics.requires_grad_(False)

@@ -1,4 +1,4 @@
-"""The skill model and its prior: networks, losses, training and NumPy inference.
+"""The skill model and its prior: networks, losses, training, and export for inference without torch.
 
-Read `models.py` (the skill VAE) and `prior.py` beside the paper; `training.py` trains both.
+`models.py` (the skill VAE) and `prior.py` follow the paper; `skill_training.py` and `prior_training.py` train them.
 """

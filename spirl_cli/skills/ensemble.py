@@ -1,8 +1,8 @@
-"""An ensemble of Gaussian priors, whose disagreement says how far a state is from the demonstrations.
+"""An ensemble of Gaussian priors. Its disagreement says how far a state is from the demonstrations.
 
-Members differ in their initial weights only; on states like those of the training they agree, and
-elsewhere each goes its own way (Lakshminarayanan et al. 2017). As a density the ensemble is the
-mixture of its members with equal weights.
+Members differ in their initial weights only. They agree on states like those of the training data, and
+disagree elsewhere (Lakshminarayanan et al. 2017). As a density the ensemble is the mixture of its members
+with equal weights.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class Ensemble(NamedTuple):
         return self.mixture.log_prob(value)
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """A sample (..., K) of a member that is drawn at random. It has no gradient."""
+        """Sample from a member that is drawn at random, (..., K), without gradient."""
         return self.mixture.sample(generator)
 
     def broadened(self, min_log_sigma: float) -> Ensemble:
-        """The same with no member narrower than this."""
+        """Return the ensemble with no member narrower than this."""
         return Ensemble(self.members.broadened(min_log_sigma))
 
     def divergence(self) -> Tensor:
@@ -81,7 +81,7 @@ class EnsembleNetwork(PriorNetwork):
         return prior_loss(ensemble.members, posterior, latent.unsqueeze(-2), objective)
 
     def as_gaussian(self) -> GaussianNetwork:
-        """The first member, which is the prior that would have been trained alone."""
+        """Return the first member, which is the prior that would have been trained alone."""
         first = self.members[0]
         assert isinstance(first, nn.Sequential)
         return GaussianNetwork.around(first, self.normalizer, self.perception, self.min_log_sigma)

@@ -14,7 +14,7 @@ from spirl_cli.skills.vision import ImageShape, Perception
 def make_prior(
     section: TrainPriorSection, normalizer: Normalizer, latent_dim: int, image_shape: ImageShape | None = None
 ) -> PriorNetwork:
-    """The prior network that a recipe's `train_prior` describes, for observations with such an image.
+    """Make the prior network that a recipe's `train_prior` describes, for observations with such an image.
 
     Raises:
         UsageError: the prior is to see an image and there is none.

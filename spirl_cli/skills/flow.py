@@ -72,13 +72,13 @@ class Flow(NamedTuple):
         return noise
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """A sample (..., K); noise is drawn on the CPU."""
+        """Draw a sample (..., K); its noise is drawn on the CPU."""
         latent_dim = len(self.couplings[0].kept)
         noise = torch.randn((*self.features.shape[:-1], latent_dim), generator=generator)
         return self.from_noise(noise.to(self.features.device))
 
     def broadened(self, min_log_sigma: float) -> Flow:
-        """The same: a flow has no Gaussian that could be too narrow."""
+        """Return the flow itself: it has no Gaussian that could be too narrow."""
         return self
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-MIN_LOG_SIGMA, MAX_LOG_SIGMA = -10.0, 2.0  # METHOD §2: "Log σ clamped to [−10, 2] everywhere"
+MIN_LOG_SIGMA, MAX_LOG_SIGMA = -10.0, 2.0  # docs/method.md#layers
 LOG_TWO_PI = math.log(2.0 * math.pi)
 
 
@@ -35,7 +35,7 @@ class Gaussian(NamedTuple):
         return self.mean + self.log_sigma.exp() * noise
 
     def strata(self, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """What a mixture has of each component: the weight 1 (1, ...) and a sample (1, ..., K)."""
+        """Return what a mixture returns for each component: the weight 1 (1, ...) and a sample (1, ..., K)."""
         sample = self.sample(generator).unsqueeze(0)
         return torch.ones_like(sample[..., 0]), sample
 
@@ -51,7 +51,7 @@ class Gaussian(NamedTuple):
         return 0.5 * ((2.0 * log_ratio).exp() + shift.square() - 1.0) - log_ratio
 
     def broadened(self, min_log_sigma: float) -> Gaussian:
-        """The same, but no narrower than this."""
+        """Return the Gaussian, but no narrower than this."""
         return Gaussian(self.mean, self.log_sigma.clamp(min=min_log_sigma))
 
     def repeated(self, count: int) -> Gaussian:
@@ -59,5 +59,5 @@ class Gaussian(NamedTuple):
         return Gaussian(self.mean.expand(count, *self.mean.shape), self.log_sigma.expand(count, *self.mean.shape))
 
     def detach(self) -> Gaussian:
-        """The same distribution without gradients."""
+        """Return the distribution without gradients."""
         return Gaussian(self.mean.detach(), self.log_sigma.detach())

@@ -13,7 +13,7 @@ from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import PriorShape, PriorWithGaussian, prior_mlp
 from spirl_cli.skills.vision import Perception
 
-MIN_WEIGHT = 1e-6  # of a component, so that none is lost for good (METHOD §2)
+MIN_WEIGHT = 1e-6  # of a component, so that none is lost for good (docs/method.md#prior-families)
 
 
 class Mixture(NamedTuple):
@@ -27,7 +27,7 @@ class Mixture(NamedTuple):
         return torch.logsumexp(self.log_weights + self.components.log_prob(value.unsqueeze(-2)), dim=-1)
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """A sample (..., K): of a component that is drawn by its weight. It has no gradient."""
+        """Sample from a component that is drawn by its weight, (..., K), without gradient."""
         weights = self.log_weights.detach().exp().cpu()
         chosen = torch.multinomial(weights.flatten(0, -2), 1, generator=generator)  # (B, 1)
         chosen = chosen.reshape(*weights.shape[:-1], 1, 1).to(self.log_weights.device)
@@ -36,7 +36,7 @@ class Mixture(NamedTuple):
         return Gaussian(*parts).sample(generator)
 
     def strata(self, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """The weights (M, ...) of the components, and a reparametrised sample (M, ..., K) of each.
+        """Return the weights (M, ...) of the components, and a reparametrised sample (M, ..., K) of each.
 
         The weighted sum of a function of the samples estimates its mean, with gradients for all parameters.
         """
@@ -48,7 +48,7 @@ class Mixture(NamedTuple):
         return Mixture(weights, self.components.repeated(count))
 
     def broadened(self, min_log_sigma: float) -> Mixture:
-        """The same with no component narrower than this."""
+        """Return the mixture with no component narrower than this."""
         return Mixture(self.log_weights, self.components.broadened(min_log_sigma))
 
     @classmethod
@@ -76,7 +76,7 @@ class MixtureNetwork(PriorWithGaussian):
         self.network = prior_mlp(perception.size, components * (1 + 2 * shape.latent_dim), shape)
 
     def as_mixture(self) -> MixtureNetwork:
-        """A copy without the Gaussian that is trained beside it, as a policy."""
+        """Return a copy without the Gaussian that is trained together with it, as a policy."""
         own = copy.deepcopy(self)
         del own.start
         return own

@@ -1,4 +1,4 @@
-"""Skill models: q(z | clip) and the decoders p(a | z) and p(a | s, z) (paper §3.2, METHOD §1–2).
+"""Skill models: q(z | clip) and the decoders p(a | z) and p(a | s, z) (paper §3.2, docs/method.md#decoders).
 
 A *clip* is a window of H actions and the states they were taken in. The encoder reads it into a
 Gaussian over the latent skill z (K,); the decoder turns z back into actions:

@@ -1,4 +1,4 @@
-"""The building blocks of all networks (METHOD §2 of the paper's public implementation)."""
+"""The building blocks of all networks (docs/method.md#layers)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Normalizer(nn.Module):
 
     @classmethod
     def identity(cls, size: int) -> Normalizer:
-        """A normaliser that changes nothing, for `normalize: false`."""
+        """Make a normaliser that changes nothing, for `normalize: false`."""
         return cls(torch.zeros(size), torch.ones(size))
 
 

@@ -15,7 +15,7 @@ VALIDATION_WINDOWS = 2048  # at most so many, evenly spread over the validation 
 
 
 def random_streams(seed: int) -> tuple[np.random.Generator, torch.Generator, torch.Generator]:
-    """Generators for windows, samples and augmentation; seeds torch's own for the initial weights."""
+    """Make generators for windows, samples and augmentation; seed torch's own for the initial weights."""
     weights, draws, samples, noise = np.random.SeedSequence(seed).generate_state(4)
     torch.manual_seed(int(weights))
     return (
@@ -26,7 +26,7 @@ def random_streams(seed: int) -> tuple[np.random.Generator, torch.Generator, tor
 
 
 def make_normalizer(section: TrainSkillsSection, clips: Clips) -> Normalizer:
-    """The standardisation that a recipe asks for, from the training episodes."""
+    """Return the standardisation that a recipe asks for, from the training episodes."""
     if not section.normalize:
         return Normalizer.identity(clips.observation_dim)
     mean, std = clips.statistics()
@@ -34,7 +34,7 @@ def make_normalizer(section: TrainSkillsSection, clips: Clips) -> Normalizer:
 
 
 def make_augmenter(section: Augmentation, clips: Clips, generator: torch.Generator) -> Augmenter:
-    """An augmenter that draws swapped states from the starts of the training windows."""
+    """Return an augmenter that draws swapped states from the starts of the training windows."""
     pool = clips.states(clips.starts("train")) if section.swap_groups else np.zeros((1, clips.observation_dim))
     low, high = torch.from_numpy(clips.action_low), torch.from_numpy(clips.action_high)
     return Augmenter(section, torch.from_numpy(pool).float(), low, high, generator)

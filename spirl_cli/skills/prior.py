@@ -1,10 +1,10 @@
-"""The skill prior p(z | s₁) (paper §3.2): a density over skills whose parameters are an MLP of what is seen.
+"""The skill prior p(z | s₁) (paper §3.2): a density over skills. An MLP on the observation gives its parameters.
 
 With primitive actions (horizon 1, z = a) the same network trained by the same loss is behaviour
 cloning, and as a regulariser the *flat prior* of the paper.
 
-Here are what all families share, the Gaussian, and N(0, I); the others have modules of their own, and
-`families.py` chooses one by its name in the recipe.
+This module holds the parts that all families share, the Gaussian, and N(0, I). The other families have modules of
+their own; `families.py` chooses one by its name in the recipe.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Density(Protocol):
         """One sample each, (..., K)."""
 
     def broadened(self, min_log_sigma: float) -> Density:
-        """The same with no Gaussian in it narrower than this; a flow, which has none, is returned as it is."""
+        """Return the density with no Gaussian in it narrower than this; a flow, which has none, as it is."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class PriorNetwork(nn.Module):
         raise NotImplementedError
 
     def as_gaussian(self) -> GaussianNetwork:
-        """A Gaussian network of its own, as the policy that starts from this prior (paper §3.3)."""
+        """Return a Gaussian network of its own, as the policy that starts from this prior (paper §3.3)."""
         raise NotImplementedError
 
 
@@ -105,14 +105,14 @@ class GaussianNetwork(PriorNetwork):
         return prior_loss(self(observations), posterior, latent, objective)
 
     def as_gaussian(self) -> GaussianNetwork:
-        """A copy."""
+        """Return a copy."""
         return copy.deepcopy(self)
 
     @classmethod
     def around(
         cls, network: nn.Sequential, normalizer: Normalizer, perception: Perception, min_log_sigma: float
     ) -> GaussianNetwork:
-        """Copies of an MLP that ends in mean and log σ (2·K outputs), and of what feeds it, as a Gaussian network."""
+        """Copy an MLP that ends in mean and log σ (2·K outputs), and what feeds it, into a Gaussian network."""
         gaussian = cls(normalizer, PriorShape(1, 1, 0, min_log_sigma=min_log_sigma), perception)
         gaussian.network = network
         return copy.deepcopy(gaussian)
@@ -143,12 +143,12 @@ class PriorWithGaussian(PriorNetwork):
         return -self.head(encoded).log_prob(latent.detach()).mean() + prior_loss(start, posterior, latent, objective)
 
     def as_gaussian(self) -> GaussianNetwork:
-        """The Gaussian that was trained beside the prior."""
+        """Return the Gaussian that was trained together with the prior."""
         return GaussianNetwork.around(self.start, self.normalizer, self.perception, self.min_log_sigma)
 
 
 def prior_mlp(inputs: int, outputs: int, shape: PriorShape) -> nn.Sequential:
-    """An MLP of this shape."""
+    """Make an MLP of this shape."""
     return mlp(inputs, outputs, shape.width, shape.depth, shape.batch_norm)
 
 

@@ -1,4 +1,4 @@
-"""Training of the prior on the frozen encoder's posteriors (METHOD §1: the same result as training both at once)."""
+"""Training of the prior on the frozen encoder's posteriors (docs/method.md#prior-loss)."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class PriorTrainer:
     def validate(self) -> dict[str, float]:
         """Log-likelihood of the posterior's samples on the validation episodes, nats per skill.
 
-        An ensemble's ``divergence`` there is what it is to be compared with elsewhere (nats).
+        The ``divergence`` of an ensemble (nats) is the reference for its divergence in other states.
         """
         generator = torch.Generator().manual_seed(0)
         self.prior.eval()

@@ -1,4 +1,4 @@
-"""Windows through a skill model and back: what it sees of them, and what it makes of them."""
+"""Encode windows with a skill model and decode them again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What networks see of an observation: chosen numbers of the state, and features of the image (METHOD §2).
+"""What networks see of an observation: chosen state values and image features (docs/method.md#image-features).
 
 An observation is one vector (D + P,): it begins with the D numbers of the state and ends with the P
 pixels (0..255) of the image, flattened from (rows, columns, channels). That order is torch's

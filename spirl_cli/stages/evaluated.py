@@ -108,7 +108,7 @@ def _baselines(context: StageContext, decoder: DecoderFile) -> Iterator[Target]:
 
 
 def behavior(subject: Subject, target: Target) -> tuple[SkillDecoder, SkillPolicy]:
-    """What turns skills into actions, and what chooses skills."""
+    """Return what turns skills into actions, and what chooses skills."""
     decoder = subject.decoder.load()
     if target.weights is not None:
         return decoder, load_policy(target.weights, target.kind)

@@ -75,7 +75,7 @@ def execute(context: StageContext) -> StageResult:
 
 
 def _prior(context: StageContext, skills: DecoderFile) -> tuple[PriorNetwork, int]:
-    """The prior and the size K of its skills; where none is asked for, N(0, I)."""
+    """Return the prior and the size K of its skills; where none is asked for, N(0, I)."""
     inputs = context.inputs
     if PRIOR in inputs:
         check_images(context.recipe.env, skills.path, inputs[PRIOR].file(PRIOR_FILE))
@@ -121,7 +121,7 @@ def make_learning(
 
 
 def state_scales(env: EnvSection, known: int) -> Normalizer | None:
-    """What standardises the environment's state where it has more numbers than the `known` ones of the prior."""
+    """Return what standardises a state with more numbers than the `known` ones of the prior, else None."""
     scales = domain_of(env).scales(env, known)
     return None if scales is None else Normalizer(torch.from_numpy(scales.mean), torch.from_numpy(scales.spread))
 
@@ -134,7 +134,7 @@ def seeds(recipe: Recipe) -> dict[str, int]:
 
 
 def _learn(context: StageContext, learning: SkillLearning) -> float:
-    """Rounds until the steps are done, with metrics, snapshots and checkpoints; returns the seconds."""
+    """Run rounds until the steps are done, with metrics, snapshots and checkpoints; return the seconds."""
     section = context.recipe.train_rl
     with TrainingRun(
         context.folder,

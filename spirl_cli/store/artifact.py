@@ -55,7 +55,7 @@ class Artifact:
         return sum(output.bytes for output in self.manifest.outputs)
 
     def as_input(self) -> InputRecord:
-        """The record by which an artifact made from this one names it."""
+        """Return the record by which an artifact made from this one names it."""
         return InputRecord(self.reference, self.fingerprint, self.sha256)
 
     def file(self, name: str) -> Path:
@@ -91,7 +91,7 @@ class Artifact:
         return [problem for problem in problems if problem]
 
     def incomplete(self) -> str | None:
-        """The first file that is missing or of the wrong size, found without reading any."""
+        """Return the first file that is missing or of the wrong size, found without reading any."""
         return next(self._quick_problems(), None)
 
     def _quick_problems(self) -> Iterator[str]:

@@ -31,7 +31,7 @@ class Difference:
 
 
 def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Difference]:
-    """The differences of two nested mappings, by path; 1 and 1.0 are the same."""
+    """Return the differences of two nested mappings, by path; 1 and 1.0 are the same."""
     ours, theirs = dict(_leaves(canonical(left), "")), dict(_leaves(canonical(right), ""))
     return [
         Difference(path, ours.get(path, ABSENT), theirs.get(path, ABSENT))
@@ -61,7 +61,7 @@ def diff(left: Artifact, right: Artifact) -> list[Difference]:
 
 
 def _input_differences(left: Mapping[str, InputRecord], right: Mapping[str, InputRecord]) -> list[Difference]:
-    """Inputs with different fingerprints; the same content under two references is no difference."""
+    """Return inputs with different fingerprints; the same content under two references is no difference."""
     found = []
     for name in sorted(left.keys() | right.keys()):
         ours, theirs = left.get(name), right.get(name)

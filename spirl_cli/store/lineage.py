@@ -1,4 +1,4 @@
-"""From which artifacts and datasets an artifact was made, and what was made from it."""
+"""The artifacts and datasets that an artifact was made from, and the artifacts that were made from it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Ancestor:
 
 
 def ancestors(artifact: Artifact, known: Sequence[Artifact]) -> tuple[Ancestor, ...]:
-    """The tree of inputs of an artifact, looked up among the known ones."""
+    """Return the tree of inputs of an artifact, looked up among the known ones."""
     return tuple(_ancestor(name, record, known) for name, record in artifact.manifest.inputs.items())
 
 
@@ -47,7 +47,7 @@ def _ancestor(name: str, record: InputRecord, known: Sequence[Artifact]) -> Ance
 
 
 def users(artifact: Artifact, known: Sequence[Artifact]) -> list[Artifact]:
-    """The known artifacts that were made directly from this one."""
+    """Return the known artifacts that were made directly from this one."""
     return [other for other in known if any(_is(artifact, record) for record in other.manifest.inputs.values())]
 
 

@@ -32,18 +32,18 @@ class Holder:
 
 
 def run_lock(stage_folder: Path, fingerprint: str) -> Path:
-    """The lock beside the run folder of a fingerprint. Its file stays, since deleting it would race."""
+    """Return the lock beside the run folder of a fingerprint. Its file stays, since deleting it would race."""
     return stage_folder / f".run-{fingerprint}.lock"
 
 
 def now() -> str:
-    """The time as ISO 8601 in UTC with microseconds."""
+    """Return the time as ISO 8601 in UTC with microseconds."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 @contextmanager
 def hold(lock: Path, what: str, *, wait: bool, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Hold a lock, and say in a file beside it who does.
+    """Hold a lock, and name its holder in a file next to it.
 
     Args:
         lock: file of the lock, in an existing folder.

@@ -1,4 +1,4 @@
-"""The manifest of an artifact: what it is, what it was made from, and what it consists of."""
+"""The manifest of an artifact: its parameters, its inputs and its files."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Manifest:
         return self.profile == QUICK_PROFILE
 
     def to_json(self) -> bytes:
-        """The manifest as JSON in UTF-8; floats survive the round trip exactly."""
+        """Return the manifest as JSON in UTF-8; floats survive the round trip exactly."""
         data = plain(asdict(self))
         ordered = {"format_version": data.pop("format_version"), **data}
         return (json.dumps(ordered, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
@@ -174,7 +174,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 
 def _checked(kind: type, content: object, place: str) -> dict[str, Any]:
-    """The fields of a dataclass out of untrusted JSON: all there, none more, of the right types."""
+    """Return the fields of a dataclass out of untrusted JSON: all there, none more, of the right types."""
     if not isinstance(content, Mapping):
         raise TypeError(f"{place or 'manifest'} is not a mapping")
     names = [item.name for item in fields(kind)]

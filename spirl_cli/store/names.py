@@ -45,7 +45,7 @@ def version_folder(version: int, fingerprint: str) -> str:
 
 
 def parse_version_folder(name: str) -> tuple[int, str] | None:
-    """The (version, fingerprint) of an artifact's folder name, None for any other name."""
+    """Return the (version, fingerprint) of an artifact's folder name, None for any other name."""
     match = _VERSION_FOLDER.fullmatch(name)
     return None if match is None else (int(match[1]), match[2])
 
@@ -56,7 +56,7 @@ def run_folder(fingerprint: str) -> str:
 
 
 def parse_run_folder(name: str) -> str | None:
-    """The fingerprint in a run folder's name, None for any other name."""
+    """Return the fingerprint in a run folder's name, None for any other name."""
     match = _RUN_FOLDER.fullmatch(name)
     return None if match is None else match[1]
 

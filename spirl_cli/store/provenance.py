@@ -31,12 +31,12 @@ def installed_packages() -> dict[str, str]:
 
 
 def package_drift(packages: Mapping[str, str]) -> list[Difference]:
-    """How the versions in a manifest (left) differ from those that are installed now (right)."""
+    """Compare the versions in a manifest (left) with those that are installed now (right)."""
     return differences(packages, installed_packages())
 
 
 def machine() -> Machine:
-    """The processor's name and the number of cores that this process may use."""
+    """Return the processor's name and the number of cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     return Machine(_processor(), cores)
@@ -76,5 +76,5 @@ def checkout_commit() -> str | None:
 
 
 def command_line() -> list[str]:
-    """The command as a person would type it: ``spirl`` and its arguments."""
+    """Return the command as a person would type it: ``spirl`` and its arguments."""
     return ["spirl", *sys.argv[1:]]

@@ -11,24 +11,24 @@ from spirl_cli.store.names import MANIFEST, Reference, parse_reference, parse_ru
 
 
 class Shelf(Protocol):
-    """What is looked through: the store, see `spirl_cli.store.store.Store` for its methods."""
+    """The part of a store that references are looked up in, see `spirl_cli.store.store.Store`."""
 
     @property
     def root(self) -> Path:
         """Its folder."""
 
     def artifacts(self, recipe: str | None = None, stage: str | None = None) -> list[Artifact]:
-        """The complete artifacts."""
+        """Return the complete artifacts."""
 
     def newest(self, recipe: str | None = None, stage: str | None = None) -> Artifact | None:
-        """The one that was finished last."""
+        """Return the one that was finished last."""
 
     def open_version(self, reference: Reference) -> Artifact | None:
-        """The one of a reference with a version."""
+        """Return the one of a reference with a version."""
 
 
 def resolve(store: Shelf, text: str) -> Artifact:
-    """The artifact of a reference or a path; see :meth:`spirl_cli.store.store.Store.resolve`."""
+    """Return the artifact of a reference or a path; see :meth:`spirl_cli.store.store.Store.resolve`."""
     reference = parse_reference(text)
     if reference is not None and (store.root / reference.recipe / reference.stage).is_dir():
         return _resolve_reference(store, reference)

@@ -39,7 +39,7 @@ class Store:
     root: Path
 
     def artifacts(self, recipe: str | None = None, stage: str | None = None) -> list[Artifact]:
-        """The complete artifacts, in the order in which they were finished.
+        """Return the complete artifacts, in the order in which they were finished.
 
         Complete means that the manifest is sound and every file is there with the right size;
         checksums are compared when a file is used.
@@ -48,23 +48,23 @@ class Store:
         return sorted(found, key=lambda artifact: (artifact.manifest.finished, artifact.manifest.version))
 
     def broken(self, recipe: str | None = None, stage: str | None = None) -> list[Broken]:
-        """The folders of artifacts that :meth:`artifacts` leaves out, with the reason."""
+        """Return the folders of artifacts that :meth:`artifacts` leaves out, with the reason."""
         return [entry for entry in self._entries(recipe, stage) if isinstance(entry, Broken)]
 
     def find(self, stage: str, fingerprint: str, recipe: str | None = None) -> Artifact | None:
-        """The newest complete artifact with a fingerprint: of the recipe if it has one, else of any."""
+        """Return the newest complete artifact with a fingerprint: of the recipe if it has one, else of any."""
         found = [item for item in self.artifacts(stage=stage) if item.fingerprint == fingerprint]
         own = [item for item in found if item.manifest.recipe == recipe]
         candidates = own or found
         return candidates[-1] if candidates else None
 
     def newest(self, recipe: str | None = None, stage: str | None = None) -> Artifact | None:
-        """The artifact that was finished last; those of a quick profile do not count."""
+        """Return the artifact that was finished last; those of a quick profile do not count."""
         found = [item for item in self.artifacts(recipe, stage) if not item.manifest.quick]
         return found[-1] if found else None
 
     def resolve(self, reference: str, stage: str | None = None) -> Artifact:
-        """The artifact that ``kitchen/skills``, ``kitchen/skills@v3`` or a path stands for.
+        """Return the artifact that ``kitchen/skills``, ``kitchen/skills@v3`` or a path stands for.
 
         Args:
             reference: without a version it is the newest, quick profiles left out.
@@ -81,7 +81,7 @@ class Store:
         return artifact
 
     def open_version(self, reference: Reference) -> Artifact | None:
-        """The artifact of a reference with a version, None when there is none.
+        """Return the artifact of a reference with a version, None when there is none.
 
         Raises:
             ArtifactError: when it is there and corrupt or incomplete.
@@ -93,7 +93,7 @@ class Store:
         return None
 
     def nearest(self, stage: str, parameters: Mapping[str, Any], limit: int = 3) -> list[tuple[Artifact, list[str]]]:
-        """The artifacts of a stage whose parameters differ least, newest first among equals.
+        """Return the artifacts of a stage whose parameters differ least, newest first among equals.
 
         Returns:
             pairs of an artifact and lines such as ``horizon: 10 → 5``: its value → the given one.
@@ -105,7 +105,7 @@ class Store:
         return sorted(candidates, key=lambda candidate: len(candidate[1]))[:limit]
 
     def lineage(self, artifact: Artifact) -> tuple[Ancestor, ...]:
-        """The tree of inputs of an artifact, looked up here and in the store that it lies in."""
+        """Return the tree of inputs of an artifact, looked up here and in the store that it lies in."""
         known = self.artifacts()
         home = artifact.path.parent.parent.parent
         if home.resolve() != self.root.resolve():
@@ -113,7 +113,7 @@ class Store:
         return ancestors(artifact, known)
 
     def dependents(self, artifact: Artifact) -> list[Artifact]:
-        """The artifacts that were made directly from this one."""
+        """Return the artifacts that were made directly from this one."""
         return users(artifact, self.artifacts())
 
     def remove(self, artifact: Artifact, force: bool = False) -> None:
@@ -137,12 +137,12 @@ class Store:
             sweep(folder)
 
     def runs(self, recipe: str | None = None, stage: str | None = None) -> list[RunInfo]:
-        """The unfinished runs, those in progress included."""
+        """Return the unfinished runs, those in progress included."""
         paths = (path for folder in self._stage_folders(recipe, stage) for path in _children(folder))
         return [run for path in paths if (run := read_run(path)) is not None]
 
     def run(self, recipe: str, stage: str, fingerprint: str) -> RunInfo | None:
-        """The unfinished run of a fingerprint, None when there is none."""
+        """Return the unfinished run of a fingerprint, None when there is none."""
         return read_run(self.run_folder(recipe, stage, fingerprint))
 
     def remove_run(self, run: RunInfo) -> None:
@@ -180,7 +180,7 @@ def default_root(option: str | Path | None = None) -> Path:
 
 
 def reference_store() -> Store | None:
-    """The artifacts that are tracked in a checkout; None when the package is not in a checkout."""
+    """Return the artifacts that are tracked in a checkout; None when the package is not in a checkout."""
     folder = Path(__file__).resolve().parents[2] / "artifacts" / "reference"
     return Store(folder) if folder.is_dir() else None
 

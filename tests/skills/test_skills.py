@@ -114,7 +114,7 @@ class TestModels:
             assert (same_plan, same_skill) == (not differs, not differs)
 
     def test_default_networks_have_the_published_sizes(self) -> None:
-        """As published for the kitchen: an encoder of 128 LSTM units, a decoder with 5 hidden blocks of 128."""
+        """docs/method.md#networks on the kitchen: LSTM-128 encoder, decoder MLP with 5 hidden blocks of 128."""
         model = SkillModel(TrainSkillsSection(batch_norm=True), 30, 9)
         decoder = sum(p.numel() for p in model.decoder.parameters())
         assert decoder == (40 * 128 + 128) + 5 * (128 * 128 + 128 + 2 * 128) + (128 * 9 + 9)

@@ -98,7 +98,7 @@ def trained_batch_norm(module: torch.nn.Module) -> None:
 
 class TestEncoder:
     def test_the_default_encoder_has_the_published_sizes(self) -> None:
-        """As published: 6→8→16→32 channels by 4×4 kernels, stride 2, then a 4×4 valid convolution to 32 features."""
+        """6→8→16→32 by 4×4 kernels with stride 2, then a 4×4 valid convolution (docs/method.md#image-features)."""
         encoder = ImageEncoder((32, 32, 6), ImageEncoderSection())
         weights = 16 * (6 * 8 + 8 * 16 + 16 * 32 + 32 * 32)
         assert sum(p.numel() for p in encoder.parameters()) == weights + 8 + 16 + 32 + 32

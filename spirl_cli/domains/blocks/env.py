@@ -20,7 +20,7 @@ Observation = dict[str, npt.NDArray[Any]]
 
 
 class BlocksEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
-    """Block stacking as METHOD §3 describes it.
+    """Block stacking (docs/blocks.md#task).
 
     The observation is a dictionary: ``state`` (8 + 3·n,) float32, see `spirl_cli.domains.blocks.geometry`, and
     ``image`` (32, 32, 3 · frames) uint8, the last views (`spirl_cli.domains.blocks.image`), the oldest first; at

@@ -1,7 +1,7 @@
 """What an agent sees of the blocks: the plane around its gripper, drawn without OpenGL.
 
 The view is a square that moves with the gripper. A pixel is the exact mean of the colours in its
-square, which is what makes small motions visible (METHOD §7). The background says where one is:
+square, which is what makes small motions visible (docs/blocks.md#image). The background says where one is:
 stripes across y in the red channel, a ramp along z in the blue one. Table and stripes have no end, so
 that a view depends on the state alone.
 

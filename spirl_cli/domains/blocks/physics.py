@@ -1,4 +1,4 @@
-"""A free-floating gripper and blocks on a table, simulated by MuJoCo in the plane x = 0 (METHOD §3).
+"""A free-floating gripper and blocks on a table, simulated by MuJoCo in the plane x = 0 (docs/blocks.md#task).
 
 Everything moves by slides along y and z, the blocks also by a hinge about x, so that nothing leaves
 the plane. The gripper is moved by velocity: an action of 1 asks for 0.5 m/s, 0.05 m per action.
@@ -106,7 +106,7 @@ class BlocksPhysics:
         return self._velocity[GRIPPER_JOINTS:].reshape(-1, geometry.BLOCK_NUMBERS)
 
     def touching(self) -> set[tuple[int, int]]:
-        """What touches what: pairs of blocks 0 … n - 1, `TABLE`, `PALM`, `LEFT` and `RIGHT`, the smaller first."""
+        """Return the pairs that touch, of blocks 0 … n - 1, `TABLE`, `PALM`, `LEFT` and `RIGHT`, the smaller first."""
         geoms = self.data.contact.geom - _GEOMS_BEFORE_BLOCKS  # (contacts, 2), in the order of kinds and numbers
         return set(zip(*geoms.T.tolist(), strict=True))
 

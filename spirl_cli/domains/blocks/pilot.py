@@ -1,4 +1,4 @@
-"""Steers the gripper among blocks: ways that are up, across and down, with displaced sub-goals (METHOD §3)."""
+"""Steer the gripper among blocks: up, across and down, past displaced sub-goals (docs/blocks.md#demonstrations)."""
 
 from __future__ import annotations
 

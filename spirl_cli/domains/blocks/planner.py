@@ -1,4 +1,4 @@
-"""Demonstrations of stacking: pick and place in closed loop, with retries and detours (METHOD §3).
+"""Demonstrations of stacking: pick and place in closed loop, with retries and detours (docs/blocks.md#demonstrations).
 
 Blocks lie at random, some on a tower already. One block after the other is put onto another. A way is up,
 across and down; each of these segments leads past one sub-goal that is displaced sideways, so that the

@@ -7,7 +7,7 @@ from typing import Literal
 
 
 class Subtasks:
-    """Which subtasks of an episode are paid, and what a step earns (METHOD §3).
+    """Which subtasks of an episode are paid, and what a step earns (docs/kitchen.md#reward-semantics).
 
     Args:
         tasks: names in the order of the recipe.

@@ -22,7 +22,7 @@ Observation = dict[str, npt.NDArray[Any]]
 
 
 class MazeEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
-    """The maze of a recipe (METHOD §3).
+    """The maze of a recipe (docs/maze.md#task).
 
     The observation is a dictionary: ``state`` (4,) float32, x, y, vx, vy in cells and cells per
     second, and ``image`` (32, 32, 3 · frames) uint8, the last views (`spirl_cli.domains.maze.image`), the

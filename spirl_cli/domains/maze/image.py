@@ -1,7 +1,7 @@
 """What an agent in the maze sees: a top view of its surroundings, drawn without OpenGL.
 
 The view is the square of 5 × 5 cells around the agent. A pixel is the exact mean of the colours in
-its square, which is what makes small motions visible (METHOD §7). The floor has a texture that does
+its square, which is what makes small motions visible (docs/maze.md#images). The floor has a texture that does
 not depend on the layout: halves of cells alternate, along x in the red and along y in the green
 channel, so that motion shows in open space too. The agent itself, always at the centre, is not drawn.
 """

@@ -27,7 +27,7 @@ NEIGHBOURS = ((1, 0), (-1, 0), (0, 1), (0, -1))
 
 
 def generate_layout(seed: Seed, size: int) -> Layout:
-    """Draw a maze of straight walls with one door each (METHOD §3).
+    """Draw a maze of straight walls with one door each (docs/maze.md#layouts).
 
     Walls are added until a quarter of the cells is wall. Seed 0 and size 40 give the maze of the
     paper's experiments.

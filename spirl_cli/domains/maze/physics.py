@@ -1,4 +1,4 @@
-"""A point mass in a maze, simulated by MuJoCo (METHOD §3)."""
+"""A point mass in a maze, simulated by MuJoCo (docs/maze.md#physics)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Demonstrations in random mazes: a shortest path on the grid, followed by PD control (METHOD §3).
+"""Demonstrations in random mazes: a shortest path on the grid, followed by PD control (docs/maze.md#demonstrations).
 
 Every episode has a layout, a start and a goal of its own. The way-points are the centres of the path's
 cells, each moved by a uniform jitter; action a = clip(gain·(w − x) − damping·v + noise, ±1) steers to

@@ -22,8 +22,8 @@ class ExtractSection(Section):
     observation: tuple[ObservationPart, ...] | None = None  # null: as in the environment
     action_bounds: tuple[float, float] | None = None  # null: those of the dataset's action space
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    # METHOD §5.6: the authors glue short demonstrations to the next one and never sample the
-    # last two start positions; both only for parity.
+    # for parity: docs/method.md#short-demonstrations-are-joined and
+    # docs/method.md#final-start-positions-are-never-drawn
     short_episodes: Literal["skip", "join"] = "skip"
     unused_final_starts: NonNegativeInt = 0
     seed: NonNegativeInt | None = None  # null: the recipe's

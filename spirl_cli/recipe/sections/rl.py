@@ -10,18 +10,18 @@ from spirl_cli.settings import Index, Section
 
 
 class Parity(Section):
-    """Defects of the authors' code (METHOD §5), each reproducible on its own. All off by default."""
+    """Defects of the authors' code (docs/method.md#defects-of-the-authors-code), each off by default."""
 
-    late_observation: bool = False  # 5.1 the observation stored for a skill is one step late
-    terminal_timeouts: bool = False  # 5.2 a time-out is stored as terminal
-    drop_timeout_reward: bool = False  # 5.3 the last step's reward is dropped at a time-out
-    tanh_actions: bool = False  # 5.4 the decoder's output is squashed although trained raw
-    uncounted_warmup: bool = False  # 5.8 warm-up steps are not on the x-axis
-    clamp_policy_divergence: bool = False  # the ±100 clamp also inside the policy's loss
+    late_observation: bool = False  # docs/method.md#late-observation
+    terminal_timeouts: bool = False  # docs/method.md#time-outs-stored-as-terminal
+    drop_timeout_reward: bool = False  # docs/method.md#reward-dropped-at-a-time-out
+    tanh_actions: bool = False  # docs/method.md#decoded-actions-squashed
+    uncounted_warmup: bool = False  # docs/method.md#warm-up-not-counted
+    clamp_policy_divergence: bool = False  # docs/method.md#divergence-clamped-in-the-policy-loss
 
 
 class FourierSection(Section):
-    """Sines and cosines of some state numbers, for values that change abruptly (see `spirl_cli/rl/critics.py`)."""
+    """Sines and cosines of some state numbers, where values change abruptly (see `spirl_cli/rl/critic_inputs.py`)."""
 
     indices: tuple[Index, ...]
     wavelength: PositiveFloat  # typical length of a wave, in units of these numbers
@@ -53,7 +53,8 @@ class TrainRLSection(Section):
     # samples behind a Monte-Carlo divergence; null: the closed form where there is one, else 10 as in the authors' code
     divergence_samples: PositiveInt | None = None
     target_entropy: float | None = None  # null: minus the action's dimension
-    squash: Literal["none", "tanh", "consistent-tanh", "bounds"] = "none"  # 5.5; bounds: of primitive actions
+    # docs/method.md#squashed-skills; bounds: of primitive actions
+    squash: Literal["none", "tanh", "consistent-tanh", "bounds"] = "none"
     environments: PositiveInt = 4
     updates_per_step: PositiveFloat = 1.0  # gradient updates per agent (skill) step
     batch_size: PositiveInt = 256

@@ -39,7 +39,7 @@ class Augmentation(Section):
 
 
 class ImageEncoderSection(Section):
-    """Convolutions that turn the stacked image into features (METHOD §2)."""
+    """Convolutions that turn the stacked image into features (docs/method.md#image-features)."""
 
     channels: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (8, 16, 32)  # 4×4 kernels, stride 2
     features: PositiveInt = 32

@@ -23,62 +23,76 @@ PLACED = 0.04  # m from the goal
 
 def kettle_machine(style: Style) -> Machine:
     """Return the state machine that moves the kettle to the back burner."""
-    funnel = Funnel(standoff=style.standoff, bow=style.bow)
-    place = GOAL + 0.02 * style.extent * np.array([0.5, 1.0])
+    way = _Way(style, GOAL + 0.02 * style.extent * np.array([0.5, 1.0]))
+    phases = (
+        Phase("reach", way.reach, lambda view: way.arrived(view) or way.near(view), limit=90),
+        Phase("grasp", way.grasp, lambda view: view.width < 0.054 or way.near(view), _lost, 12),
+        Phase("lift", way.lift, lambda view: bool(view.kettle()[0][2] > LIFTED) or way.near(view), _lost, 20),
+        Phase("carry", lambda view: way.carry(view, way.place, CARRIED), way.near, _lost, 60),
+        Phase("lower", lambda view: way.carry(view, way.place, TABLE - 0.02), _settled, _lost, 20),
+        back_out(0.16, _post, style.pace),
+    )
+    return Machine(TASK, phases, np.array(POSTURE))
 
-    def contact(view: KitchenView) -> Contact:
-        position, rotation = view.kettle()
-        gripper = pointing(YAW + style.yaw, PITCH + style.pitch, style.roll)
-        return Contact(position + rotation @ POST + DEPTH * gripper[:, 2] + style.grasp, gripper)
 
-    def carry(view: KitchenView, to: np.ndarray, height: float) -> Aim:
-        """Move the gripper by what the kettle lacks."""
-        position, _ = view.kettle()
+class _Way:
+    """The kettle's way in one style.
+
+    Args:
+        style: of the demonstration.
+        place: (2,) where the kettle is put down, metres.
+    """
+
+    def __init__(self, style: Style, place: np.ndarray) -> None:
+        self.place, self._style = place, style
+        self._funnel = Funnel(standoff=style.standoff, bow=style.bow)
+
+    def reach(self, view: KitchenView) -> Aim:
+        """Come to the handle."""
+        return self._funnel.aim(view, self._contact(view), self._style.pace)
+
+    def arrived(self, view: KitchenView) -> bool:
+        """Say whether the gripper is at the handle."""
+        return self._funnel.arrived(view, self._contact(view))
+
+    def grasp(self, view: KitchenView) -> Aim:
+        """Close the fingers around the handle."""
+        contact = self._contact(view)
+        return Aim(contact.position, contact.rotation, CLOSED, self._style.pace)
+
+    def lift(self, view: KitchenView) -> Aim:
+        """Lift the kettle, a little towards its place."""
+        present = view.kettle()[0][:2]
+        towards = 0.03 * (self.place - present) / max(self._distance(view), 0.01)
+        return self.carry(view, present + towards, CARRIED)
+
+    def carry(self, view: KitchenView, to: np.ndarray, height: float) -> Aim:
+        """Move the gripper by what the kettle lacks to a place (2,) and a height."""
+        style, (position, _) = self._style, view.kettle()
         share = float(np.clip((position[1] - 0.35) / 0.4, 0.0, 1.0))
         rotation = pointing(YAW + style.yaw + share * (YAW_PLACED - YAW), (1.0 - share) * PITCH + style.pitch)
         return Aim(view.position + np.array([*to, height]) - position, rotation, CLOSED, style.pace)
 
-    def lost(view: KitchenView) -> bool:
-        position, rotation = view.kettle()
-        post = position + rotation @ POST
-        return float(np.linalg.norm((view.position - post)[:2])) > 0.08 or view.width < 0.02
+    def near(self, view: KitchenView) -> bool:
+        """Say whether the kettle is above its place."""
+        return self._distance(view) < PLACED
 
-    def placed(view: KitchenView) -> float:
-        return float(np.linalg.norm(view.kettle()[0][:2] - place))
+    def _contact(self, view: KitchenView) -> Contact:
+        style, (position, rotation) = self._style, view.kettle()
+        gripper = pointing(YAW + style.yaw, PITCH + style.pitch, style.roll)
+        return Contact(position + rotation @ POST + DEPTH * gripper[:, 2] + style.grasp, gripper)
 
-    def lift(view: KitchenView) -> Aim:
-        present = view.kettle()[0][:2]
-        return carry(view, present + 0.03 * (place - present) / max(placed(view), 0.01), CARRIED)
+    def _distance(self, view: KitchenView) -> float:
+        return float(np.linalg.norm(view.kettle()[0][:2] - self.place))
 
-    def settled(view: KitchenView) -> bool:
-        return bool(view.kettle()[0][2] < TABLE + 0.01)
 
-    phases = (
-        Phase(
-            "reach",
-            lambda view: funnel.aim(view, contact(view), style.pace),
-            lambda view: funnel.arrived(view, contact(view)) or placed(view) < PLACED,
-            limit=90,
-        ),
-        Phase(
-            "grasp",
-            lambda view: Aim(contact(view).position, contact(view).rotation, CLOSED, style.pace),
-            lambda view: view.width < 0.054 or placed(view) < PLACED,
-            lost,
-            12,
-        ),
-        Phase("lift", lift, lambda view: bool(view.kettle()[0][2] > LIFTED) or placed(view) < PLACED, lost, 20),
-        Phase(
-            "carry",
-            lambda view: carry(view, place, CARRIED),
-            lambda view: placed(view) < PLACED,
-            lost,
-            60,
-        ),
-        Phase("lower", lambda view: carry(view, place, TABLE - 0.02), settled, lost, 20),
-        back_out(0.16, _post, style.pace),
-    )
-    return Machine(TASK, phases, np.array(POSTURE))
+def _lost(view: KitchenView) -> bool:
+    away = (view.position - _post(view))[:2]
+    return float(np.linalg.norm(away)) > 0.08 or view.width < 0.02
+
+
+def _settled(view: KitchenView) -> bool:
+    return bool(view.kettle()[0][2] < TABLE + 0.01)
 
 
 def _post(view: KitchenView) -> np.ndarray:
