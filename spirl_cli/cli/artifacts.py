@@ -214,6 +214,9 @@ def _shown(artifact: Artifact) -> Iterator[str]:
     yield f"packages     {', '.join(f'{name} {version}' for name, version in manifest.packages.items())}"
     yield "\nmetrics"
     yield from (f"  {name}  {value:.6g}" for name, value in manifest.metrics.items())
+    if manifest.extra.get("findings"):
+        yield "\nfindings"
+        yield from (f"  {text}" for text in manifest.extra["findings"])
     yield "\ninputs"
     yield from (f"  {name}  {record.reference}  {record.fingerprint}" for name, record in manifest.inputs.items())
     yield "\noutputs"

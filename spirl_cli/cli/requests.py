@@ -121,6 +121,7 @@ def describe(outcome: Outcome) -> dict[str, Any]:
         "status": "done" if outcome.made else _standing(outcome),
         "seconds": manifest.seconds,
         "metrics": manifest.metrics,
+        "findings": manifest.extra.get("findings", []),
     }
 
 

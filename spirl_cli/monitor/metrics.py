@@ -89,6 +89,11 @@ class MetricsLog:
         self._file = self.path.open("a", newline="")
 
 
+def metric_rows(folder: Path) -> list[Row]:
+    """Return the rows of `metrics.csv` in a run's folder, in order."""
+    return _read(folder / METRICS_FILE)[1]
+
+
 def _read(path: Path) -> tuple[list[str], list[Row]]:
     """Return ``(columns without step, rows)``; a torn last line is left out."""
     if not path.exists():

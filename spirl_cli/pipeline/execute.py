@@ -159,7 +159,12 @@ def _commit(context: StageContext, result: StageResult, run: Run) -> Artifact:
         keep=result.keep,
         profile=recipe.profile,
         metrics=result.metrics,
-        extra={**result.extra, "device": context.device, "recipe": recipe.model_dump(mode="json")},
+        extra={
+            **result.extra,
+            **({"findings": list(result.findings)} if result.findings else {}),
+            "device": context.device,
+            "recipe": recipe.model_dump(mode="json"),
+        },
         seconds=result.seconds,
     )
 

@@ -129,6 +129,11 @@ class SkillLearning:
         values = {f"learner/{name}": float(value) for name, value in self.losses.items()}
         for name in self.finished[0] if self.finished else ():
             values[f"training/{name}"] = float(np.mean([episode[name] for episode in self.finished]))
+        if self.finished:
+            returns = [episode["return"] for episode in self.finished]
+            values["training/best_return"] = max(returns)
+            values["training/return_spread"] = float(np.std(returns))
+            values["training/episodes"] = float(len(returns))
         return {**values, "learner/updates": float(self.updates)}
 
     def state(self, folder: Path) -> State:

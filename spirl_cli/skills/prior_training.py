@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from spirl_cli.monitor.checkpoint import State
 from spirl_cli.monitor.parts import Parts, attribute_part
 from spirl_cli.recipe.sections.prior import TrainPriorSection
 from spirl_cli.recipe.sections.skills import Augmentation
+from spirl_cli.skills.diagnosis import LIKELIHOOD, PriorReport
 from spirl_cli.skills.ensemble import Ensemble
 from spirl_cli.skills.families import make_prior
 from spirl_cli.skills.gaussian import Gaussian
@@ -107,11 +109,25 @@ class PriorTrainer:
         states, posterior = targets.at(starts)
         latent = posterior.sample(generator).to(self.device)
         density = self.prior(self._observations(states, starts))
-        metrics = {"validation/log_likelihood": float(density.log_prob(latent).mean())}
+        metrics = {LIKELIHOOD: float(density.log_prob(latent).mean())}
         if isinstance(density, Ensemble):
             metrics["validation/divergence"] = float(density.divergence().mean())
         self.prior.train()
         return metrics
+
+    @torch.no_grad()
+    def report(self, rows: Sequence[Mapping[str, float]]) -> PriorReport:
+        """Compare the prior with N(0, I) and with what it was earlier in its training.
+
+        Args:
+            rows: of the run's metrics, `step` and the values of each.
+        """
+        targets = self.targets["validation"]
+        _, posterior = targets.at(spread(targets.starts, VALIDATION_WINDOWS))
+        latent = posterior.sample(torch.Generator().manual_seed(0))
+        normal = Gaussian.standard_like(posterior).log_prob(latent).mean()
+        curve = {int(row["step"]): row[LIKELIHOOD] for row in rows if LIKELIHOOD in row}
+        return PriorReport(float(normal), curve, primitive=targets.skills is None)
 
     def _observations(self, states: Tensor, starts: NDArray[np.int64]) -> Tensor:
         """(B, D) states with, if the prior looks at them, the images at these rows (B,) → (B, D+P)."""

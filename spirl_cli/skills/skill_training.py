@@ -14,6 +14,7 @@ from spirl_cli.clips.reader import Clips
 from spirl_cli.monitor.checkpoint import State
 from spirl_cli.monitor.parts import Parts, attribute_part
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
+from spirl_cli.skills.diagnosis import SkillReport, skill_report
 from spirl_cli.skills.models import SkillModel, rate, reconstruction_error
 from spirl_cli.skills.optimization import make_optimizer, scheduled_rate, set_learning_rate
 from spirl_cli.skills.preparation import (
@@ -114,6 +115,14 @@ class SkillTrainer:
         }
         self.model.train()
         return metrics
+
+    @torch.no_grad()
+    def report(self) -> SkillReport:
+        """Look at what the skills of held-out windows carry and decide."""
+        generator = torch.Generator().manual_seed(0)
+        self.model.eval()
+        starts = spread(self.clips.starts("validation"), VALIDATION_WINDOWS)
+        return skill_report(self.model, reconstruct(self.model, self.clips, starts, generator, self.device))
 
     def _to_device(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         return tuple(tensor.to(self.device) for tensor in tensors)

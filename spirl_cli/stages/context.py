@@ -138,6 +138,7 @@ class StageResult:
         extra: more for the manifest; must be JSON-able.
         seconds: time over all sessions of the run, from its checkpoint; None: the time that
             this session took.
+        findings: signs that something went wrong, a sentence with a remedy each; kept with the artifact.
     """
 
     metrics: Mapping[str, float]
@@ -145,3 +146,4 @@ class StageResult:
     inputs: Mapping[str, InputRecord] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
     seconds: float | None = None
+    findings: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from spirl_cli.clips.reader import Clips
+from spirl_cli.monitor.metrics import metric_rows
 from spirl_cli.payload import CLIPS, CLIPS_FILE, EVENTS_FOLDER, METRICS_FILE, MODEL_FILE, PRIOR_FILE, SKILLS
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.skills.export_densities import export_prior
@@ -14,7 +15,7 @@ from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.preparation import make_normalizer
 from spirl_cli.skills.prior_training import PriorTrainer
 from spirl_cli.stages.context import StageContext, StageResult
-from spirl_cli.stages.supervised import train, training_device, use_one_thread
+from spirl_cli.stages.supervised import train, training_device, use_one_thread, warned
 from spirl_cli.store.artifact import Artifact
 
 
@@ -32,10 +33,17 @@ def execute(context: StageContext) -> StageResult:
     device = training_device(context.device)
     trainer = PriorTrainer(section, clips, skills, normalizer, latent_dim, section.seed or 0, device)
     metrics, seconds = train(context, trainer, section)
+    report = trainer.report(metric_rows(context.folder))
+    findings = warned(context.reporter, report.findings())
     trainer.prior.cpu()
     export_prior(context.folder / PRIOR_FILE, trainer.prior)
     save_prior(context.folder / MODEL_FILE, trainer.prior, section, latent_dim)
-    return StageResult(metrics=metrics, keep=(PRIOR_FILE, MODEL_FILE, METRICS_FILE, EVENTS_FOLDER), seconds=seconds)
+    return StageResult(
+        metrics={**metrics, **report.metrics()},
+        keep=(PRIOR_FILE, MODEL_FILE, METRICS_FILE, EVENTS_FOLDER),
+        seconds=seconds,
+        findings=findings,
+    )
 
 
 def state_normalizer(section: TrainSkillsSection, inputs: Mapping[str, Artifact]) -> Normalizer:

@@ -36,13 +36,14 @@ from spirl_cli.recipe.schema import Recipe
 from spirl_cli.rl.loop import SkillLearning
 from spirl_cli.rl.replay import Replay
 from spirl_cli.rl.sac import SAC
+from spirl_cli.rl.watch import Watch
 from spirl_cli.skills.export_densities import export_policy
 from spirl_cli.skills.model_files import load_prior
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import PriorNetwork, StandardNormal
 from spirl_cli.stages.compatibility import check_images
 from spirl_cli.stages.context import StageContext, StageResult
-from spirl_cli.stages.supervised import training_device, use_one_thread
+from spirl_cli.stages.supervised import training_device, use_one_thread, warned
 from spirl_cli.stages.train_prior import state_normalizer
 from spirl_cli.store.artifact import Artifact
 
@@ -61,7 +62,7 @@ def execute(context: StageContext) -> StageResult:
     try:
         bounds = action_bounds(recipe, skills.header)
         learning = make_learning(recipe, vector, prior, latent_dim, context.device, bounds)
-        run_seconds = _learn(context, learning)
+        run_seconds, findings = _learn(context, learning)
     finally:
         vector.close()
     copy_whole(skills.path, context.folder / DECODER_FILE)  # so that an agent needs no other artifact
@@ -71,7 +72,8 @@ def execute(context: StageContext) -> StageResult:
     if (context.folder / SNAPSHOTS_FOLDER).is_dir():
         keep.append(SNAPSHOTS_FOLDER)
     metrics = {name: value for name, value in learning.metrics().items() if name.startswith("training/")}
-    return StageResult(metrics={**metrics, "steps": float(learning.steps)}, keep=tuple(keep), seconds=run_seconds)
+    metrics["steps"] = float(learning.steps)
+    return StageResult(metrics=metrics, keep=tuple(keep), seconds=run_seconds, findings=findings)
 
 
 def _prior(context: StageContext, skills: DecoderFile) -> tuple[PriorNetwork, int]:
@@ -133,8 +135,8 @@ def seeds(recipe: Recipe) -> dict[str, int]:
     return {name: int(value) for name, value in zip(names, values, strict=True)}
 
 
-def _learn(context: StageContext, learning: SkillLearning) -> float:
-    """Run rounds until the steps are done, with metrics, snapshots and checkpoints; return the seconds."""
+def _learn(context: StageContext, learning: SkillLearning) -> tuple[float, tuple[str, ...]]:
+    """Run rounds until the steps are done, with metrics, snapshots and checkpoints; return seconds and findings."""
     section = context.recipe.train_rl
     with TrainingRun(
         context.folder,
@@ -150,6 +152,7 @@ def _learn(context: StageContext, learning: SkillLearning) -> float:
             context.reporter.warn(
                 "the environment is not deterministic given its seed: the run goes on, but not exactly as it would have"
             )
+        watch = Watch(section, run.metrics.rows())
         while learning.steps < section.steps:
             before = learning.steps
             learning.round()
@@ -160,8 +163,9 @@ def _learn(context: StageContext, learning: SkillLearning) -> float:
             metrics = learning.metrics() if due else None
             if metrics is not None:
                 run.note = _note(metrics)
+                warned(context.reporter, watch.look({"step": learning.steps, **metrics}))
             run.tick(learning.steps, metrics)
-        return run.seconds
+        return run.seconds, watch.findings
 
 
 def _note(metrics: dict[str, float]) -> str:

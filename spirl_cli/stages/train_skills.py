@@ -9,7 +9,7 @@ from spirl_cli.skills.export_decoders import export_decoder, export_primitive_de
 from spirl_cli.skills.model_files import save_skills
 from spirl_cli.skills.skill_training import SkillTrainer
 from spirl_cli.stages.context import StageContext, StageResult
-from spirl_cli.stages.supervised import train, training_device, use_one_thread
+from spirl_cli.stages.supervised import train, training_device, use_one_thread, warned
 
 
 def execute(context: StageContext) -> StageResult:
@@ -29,7 +29,14 @@ def execute(context: StageContext) -> StageResult:
         return StageResult(metrics={}, keep=(DECODER_FILE,))
     trainer = SkillTrainer(section, clips, section.seed or 0, training_device(context.device))
     metrics, seconds = train(context, trainer, section)
+    report = trainer.report()
+    findings = warned(context.reporter, report.findings())
     trainer.model.cpu()
     export_decoder(context.folder / DECODER_FILE, trainer.model, clips)
     save_skills(context.folder / MODEL_FILE, trainer.model, clips.action_dim)
-    return StageResult(metrics=metrics, keep=(DECODER_FILE, MODEL_FILE, METRICS_FILE, EVENTS_FOLDER), seconds=seconds)
+    return StageResult(
+        metrics={**metrics, **report.metrics()},
+        keep=(DECODER_FILE, MODEL_FILE, METRICS_FILE, EVENTS_FOLDER),
+        seconds=seconds,
+        findings=findings,
+    )
