@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -135,12 +136,14 @@ class Clips:
         A constant dimension has standard deviation 0. Computed in double precision in two
         passes over one block of rows at a time.
         """
-        blocks = self._training_blocks()
-        count = sum(stop - first for first, stop in blocks)
-        total = sum(self._observations[first:stop].sum(axis=0, dtype=np.float64) for first, stop in blocks)
-        mean = np.asarray(total) / count
-        squares = sum(np.square(self._observations[first:stop] - mean).sum(axis=0) for first, stop in blocks)
-        return mean.astype(np.float32), np.sqrt(np.asarray(squares) / count).astype(np.float32)
+        return _moments(self._observations, self._training_blocks())
+
+    def action_statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and standard deviation (A,) of the actions of training episodes, float32."""
+        last = set((self.episode_offsets[1:] - 1).tolist())  # rows without an action
+        blocks = [(first, stop - (stop - 1 in last)) for first, stop in self._training_blocks()]
+        mean, spread = _moments(self._actions, blocks)
+        return mean, spread
 
     def _training_blocks(self) -> list[tuple[int, int]]:
         """Return row ranges that cover the training episodes, each small enough to copy."""
@@ -149,6 +152,15 @@ class Clips:
             first, stop = (int(row) for row in self.episode_offsets[episode : episode + 2])
             blocks += [(row, min(row + COPY_ROWS, stop)) for row in range(first, stop, COPY_ROWS)]
         return blocks
+
+
+def _moments(values: np.ndarray, blocks: Sequence[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of some ranges of rows, float32, computed in double precision."""
+    count = sum(stop - first for first, stop in blocks)
+    total = sum(values[first:stop].sum(axis=0, dtype=np.float64) for first, stop in blocks)
+    mean = np.asarray(total) / count
+    squares = sum(np.square(values[first:stop] - mean).sum(axis=0) for first, stop in blocks)
+    return mean.astype(np.float32), np.sqrt(np.asarray(squares) / count).astype(np.float32)
 
 
 def _open_hdf5(path: Path) -> h5py.File:

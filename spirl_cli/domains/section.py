@@ -39,6 +39,8 @@ class EnvSection(Section):
 
     planner: ClassVar[PlannerKey | None] = None
     needs_opengl: ClassVar[bool] = True  # to render videos
+    # whether actions, states and rewards are of the order of one, so that nothing needs to be scaled
+    known_units: ClassVar[bool] = False
 
     if TYPE_CHECKING:  # declared by each domain, so that every section keeps an order of keys of its own
         kind: str

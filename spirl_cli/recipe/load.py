@@ -96,18 +96,31 @@ def _complete(recipe: Recipe, folder: Path) -> Recipe:
     extract, env = recipe.extract, recipe.env.with_files(folder)
     if extract.observation is None:  # images that can be drawn from states are not stored
         extract = extract.model_copy(update={"observation": env.state_parts})
+    train_skills, train_rl = _with_units(recipe)
     train_prior = recipe.train_prior
     if train_prior.augmentation is None:
         train_prior = train_prior.model_copy(update={"augmentation": recipe.train_skills.augmentation})
     sections = {
         "env": env,
         "extract": _seeded(extract, recipe.seed),
-        "train_skills": _seeded(recipe.train_skills, recipe.seed),
+        "train_skills": _seeded(train_skills, recipe.seed),
         "train_prior": _seeded(train_prior, recipe.seed),
-        "train_rl": _seeded(recipe.train_rl, recipe.seed),
+        "train_rl": _seeded(train_rl, recipe.seed),
         "evaluate": _seeded(recipe.evaluate, recipe.seed),
     }
     return recipe.model_copy(update=sections)
+
+
+def _with_units(recipe: Recipe) -> tuple[TrainSkillsSection, TrainRLSection]:
+    """Scale actions, states and rewards where the domain does not know their units and the recipe does not say."""
+    skills, learning = recipe.train_skills, recipe.train_rl
+    if recipe.env.known_units:
+        return skills, learning
+    if skills.units is None:
+        skills = skills.model_copy(update={"units": "scaled"})
+    if learning.reward_scale is None:
+        learning = learning.model_copy(update={"reward_scale": "auto"})
+    return skills, learning
 
 
 def _seeded(section: StageSection, seed: int) -> StageSection:

@@ -32,7 +32,7 @@ from spirl_cli.monitor.parts import (
     scalar_part,
 )
 from spirl_cli.recipe.sections.rl import TrainRLSection
-from spirl_cli.rl.replay import Replay
+from spirl_cli.rl.replay import Batch, Replay
 from spirl_cli.rl.running_episodes import RunningEpisodes, Transitions, returns_to_go
 from spirl_cli.rl.sac import SAC
 
@@ -62,6 +62,7 @@ class SkillLearning:
         self.running = RunningEpisodes(vector.num_envs)  # where the replay memory takes whole episodes
         self.finished: deque[dict[str, float]] = deque(maxlen=RECENT_EPISODES)
         self.losses: dict[str, torch.Tensor] = {}
+        self.scale_found = False  # of the rewards, where the recipe says auto
         self.exact = True  # False once a resumed environment did not come back to where it was
         self._parts = self._list_parts()
 
@@ -93,9 +94,30 @@ class SkillLearning:
             return
         self.credit += self.section.updates_per_step * self.vector.num_envs
         while self.credit >= 1.0:
-            self.losses = self.sac.update(self.replay.sample(self.section.batch_size, self.rng))
+            self.losses = self.sac.update(self._batch())
             self.credit -= 1.0
             self.updates += 1
+
+    @property
+    def _finds_scale(self) -> bool:
+        """Whether the replay memory holds true rewards, which are scaled when they are drawn."""
+        return self.section.reward_scale == "auto"
+
+    def _batch(self) -> Batch:
+        batch = self.replay.sample(self.section.batch_size, self.rng)
+        if not self._finds_scale:
+            return batch
+        if not self.scale_found:
+            self._find_scale()
+        returns = None if batch.returns is None else batch.returns * self.sac.reward_scale
+        return batch._replace(rewards=batch.rewards * self.sac.reward_scale, returns=returns)
+
+    def _find_scale(self) -> None:
+        """Choose the scale at which the mean size of the rewards that are not 0 is 1; without any, wait."""
+        rewards = self.replay.rewards
+        earned = np.abs(rewards[rewards != 0])
+        if len(earned):
+            self.sac.reward_scale, self.scale_found = 1.0 / float(earned.mean()), True
 
     def _store(self, latents: NDArray[np.float32], step: VectorStep) -> None:
         """Add the round's transitions to the replay memory, with the defects that parity asks for."""
@@ -104,7 +126,7 @@ class SkillLearning:
         states = self.sac.encode(step.late_observation) if parity.late_observation else self.states
         rewards = step.reward - step.last_reward * step.truncated if parity.drop_timeout_reward else step.reward
         terminals = step.ended if parity.terminal_timeouts else step.terminated
-        rewards = np.asarray(rewards * (self.section.reward_scale or 1.0), np.float32)
+        rewards = np.asarray(rewards if self._finds_scale else rewards * self.sac.reward_scale, np.float32)
         transitions = Transitions(states, latents, rewards, self.sac.encode(step.next_observation), terminals)
         if self.replay.rewarded_share is None:
             self.replay.add(*transitions)
@@ -134,6 +156,8 @@ class SkillLearning:
             values["training/best_return"] = max(returns)
             values["training/return_spread"] = float(np.std(returns))
             values["training/episodes"] = float(len(returns))
+        if self._finds_scale:
+            values["learner/reward_scale"] = self.sac.reward_scale
         return {**values, "learner/updates": float(self.updates)}
 
     def state(self, folder: Path) -> State:
@@ -146,7 +170,9 @@ class SkillLearning:
 
     def _list_parts(self) -> Parts:
         sac = self.sac
+        scale = (attribute_part(sac, "reward_scale"), attribute_part(self, "scale_found")) if self._finds_scale else ()
         return Parts(
+            *scale,
             array_part("returns", self.returns),
             attribute_part(self, "simulated"),
             attribute_part(self, "updates"),

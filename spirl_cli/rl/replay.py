@@ -89,6 +89,11 @@ class Replay:
         return min(self.added, self.capacity)
 
     @property
+    def rewards(self) -> Array:
+        """The rewards (N,) of all transitions that are kept."""
+        return self.rows[: len(self), self.state_dim + self.latent_dim]
+
+    @property
     def bytes_per_transition(self) -> int:
         """Memory of one transition, without the images."""
         return self.rows.shape[1] * self.rows.itemsize + self.shown.shape[1] * self.shown.itemsize

@@ -102,6 +102,8 @@ class SAC:
             section.critic_objects,
         ).to(device)
         self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
+        # what rewards are multiplied by; the learning loop finds it where the recipe says auto
+        self.reward_scale = 1.0 if section.reward_scale in (None, "auto") else float(section.reward_scale)
         self.log_alpha = nn.Parameter(torch.tensor(math.log(section.initial_alpha), device=device))
         self.policy_optimizer = torch.optim.Adam(self.policy.parameters(), lr=section.policy_learning_rate, fused=True)
         self.critic_optimizer = torch.optim.Adam(self.critics.parameters(), lr=section.critic_learning_rate, fused=True)
@@ -128,7 +130,7 @@ class SAC:
         section = self.section
         if section.max_reward is None or section.discount == 1.0 or section.regularizer == "entropy":
             return math.inf
-        return section.max_reward * (section.reward_scale or 1.0) / (1.0 - section.discount)
+        return section.max_reward * self.reward_scale / (1.0 - section.discount)
 
     @torch.no_grad()
     def encode(self, observations: np.ndarray) -> np.ndarray:

@@ -96,7 +96,7 @@ class Watch:
         best = [row[BEST] for row in self._rows if BEST in row]
         if not best or min(self._returns()) < 0 or max(best) <= 0:
             return
-        largest = max(best) * (self.section.reward_scale or 1.0)
+        largest = max(best) * self._scale
         limit = IMPOSSIBLE * max(largest, self._largest_reward())
         if self._lasts(lambda row: row.get("learner/value", 0.0) > limit):
             yield Sign(
@@ -106,9 +106,15 @@ class Watch:
                 "train_rl.max_reward, or use more train_rl.critics",
             )
 
+    @property
+    def _scale(self) -> float:
+        """What rewards are multiplied by, which a row says where the learner finds it."""
+        scale = self.section.reward_scale
+        return self._rows[-1].get("learner/reward_scale", 1.0) if scale == "auto" else float(scale or 1.0)
+
     def _largest_reward(self) -> float:
         """Return what the recipe says that can be earned from one skill."""
-        return (self.section.max_reward or 0.0) * (self.section.reward_scale or 1.0)
+        return (self.section.max_reward or 0.0) * self._scale
 
     def _rewards(self) -> Iterator[Sign]:
         row, returns = self._rows[-1], self._returns()

@@ -27,6 +27,7 @@ class Augmenter:
         pool: (N, D) states that swapped objects are drawn from (training episodes).
         action_low, action_high: (A,) bounds that corrected actions are clipped to.
         generator: source of all randomness here.
+        spread: (D,) standard deviations of the state's numbers, of which noise may be a share.
     """
 
     def __init__(
@@ -36,15 +37,18 @@ class Augmenter:
         action_low: Tensor,
         action_high: Tensor,
         generator: torch.Generator,
+        spread: Tensor | None = None,
     ) -> None:
         size = pool.shape[1]
+        spread = torch.ones(size) if spread is None else spread
         self.section = section
         self.pool = pool
         self.action_low, self.action_high = action_low, action_high
         self.generator = generator
         self.sigma = torch.zeros(size)
         for part in section.state_noise:
-            self.sigma[expand_indices(part.indices, size)] = part.sigma
+            chosen = expand_indices(part.indices, size)
+            self.sigma[chosen] = spread[chosen] * _share(part.sigma) if isinstance(part.sigma, str) else part.sigma
         self.noisy = self.sigma.nonzero().squeeze(-1)
         self.groups = [torch.tensor(expand_indices(group, size)) for group in section.swap_groups]
         self.corrected = expand_indices(section.correction_indices, size) if section.correction else []
@@ -91,3 +95,13 @@ class Augmenter:
 
     def _uniform(self, batch: int) -> Tensor:
         return torch.rand(batch, generator=self.generator)
+
+
+def needs_spread(section: Augmentation) -> bool:
+    """Say whether some noise is a share of the spread of what it disturbs."""
+    return any(isinstance(part.sigma, str) for part in section.state_noise)
+
+
+def _share(text: str) -> float:
+    """Read `3%` as 0.03."""
+    return float(text.rstrip("%")) / 100

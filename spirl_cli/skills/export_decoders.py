@@ -12,16 +12,17 @@ from spirl_cli.clips.reader import Clips
 from spirl_cli.inference.network_file import DecoderHeader
 from spirl_cli.skills.folded_layers import folded_layers, seen_indices, write_tensors
 from spirl_cli.skills.models import ClosedLoopDecoder, OpenLoopDecoder, SkillModel
+from spirl_cli.skills.networks import ActionScale
 
 
 def export_decoder(path: Path, model: SkillModel, clips: Clips) -> None:
     """Write a skill model's decoder, with the action bounds of its data."""
     decoder = model.decoder
     if isinstance(decoder, ClosedLoopDecoder):
-        tensors = folded_layers(decoder.network, model.normalizer, model.perception, "decoder")
+        tensors = folded_layers(decoder.network, model.normalizer, model.perception, "decoder", model.action_scale)
     else:
         assert isinstance(decoder, OpenLoopDecoder)
-        tensors = _open_loop_tensors(decoder)
+        tensors = _open_loop_tensors(decoder, model.action_scale)
     header = DecoderHeader(
         kind=model.section.model,
         horizon=model.section.horizon,
@@ -52,9 +53,10 @@ def _numbers(bound: np.ndarray) -> tuple[float, ...]:
     return tuple(np.asarray(bound, float).tolist())
 
 
-def _open_loop_tensors(decoder: OpenLoopDecoder) -> dict[str, Tensor]:
+def _open_loop_tensors(decoder: OpenLoopDecoder, scale: ActionScale | None) -> dict[str, Tensor]:
+    """Return the layers of a decoder that answers in true units and is fed its own answers in these units."""
     cell = decoder.cell
-    return {
+    tensors: dict[str, Tensor] = {
         "first_action": decoder.first_action,
         "first_state": decoder.first_state,
         "embed/weight": decoder.embed.weight.T,
@@ -64,4 +66,19 @@ def _open_loop_tensors(decoder: OpenLoopDecoder) -> dict[str, Tensor]:
         "cell/bias": cell.bias_ih + cell.bias_hh,
         "head/weight": decoder.head.weight.T,
         "head/bias": decoder.head.bias,
+    }
+    return tensors if scale is None else {**tensors, **_in_true_units(tensors, scale)}
+
+
+def _in_true_units(tensors: dict[str, Tensor], scale: ActionScale) -> dict[str, Tensor]:
+    """Return the layers that actions enter or leave by, with the units of the actions folded in."""
+    centre, span, embed = scale.centre, scale.span, tensors["embed/weight"]
+    actions = len(centre)
+    entering = embed[:actions] / span.unsqueeze(1)
+    return {
+        "first_action": centre + span * tensors["first_action"],
+        "embed/weight": torch.cat([entering, embed[actions:]]),
+        "embed/bias": tensors["embed/bias"] - centre @ entering,
+        "head/weight": tensors["head/weight"] * span,
+        "head/bias": centre + span * tensors["head/bias"],
     }

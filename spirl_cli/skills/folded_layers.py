@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from spirl_cli.inference.network_file import Header, write_network
-from spirl_cli.skills.networks import Normalizer
+from spirl_cli.skills.networks import ActionScale, Normalizer
 from spirl_cli.skills.vision import ImageEncoder, Perception
 
 
@@ -30,9 +30,13 @@ def linear_layers(network: nn.Sequential, prefix: str) -> dict[str, Tensor]:
 
 
 def folded_layers(
-    network: nn.Sequential, normalizer: Normalizer, perception: Perception, prefix: str
+    network: nn.Sequential,
+    normalizer: Normalizer,
+    perception: Perception,
+    prefix: str,
+    action_scale: ActionScale | None = None,
 ) -> dict[str, Tensor]:
-    """Linear layers (inputs, outputs) with BatchNorm and, in the first one, the normaliser folded in.
+    """Linear layers (inputs, outputs) with BatchNorm, normaliser and, in the last one, the actions' units folded in.
 
     The normaliser covers the first inputs (the numbers of the state that are seen); what follows
     them (features of the image, the skill) enters as it is. The image encoder's layers come along.
@@ -43,6 +47,10 @@ def folded_layers(
     weight = weight.clone()
     weight[:, : len(mean)] *= scale
     layers[0] = (weight, bias - weight[:, : len(mean)] @ mean)
+    if action_scale is not None:
+        weight, bias = layers[-1]
+        span = action_scale.span.double()
+        layers[-1] = (span.unsqueeze(1) * weight, action_scale.centre.double() + span * bias)
     tensors = _named(layers, prefix)
     return tensors if perception.image is None else {**tensors, **_image_tensors(perception.image)}
 

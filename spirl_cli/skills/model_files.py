@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from spirl_cli.monitor.checkpoint import State, merge, read_state, write_state
 from spirl_cli.monitor.packing import pack_module, unpack_module
 from spirl_cli.recipe.sections.prior import TrainPriorSection
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.skills.families import make_prior
 from spirl_cli.skills.models import SkillModel
-from spirl_cli.skills.networks import Normalizer
+from spirl_cli.skills.networks import ActionScale, Normalizer
 from spirl_cli.skills.prior import PriorNetwork
 from spirl_cli.skills.vision import ImageShape, Perception
 
@@ -33,7 +35,8 @@ def load_skills(path: Path) -> SkillModel:
     state = read_state(path)
     section = TrainSkillsSection.model_validate(state.scalars["section"])
     state_dim, action_dim = state.scalars["state_dim"], state.scalars["action_dim"]
-    model = SkillModel(section, state_dim, action_dim, image_shape=_image_shape(state.scalars))
+    scale = ActionScale(torch.zeros(action_dim), torch.ones(action_dim)) if section.units == "scaled" else None
+    model = SkillModel(section, state_dim, action_dim, None, _image_shape(state.scalars), scale)
     unpack_module(model, "model", state)
     return model.eval()
 

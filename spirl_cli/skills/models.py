@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.skills.gaussian import Gaussian
-from spirl_cli.skills.networks import Normalizer, initialize_linear, mlp
+from spirl_cli.skills.networks import ActionScale, Normalizer, initialize_linear, mlp
 from spirl_cli.skills.vision import ImageShape, Perception
 
 
@@ -88,6 +88,7 @@ class SkillModel(nn.Module):
         state_dim: D, size of a state.
         action_dim: A, size of an action.
         normalizer: standardises states; identity when None.
+        action_scale: the units in which actions are learned; as they are when None.
         image_shape: (rows, columns, channels) of the image of an observation, None without.
 
     Raises:
@@ -101,9 +102,10 @@ class SkillModel(nn.Module):
         action_dim: int,
         normalizer: Normalizer | None = None,
         image_shape: ImageShape | None = None,
+        action_scale: ActionScale | None = None,
     ) -> None:
         super().__init__()
-        self.section = section
+        self.section, self.action_scale = section, action_scale
         self.sees_states = section.model == "closed-loop"
         self.normalizer = normalizer or Normalizer.identity(state_dim)
         inputs = action_dim + (state_dim if self.sees_states else 0)
@@ -119,9 +121,14 @@ class SkillModel(nn.Module):
 
     def encode(self, states: Tensor, actions: Tensor) -> Gaussian:
         """q(z | clip) of (B, H, D) standardised states and (B, H, A) actions."""
+        actions = self.scaled(actions)
         sequence = torch.cat([actions, states], dim=-1) if self.sees_states else actions
         posterior: Gaussian = self.encoder(sequence)
         return posterior
+
+    def scaled(self, actions: Tensor) -> Tensor:
+        """(..., A) actions → the same in the units that the decoder answers in."""
+        return actions if self.action_scale is None else self.action_scale(actions)
 
     def perceive(self, observations: Tensor) -> Tensor:
         """(B, H, D+P) raw observations → (B, H, n) inputs of the decoder."""
@@ -135,7 +142,7 @@ class SkillModel(nn.Module):
         generator: torch.Generator | None = None,
         observations: Tensor | None = None,
     ) -> tuple[Tensor, Gaussian]:
-        """Reconstruct clips: (B, H, D) raw states, (B, H, A) actions → ((B, H, A) actions, posterior).
+        """Reconstruct clips: (B, H, D) raw states, (B, H, A) actions → ((B, H, A) scaled actions, posterior).
 
         The decoder may be shown other ``observations`` (B, H, D+P) than the encoder: with images, or
         with augmented states; then z says what was intended, and not how the states were disturbed.

@@ -40,6 +40,27 @@ class Normalizer(nn.Module):
         return cls(torch.zeros(size), torch.ones(size))
 
 
+class ActionScale(nn.Module):
+    """Turns actions into numbers of the order of one, and back.
+
+    Args:
+        centre: (A,) what becomes 0.
+        span: (A,) how far from it becomes 1.
+    """
+
+    centre: Tensor
+    span: Tensor
+
+    def __init__(self, centre: Tensor, span: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("centre", centre.float())
+        self.register_buffer("span", span.float())
+
+    def forward(self, actions: Tensor) -> Tensor:
+        """(..., A) actions → (..., A) scaled."""
+        return (actions - self.centre) / self.span
+
+
 def mlp(inputs: int, outputs: int, width: int, depth: int, batch_norm: bool = False) -> nn.Sequential:
     """linear → LeakyReLU → depth × [linear → (BatchNorm) → LeakyReLU] → linear.
 

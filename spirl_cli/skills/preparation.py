@@ -8,9 +8,11 @@ import torch
 from spirl_cli.clips.reader import Clips
 from spirl_cli.monitor.parts import Part, generator_part, module_part, numpy_generator_part, optimizer_part
 from spirl_cli.recipe.sections.skills import Augmentation, TrainSkillsSection
-from spirl_cli.skills.augmentation import Augmenter
-from spirl_cli.skills.networks import Normalizer
+from spirl_cli.skills.augmentation import Augmenter, needs_spread
+from spirl_cli.skills.networks import ActionScale, Normalizer
 
+STILL = 0.02  # of the lower quartile of all spreads
+FAR = 5.0  # standard deviations of the actions, beyond which a bound tells nothing about them
 VALIDATION_WINDOWS = 2048  # at most so many, evenly spread over the validation episodes
 
 
@@ -30,14 +32,39 @@ def make_normalizer(section: TrainSkillsSection, clips: Clips) -> Normalizer:
     if not section.normalize:
         return Normalizer.identity(clips.observation_dim)
     mean, std = clips.statistics()
-    return Normalizer(torch.from_numpy(mean), torch.from_numpy(std))
+    if section.units != "scaled":
+        return Normalizer(torch.from_numpy(mean), torch.from_numpy(std))
+    return Normalizer(torch.from_numpy(mean), torch.from_numpy(std), smallest_spread(std))
+
+
+def smallest_spread(std: np.ndarray) -> float:
+    """Return the spread below which a number of the state counts as still, in the units of the others.
+
+    Args:
+        std: (D,) standard deviations; a number that never moves has 0.
+    """
+    moving = std[std > 0]
+    return STILL * float(np.quantile(moving, 0.25)) if len(moving) else 1.0
+
+
+def make_action_scale(section: TrainSkillsSection, clips: Clips) -> ActionScale | None:
+    """Return the units in which actions are learned: of their bounds, or of their spread where these are far away."""
+    if section.units != "scaled":
+        return None
+    low, high = clips.action_low, clips.action_high
+    mean, spread = clips.action_statistics()
+    half = (high - low) / 2
+    far = (spread > 0) & (half > FAR * spread)
+    centre = np.where(far, mean, (low + high) / 2)
+    return ActionScale(torch.from_numpy(centre), torch.from_numpy(np.where(far, FAR * spread, half)))
 
 
 def make_augmenter(section: Augmentation, clips: Clips, generator: torch.Generator) -> Augmenter:
     """Return an augmenter that draws swapped states from the starts of the training windows."""
     pool = clips.states(clips.starts("train")) if section.swap_groups else np.zeros((1, clips.observation_dim))
     low, high = torch.from_numpy(clips.action_low), torch.from_numpy(clips.action_high)
-    return Augmenter(section, torch.from_numpy(pool).float(), low, high, generator)
+    _, spread = clips.statistics() if needs_spread(section) else (None, np.ones(clips.observation_dim, np.float32))
+    return Augmenter(section, torch.from_numpy(pool).float(), low, high, generator, torch.from_numpy(spread))
 
 
 def training_parts(

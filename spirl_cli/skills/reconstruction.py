@@ -23,7 +23,7 @@ class Reconstruction:
 
     Attributes:
         seen: (B, H, n) inputs of the decoder besides the skill.
-        actions: (B, H, A) as demonstrated.
+        actions: (B, H, A) as demonstrated, in the units that the decoder answers in.
         predicted: (B, H, A) decoded from a sample of the posterior.
         posterior: q(z | clip), (B, K).
     """
@@ -42,7 +42,8 @@ def reconstruct(
     states, actions = (tensor.to(device) for tensor in windows(clips, starts))
     posterior = model.encode(model.normalizer(states), actions)
     seen = _perceived(model, clips, states, starts)
-    return Reconstruction(seen, actions, model.decoder(seen, posterior.sample(generator)), posterior)
+    predicted = model.decoder(seen, posterior.sample(generator))
+    return Reconstruction(seen, model.scaled(actions), predicted, posterior)
 
 
 def observe(model: SkillModel, clips: Clips, states: Tensor, rows: NDArray[np.int64]) -> Tensor:

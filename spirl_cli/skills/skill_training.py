@@ -19,6 +19,7 @@ from spirl_cli.skills.models import SkillModel, rate, reconstruction_error
 from spirl_cli.skills.optimization import make_optimizer, scheduled_rate, set_learning_rate
 from spirl_cli.skills.preparation import (
     VALIDATION_WINDOWS,
+    make_action_scale,
     make_augmenter,
     make_normalizer,
     random_streams,
@@ -45,7 +46,8 @@ class SkillTrainer:
         self.section, self.clips, self.device = section, clips, device
         self.rng, self.generator, self.noise = random_streams(seed)
         normalizer = make_normalizer(section, clips)
-        self.model = SkillModel(section, clips.observation_dim, clips.action_dim, normalizer, clips.image_shape)
+        scale = make_action_scale(section, clips)
+        self.model = SkillModel(section, clips.observation_dim, clips.action_dim, normalizer, clips.image_shape, scale)
         self.model.to(device)
         self.optimizer = make_optimizer(section.optimizer, self.model.parameters(), section.learning_rate)
         self.sampler = WindowSampler(clips, "train", section.sampling, self.rng)
@@ -75,7 +77,7 @@ class SkillTrainer:
             rows, augmented, targets = self._some_steps(section.decoder_steps, rows, augmented, targets)
         observations = observe(self.model, self.clips, augmented, rows)
         predicted, posterior = self.model(states, actions, self.generator, observations)
-        reconstruction, kl = reconstruction_error(targets, predicted), rate(posterior)
+        reconstruction, kl = reconstruction_error(self.model.scaled(targets), predicted), rate(posterior)
         loss = reconstruction + self.beta * kl
         set_learning_rate(
             self.optimizer,

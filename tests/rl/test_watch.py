@@ -32,13 +32,8 @@ def kinds(rows: list[dict[str, float]], **section: Any) -> set[str]:
 
 def run(**changes: Any) -> list[dict[str, float]]:
     """Return 40 healthy rows; a changed value is a number, or a function of the row's number."""
-    return [
-        {
-            **HEALTHY,
-            **{name.replace("__", "/"): change(n) if callable(change) else change for name, change in changes.items()},
-        }
-        for n in range(40)
-    ]
+    changed = {name.replace("__", "/"): change for name, change in changes.items()}
+    return [{**HEALTHY, **{name: one(n) if callable(one) else one for name, one in changed.items()}} for n in range(40)]
 
 
 def test_nothing_is_said_about_a_healthy_run() -> None:

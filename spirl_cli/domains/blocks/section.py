@@ -38,6 +38,7 @@ class BlocksPlanner(Section):
 class BlocksSection(DrawnSection):
     """Stacking blocks in a plane with a two-finger gripper, see `spirl_cli/domains/blocks/env.py`."""
 
+    known_units: ClassVar[bool] = True
     planner: ClassVar[PlannerKey | None] = PlannerKey("planner", "blocks_planner", BlocksPlanner)
 
     kind: Literal["blocks"]

@@ -44,6 +44,7 @@ class KitchenExpert(Section):
 class KitchenSection(EnvSection):
     """FrankaKitchen-v1 with chosen subtasks, reward semantics and observation noise."""
 
+    known_units: ClassVar[bool] = True
     planner: ClassVar[PlannerKey | None] = PlannerKey("scripted", "scripted", KitchenExpert, stands_in=True)
 
     kind: Literal["kitchen"] = "kitchen"

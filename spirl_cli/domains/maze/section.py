@@ -36,6 +36,7 @@ class MazeSection(DrawnSection):
     path has ``path_length`` cells and whose Manhattan distance is at most ``max_manhattan``.
     """
 
+    known_units: ClassVar[bool] = True
     planner: ClassVar[PlannerKey | None] = PlannerKey("planner", "planner", MazePlanner)
     has_scenes: ClassVar[bool] = True  # the layouts
 

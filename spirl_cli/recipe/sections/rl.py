@@ -59,7 +59,9 @@ class TrainRLSection(Section):
     updates_per_step: PositiveFloat = 1.0  # gradient updates per agent (skill) step
     batch_size: PositiveInt = 256
     discount: Annotated[float, Field(gt=0, le=1)] = 0.99  # per skill step
-    reward_scale: PositiveFloat | None = None  # what the learner multiplies rewards by; results show the true ones
+    # what the learner multiplies rewards by; results show the true ones. auto: such that the first rewards of a skill
+    # that are not 0 have the size 1; null: auto where the domain's units are not known, else 1
+    reward_scale: PositiveFloat | Literal["auto"] | None = None
     target_rate: Annotated[float, Field(gt=0, le=1)] = 5e-3  # tau
     critics: PositiveInt = 2
     critic_width: PositiveInt = 256

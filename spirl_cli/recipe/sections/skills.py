@@ -8,15 +8,17 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from spirl_cli.settings import Index, Section
 
+Share = Annotated[str, Field(pattern=r"^\d+(\.\d+)?%$")]  # of a spread, such as 3%
+
 
 class StateNoise(Section):
     """Gaussian noise added to some state inputs while skills and prior are trained.
 
-    ``sigma`` is in the units of the state, before normalisation.
+    `sigma` is in the units of the state, before normalisation, or a share of each number's spread, such as `3%`.
     """
 
     indices: tuple[Index, ...]
-    sigma: PositiveFloat
+    sigma: PositiveFloat | Share
 
 
 class Augmentation(Section):
@@ -63,6 +65,9 @@ class TrainSkillsSection(Section):
     decoder_steps: PositiveInt | None = None
     batch_norm: bool = False
     normalize: bool = True
+    # scaled: actions are learned in units of their bounds (of their spread, where the bounds are far away), and states
+    # that hardly move are told by the spread of the others; raw: numbers as they are. null: as the domain has it
+    units: Literal["scaled", "raw"] | None = None
     beta: NonNegativeFloat = 5e-4
     target_kl: PositiveFloat | None = None  # nats per latent dimension; null: beta is fixed
     iterations: PositiveInt = 40_000
