@@ -59,12 +59,14 @@ class RawSource(EpisodeSource, Protocol):
     """A dataset that somebody else made.
 
     Attributes:
-        kind: ``minari`` or ``hdf5``.
+        kind: name of the format: ``minari``, ``hdf5``, ``robomimic``, ``ogbench``, ``lerobot`` or ``zarr``.
         name: what the recipe calls it.
+        notes: sentences on what was found and mended, complete once all episodes were read.
     """
 
     kind: str
     name: str
+    notes: list[str]
 
     def files(self) -> list[Path]:
         """Return all files that make up the dataset, sorted."""

@@ -44,6 +44,11 @@ class Demonstrations:
         """Return the number of episodes that iterating yields."""
         return min(self._limit, self.identity.episodes)
 
+    @property
+    def notes(self) -> list[str]:
+        """Sentences on what was found and mended in a stored dataset; complete after iterating."""
+        return list(getattr(self._source, "notes", ()))  # demonstrations that are generated have none
+
     def __iter__(self) -> Iterator[Episode]:
         """Yield the episodes in the order of the dataset.
 

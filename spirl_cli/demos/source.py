@@ -8,7 +8,7 @@ from pathlib import Path
 from spirl_cli.demos.dataset import RawSource
 from spirl_cli.demos.demonstrations import Demonstrations
 from spirl_cli.demos.download import download
-from spirl_cli.demos.formats.hdf5 import SUFFIXES, open_hdf5
+from spirl_cli.demos.formats.detect import PATH_SUFFIXES, open_dataset
 from spirl_cli.demos.formats.minari import MinariSource, is_local
 from spirl_cli.demos.identity import DatasetIdentity, identity_of
 from spirl_cli.demos.made import planned_identity, scripted_identity
@@ -61,7 +61,7 @@ def _local(section: ExtractSection) -> RawSource | None:
     """Return the dataset if it is on this machine."""
     name = _name(section)
     if _is_hdf5(section):
-        return open_hdf5(name)
+        return open_dataset(name)
     return MinariSource(name) if is_local(name) else None
 
 
@@ -70,7 +70,7 @@ def _is_hdf5(section: ExtractSection) -> bool:
     if section.source != "auto":
         return section.source == "hdf5"
     name = _name(section)
-    return Path(name).expanduser().exists() or name.startswith((".", "/", "~")) or name.endswith(SUFFIXES)
+    return Path(name).expanduser().exists() or name.startswith((".", "/", "~")) or name.endswith(PATH_SUFFIXES)
 
 
 def _name(section: ExtractSection) -> str:
