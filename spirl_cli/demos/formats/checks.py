@@ -52,6 +52,7 @@ def damage_refused(where: str) -> Iterator[None]:
         yield
     except DAMAGE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
+        reason = f"{reason} is missing" if isinstance(error, KeyError) else reason
         raise DatasetError(f"{where} cannot be read: {reason}", DAMAGED_HINT) from error
 
 

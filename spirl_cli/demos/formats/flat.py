@@ -157,7 +157,7 @@ def _seams(observations: Any, following: Any) -> np.ndarray:
 def _equal(one: np.ndarray, other: np.ndarray, tolerance: float) -> np.ndarray:
     """Compare row by row, up to rounding."""
     same = np.isclose(one, other, rtol=tolerance, atol=0.0, equal_nan=True)
-    return np.asarray(same.reshape(len(same), -1).all(axis=1))
+    return np.asarray(same.all(axis=tuple(range(1, same.ndim))))
 
 
 def _rounding(dtype: np.dtype) -> float:

@@ -116,7 +116,7 @@ class LeRobotFolder:
         for kind in ("video", "image"):
             names = [feature.name for feature in self._info.features if feature.dtype == kind]
             if names:
-                self.notes.append(f"{self._where}: {len(names)} {kind}s are not read yet: {', '.join(names)}")
+                self.notes.append(f"{self._where}: {len(names)} {kind} features are not read yet: {', '.join(names)}")
 
     def _episodes(self) -> dict[int, list[Run]]:
         """Return the rows of every episode, by index; read once.
@@ -195,34 +195,35 @@ class LeRobotFolder:
         file = self._open(number)
         missing = [feature.name for feature in features if feature.name not in file.schema_arrow.names]
         if missing:
-            raise DatasetError(f"{where} has no column {', '.join(missing)}", "meta/info.json lists these features")
+            raise DatasetError(f"{where} has no column {', '.join(missing)}, which meta/info.json lists", _RECORD_HINT)
         with damage_refused(where):
             table = file.read_row_group(group, columns=[feature.name for feature in features])
             return {feature.name: self._values(where, feature, table.column(feature.name)) for feature in features}
 
     def _values(self, where: str, feature: Feature, column: Any) -> np.ndarray:
-        """Return a column as an array; lists are flattened, a scalar stands for the shape (1,)."""
-        rows, scalar, array = len(column), True, column.combine_chunks()
+        """Return a column as an array; lists are flattened, and the shape (1,) is stored as scalars or as lists."""
+        rows, array = len(column), column.combine_chunks()
         if array.null_count:
-            raise DatasetError(f"{where}: `{feature.name}` has {array.null_count} empty rows")
-        while hasattr(array, "value_lengths") or hasattr(array.type, "list_size"):
-            array, scalar = array.flatten(), False
+            raise DatasetError(f"{where}: `{feature.name}` has {array.null_count} empty rows", _RECORD_HINT)
+        while array.type.num_fields:  # lists of lists
+            lengths = array.value_lengths()
+            if len(array) and lengths.to_numpy().min() != lengths.to_numpy().max():
+                raise DatasetError(f"{where}: the lists in `{feature.name}` are not equally long", _RECORD_HINT)
+            array = array.flatten()
         values = np.asarray(array.to_numpy(zero_copy_only=False))
         if values.dtype.kind not in "biuf" or values.size != rows * feature.size:
             raise DatasetError(
                 f"{where}: `{feature.name}` holds {values.size} values of type {values.dtype} in {rows} rows; "
-                f"meta/info.json says {feature.dtype} of shape {feature.shape}"
+                f"meta/info.json says {feature.dtype} of shape {feature.shape}",
+                _RECORD_HINT,
             )
-        if scalar and feature.shape == (1,):
-            self._note_once(f"{self._where}: `{feature.name}` of shape (1,) is stored as a scalar, and read as (1,)")
         return values.reshape(rows, *(feature.shape or (1,)))
-
-    def _note_once(self, note: str) -> None:
-        if note not in self.notes:
-            self.notes.append(note)
 
     def _open(self, number: int) -> Any:
         return open_parquet(self._files[number], self._where)
+
+
+_RECORD_HINT = "the file does not fit its description: convert or download it again, or correct meta/info.json"
 
 
 def open_parquet(path: Path, where: str) -> Any:
@@ -275,6 +276,6 @@ def _check_frames(where: str, index: int, runs: list[Run]) -> bool:
         raise DatasetError(
             f"{where}: episode {index} {'has frame' if twice else 'lacks frame'} "
             f"{int(ordered[place]) if twice else place}{' twice' if twice else ''}",
-            "two recordings share this episode_index, or rows are missing: record, convert or download it again",
+            "two recordings share this episode_index, or rows are missing: convert or download it again",
         )
     return not bool((np.diff(frames) > 0).all())

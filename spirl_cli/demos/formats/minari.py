@@ -163,8 +163,9 @@ class MinariSource:
             raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> DatasetError:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
         return DatasetError(
-            f"{self._where}: the files in {self._data} cannot be read: {error}",
+            f"{self._where}: the files in {self._data} cannot be read: {reason}",
             f"if it was downloaded, move that folder aside and run `minari download {self.name}`; if it is your own, "
             "copy it again from where it was recorded",
         )

@@ -193,7 +193,8 @@ class _Observations(Mapping[str, Any]):
         after = None if self._following is None else self._following[name]
         if isinstance(here, CheckedGroup):
             return _Observations(here, after)
-        return here if after is None else np.concatenate([here[()], after[-1:]])
+        with damage_refused(f"{self._obs.where}/{name}"):
+            return here if after is None else np.concatenate([here[()], after[-1:]])
 
 
 def _group(where: str, parent: CheckedGroup, name: str) -> CheckedGroup:

@@ -9,7 +9,6 @@ The zarr library (an optional dependency) reads versions 2 and 3 of the format o
 
 from __future__ import annotations
 
-import math
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,13 +23,12 @@ from spirl_cli.demos.formats.checks import (
     damage_refused,
     guarded,
     load_extra,
-    refuse_hollow,
     stored_bounds,
 )
+from spirl_cli.demos.formats.zarr_files import ZarrFiles
 from spirl_cli.errors import DatasetError
 
 ACTION_KEYS = ("action", "actions")
-_CHUNK_LIMIT = 2**31  # bytes of a chunk; more than that no compressor takes
 
 
 class ZarrFolder:
@@ -92,11 +90,12 @@ class ZarrFolder:
     def _opened(self) -> Iterator[_Arrays]:
         zarr = load_extra("zarr", "zarr", self._where)
         with damage_refused(self._where):
+            files = ZarrFiles(self._path, self._where)
             store = zarr.storage.ZipStore(self._path, mode="r") if self._path.is_file() else str(self._path)
             try:
-                root = zarr.open_group(store, mode="r", use_consolidated=False)
-                yield _Arrays(self._where, root)
+                yield _Arrays(self._where, files, zarr.open_group(store, mode="r", use_consolidated=False))
             finally:
+                files.close()
                 if not isinstance(store, str):
                     store.close()
 
@@ -105,23 +104,27 @@ class _Arrays:
     """The arrays of an open dataset, each checked when it is asked for.
 
     Attributes:
+        where: the dataset, for messages.
         attributes: those of the root.
         notes: what was found, as sentences.
     """
 
-    def __init__(self, where: str, root: Any) -> None:
-        self._where, self._root = where, root
+    def __init__(self, where: str, files: ZarrFiles, root: Any) -> None:
+        self.where, self._files, self._root = where, files, root
         self._checked: dict[str, Any] = {}
+        self._keys = files.arrays("data")
         self.attributes: Mapping[str, Any] = root.attrs
         self.notes: list[str] = []
-        if "data" not in root or "meta/episode_ends" not in root:
+        if not self._keys or "episode_ends" not in files.arrays("meta"):
+            found = sorted({name.partition("/")[0] for name in files.names if not name.startswith(".")})
             raise DatasetError(
-                f"{where} has {', '.join(sorted(root.keys())) or 'nothing'}; expected `data` and `meta/episode_ends`"
+                f"{where} has {', '.join(found) or 'nothing'}; expected arrays in `data` and `meta/episode_ends`",
+                "diffusion policy keeps its replay buffers so; the arrays of other layouts have to be copied into one",
             )
 
     def keys(self) -> list[str]:
         """Return the names of all observations."""
-        return [name for name in sorted(self._root["data"].array_keys()) if name != self._action_key()]
+        return [name for name in self._keys if name != self._action_key()]
 
     def actions(self) -> Any:
         """Return the array of actions (N, A)."""
@@ -130,9 +133,16 @@ class _Arrays:
     def array(self, path: str) -> Any:
         """Return an array after a look at how it is stored."""
         if path not in self._checked:
+            self._files.refuse_pickle(path)
             array = self._root[path]
-            _refuse_unsafe(f"{self._where}: {path}", array)
-            self._note_absent(path, array)
+            if array.dtype.kind not in "biuf":
+                raise DatasetError(f"{self.where}: {path} is of type {array.dtype}, no array of numbers")
+            absent = self._files.check(path, array.dtype.itemsize)
+            if absent:  # by design or because a copy is incomplete
+                self.notes.append(
+                    f"{self.where}: {absent} chunks of {path} are absent and read as {array.fill_value}; if the "
+                    "dataset was not written so, its copy is incomplete"
+                )
             self._checked[path] = array
         return self._checked[path]
 
@@ -144,48 +154,37 @@ class _Arrays:
         """
         array = self.array("meta/episode_ends")
         if array.dtype.kind not in "iu" or array.ndim != 1:
-            raise DatasetError(f"{self._where}: meta/episode_ends is of type {array.dtype} and shape {array.shape}")
+            raise DatasetError(f"{self.where}: meta/episode_ends is of type {array.dtype} and shape {array.shape}")
         ends = np.asarray(array[:]).astype(np.int64)
         bad = np.flatnonzero(np.diff(ends, prepend=0) <= 0)
         if len(bad):
             raise DatasetError(
-                f"{self._where}: meta/episode_ends is {ends[bad[0]]} for episode {bad[0]}, not after the end before",
+                f"{self.where}: meta/episode_ends is {ends[bad[0]]} for episode {bad[0]}, not after the end before",
                 "the ends count the rows of all episodes so far: they ascend",
             )
         self._check_rows(int(ends[-1]) if len(ends) else 0)
         return [(int(first), int(stop)) for first, stop in zip([0, *ends], ends, strict=False)]
 
     def _check_rows(self, expected: int) -> None:
-        rows = {name: int(self._root["data"][name].shape[0]) for name in self._root["data"].array_keys()}
+        rows = {name: self._files.describe(f"data/{name}").shape[0] for name in self._keys}
         short = [f"{name} ({count})" for name, count in rows.items() if count < expected]
         if short:
             raise DatasetError(
-                f"{self._where}: meta/episode_ends counts {expected} rows, but fewer are in {', '.join(short)}",
+                f"{self.where}: meta/episode_ends counts {expected} rows, but fewer are in {', '.join(short)}",
                 "the dataset is incomplete: copy it again",
             )
         actions = rows[self._action_key()]
         if actions > expected:
             self.notes.append(
-                f"{self._where}: {actions - expected} rows after the last of meta/episode_ends belong to no episode "
+                f"{self.where}: {actions - expected} rows after the last of meta/episode_ends belong to no episode "
                 "and are left out"
             )
 
     def _action_key(self) -> str:
         for name in ACTION_KEYS:
-            if name in self._root["data"]:
+            if name in self._keys:
                 return name
-        raise DatasetError(
-            f"{self._where}: `data` has no `action`, only: {', '.join(sorted(self._root['data'].keys()))}"
-        )
-
-    def _note_absent(self, path: str, array: Any) -> None:
-        """Chunks that are not there read as the fill value, by design or because a copy is incomplete."""
-        absent = math.prod(array.cdata_shape) - array.nchunks_initialized
-        if absent:
-            self.notes.append(
-                f"{self._where}: {absent} of {math.prod(array.cdata_shape)} chunks of {path} are absent and read as "
-                f"{array.fill_value}; if the dataset was not written so, its copy is incomplete"
-            )
+        raise DatasetError(f"{self.where}: `data` has no `action`, only: {', '.join(self._keys)}")
 
 
 class _Rows(Mapping[str, Any]):
@@ -204,25 +203,8 @@ class _Rows(Mapping[str, Any]):
         """Return an array (T+1, …)."""
         if name not in self._arrays.keys():
             raise KeyError(name)
-        return np.asarray(self._arrays.array(f"data/{name}")[self._first : self._stop])
-
-
-def _refuse_unsafe(where: str, array: Any) -> None:
-    """Refuse what would be unpickled, and what declares far more than is stored."""
-    codecs = [*(array.filters or ()), *(array.compressors or ())]
-    names = [
-        str(getattr(codec, "codec_id", None) or getattr(codec, "codec_name", type(codec).__name__)) for codec in codecs
-    ]
-    if array.dtype.kind not in "biuf" or any("pickle" in name.lower() for name in names):
-        raise DatasetError(
-            f"{where} is of type {array.dtype} with the codecs {', '.join(names) or 'none'}: only arrays of numbers "
-            "are read, and nothing is unpickled"
-        )
-    chunk = math.prod(array.chunks) * array.dtype.itemsize
-    if chunk > _CHUNK_LIMIT:
-        raise DatasetError(f"{where} has chunks of {chunk:,} bytes", "store it in chunks of some megabytes")
-    declared = math.prod(array.shape) * array.dtype.itemsize
-    refuse_hollow(where, declared, array.nchunks_initialized * chunk)
+        with damage_refused(f"{self._arrays.where}: {name}"):
+            return np.asarray(self._arrays.array(f"data/{name}")[self._first : self._stop])
 
 
 def is_zarr_folder(path: Path) -> bool:
