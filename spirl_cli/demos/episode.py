@@ -18,8 +18,8 @@ _BAD_EPISODE_HINT = (
 )
 _BOUNDS_HINT = "if the dataset's true bounds are wider, say so with --set 'extract.action_bounds=[LOW, HIGH]'"
 _OUT_OF_BOUNDS_HINT = (
-    "where the environment clips such actions, do the same with --set extract.out_of_bounds=clip; only if its own bounds "
-    "are wider, say so with --set 'extract.action_bounds=[LOW, HIGH]'"
+    "where the environment clips such actions, do the same with --set extract.out_of_bounds=clip; only if its own "
+    "bounds are wider, say so with --set 'extract.action_bounds=[LOW, HIGH]'"
 )
 
 Bound = float | Sequence[float]  # for all dimensions of an action, or one for each
