@@ -61,12 +61,15 @@ class RawSource(EpisodeSource, Protocol):
     Attributes:
         kind: name of the format: ``minari``, ``hdf5``, ``robomimic``, ``ogbench``, ``lerobot`` or ``zarr``.
         name: what the recipe calls it.
-        notes: sentences on what was found and mended, complete once all episodes were read.
     """
 
     kind: str
     name: str
-    notes: list[str]
+
+    @property
+    def notes(self) -> list[str]:
+        """Return sentences on what was found and mended; complete once the last episode was yielded."""
+        ...
 
     def files(self) -> list[Path]:
         """Return all files that make up the dataset, sorted."""

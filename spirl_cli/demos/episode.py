@@ -22,7 +22,7 @@ _OUT_OF_BOUNDS_HINT = (
     "bounds are wider, say so with --set 'extract.action_bounds=[LOW, HIGH]'"
 )
 
-Bound = float | Sequence[float]  # for all dimensions of an action, or one for each
+Bound = float | Sequence[float] | np.ndarray  # for all dimensions of an action, or one for each
 
 
 @dataclass(frozen=True)
@@ -137,10 +137,14 @@ class EpisodeChecker:
 
     def __init__(self, bounds: ActionBounds, treatment: Treatment = Treatment()) -> None:
         self._bounds, self._treatment = bounds, treatment
+        self.reset()
+
+    def reset(self) -> None:
+        """Count from 0 again."""
         self.episodes = self.skipped = self.trimmed = self.trimmed_steps = 0
         self.clipped_steps = self.clipped_episodes = 0
         self._first_bad = ""  # what was wrong with the first one
-        self._excess = np.zeros(len(bounds.low))  # largest excess of every dimension
+        self._excess = np.zeros(len(self._bounds.low))  # largest excess of every dimension
 
     def check(self, number: int, observations: np.ndarray, actions: np.ndarray) -> Episode | None:
         """Return an episode as `check_episode` does, mended if need be, or None if it is left out.
@@ -163,8 +167,8 @@ class EpisodeChecker:
         self._check_bounds(number, actions)
         return _as_float32(number, observations, actions, self._bounds)
 
-    def notes(self) -> list[str]:
-        """Return sentences on what was mended, none if nothing was."""
+    def notes(self, dataset: str) -> list[str]:
+        """Return sentences on what was mended in the dataset of this name, none if nothing was."""
         notes = []
         if self.skipped:
             notes.append(f"left out {self.skipped} of {self.episodes} episodes that are not right: {self._first_bad}")
@@ -179,7 +183,7 @@ class EpisodeChecker:
                 f"clipped the actions of {self.clipped_steps} steps in {self.clipped_episodes} of {self.episodes} "
                 f"episodes to their bounds; the largest excess is {self._excess[worst]:.4g}, in dimension {worst}"
             )
-        return notes
+        return [f"{dataset}: {note}" for note in notes]
 
     def counts(self) -> dict[str, int]:
         """Return the numbers of what was mended, for the metrics; none if nothing was."""

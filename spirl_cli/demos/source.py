@@ -61,7 +61,7 @@ def _local(section: ExtractSection) -> RawSource | None:
     """Return the dataset if it is on this machine."""
     name = _name(section)
     if _is_hdf5(section):
-        return open_dataset(name)
+        return open_dataset(name, section.filter)
     return MinariSource(name) if is_local(name) else None
 
 

@@ -111,7 +111,7 @@ def _write(
             reporter.warn(note)
         _explain(skipped, writer, demonstrations, reporter)
         writer.finish(section.validation_fraction, section.seed or 0, asdict(demonstrations.identity), drawing)
-        return {"episodes": writer.episodes, "steps": writer.steps, "skipped": skipped}
+        return {"episodes": writer.episodes, "steps": writer.steps, "skipped": skipped, **demonstrations.counts}
 
 
 def _append_all(writer: ClipWriter, episodes: Iterator[Episode], section: ExtractSection) -> int:

@@ -30,7 +30,7 @@ def test_sound_episodes_are_as_without_treatment() -> None:
         assert checked is not None and checked.number == 3
         np.testing.assert_array_equal(checked.observations, expected.observations)
         np.testing.assert_array_equal(checked.actions, expected.actions)
-        assert not checker.notes() and not checker.counts()
+        assert not checker.notes("mine") and not checker.counts()
 
 
 def test_by_default_all_is_refused() -> None:
@@ -51,8 +51,10 @@ def test_skipped_episodes_are_counted() -> None:
     assert checker.check(1, observations[:-1], actions) is None
     assert checker.check(2, np.full((7, 1), np.inf), actions) is None
     assert checker.counts() == {"bad_episodes_skipped": 2}
-    (note,) = checker.notes()
-    assert note.startswith("left out 2 of 3 episodes that are not right: episode 1: observations have shape (6, 1)")
+    (note,) = checker.notes("mine")
+    assert note.startswith(
+        "mine: left out 2 of 3 episodes that are not right: episode 1: observations have shape (6, 1)"
+    )
 
 
 def test_trimming_keeps_the_longest_sound_part() -> None:
@@ -65,7 +67,7 @@ def test_trimming_keeps_the_longest_sound_part() -> None:
     np.testing.assert_array_equal(kept.observations[:, 0], [3, 4, 5, 6])
     np.testing.assert_array_equal(kept.actions, good(8)[1][3:6].astype(np.float32))
     assert checker.counts() == {"bad_episodes_trimmed": 1, "bad_steps_trimmed": 5}
-    assert "left out 5 steps of 1 of 1 episodes" in checker.notes()[0]
+    assert "left out 5 steps of 1 of 1 episodes" in checker.notes("mine")[0]
 
 
 def test_trimming_drops_an_action_without_a_next_state_and_skips_what_has_no_sound_part() -> None:
@@ -98,8 +100,9 @@ def test_clipped_actions_are_counted() -> None:
     np.testing.assert_array_equal(checked.actions[[1, 4]], np.float32([[1, 0.04], [-1, 0.01]]))
     checker.check(1, *good())
     assert checker.counts() == {"steps_clipped": 2}
-    assert checker.notes() == [
-        "clipped the actions of 2 steps in 1 of 2 episodes to their bounds; the largest excess is 0.37, in dimension 0"
+    assert checker.notes("mine") == [
+        "mine: clipped the actions of 2 steps in 1 of 2 episodes to their bounds; the largest excess is 0.37, in "
+        "dimension 0"
     ]
 
 

@@ -51,18 +51,15 @@ class MinariSource:
     Args:
         dataset_id: such as ``D4RL/kitchen/mixed-v2``; what messages call it.
         data: the folder with its ``metadata.json``; None looks for the id among the local datasets.
-
-    Attributes:
-        notes: what was found and mended, as sentences.
     """
 
     kind = "minari"
 
     def __init__(self, dataset_id: str, data: Path | None = None) -> None:
         self.name = dataset_id
-        self.notes: list[str] = []
         self._data = datasets_folder() / dataset_id / "data" if data is None else data
         self._opened: MinariDataset | None = None
+        self._without_last: list[int] = []  # episodes that lack their last observation
 
     def files(self) -> list[Path]:
         """Return the files of the dataset, its metadata included; those that macOS adds are left out."""
@@ -98,18 +95,23 @@ class MinariSource:
 
         Where the last observation of an episode is missing, its last action is dropped.
         """
-        count, first = 0, -1
+        self._without_last = []
         for episode in guarded(self._where, self._stored()):
             actions = episode.actions
             if len(actions) and _rows(episode.observations) == len(actions):
-                count, first = count + 1, episode.number if not count else first
+                self._without_last.append(episode.number)
                 actions = actions[:-1]
             yield replace(episode, actions=actions)
-        if count:
-            self.notes.append(
-                f"{self._where}: {count} episodes lack their last observation, the first is episode {first}; the last "
-                "action of each is left out"
-            )
+
+    @property
+    def notes(self) -> list[str]:
+        """Return sentences on what was found and mended."""
+        if not self._without_last:
+            return []
+        return [
+            f"{self._where}: {len(self._without_last)} episodes lack their last observation, the first is episode "
+            f"{self._without_last[0]}; the last action of each is left out"
+        ]
 
     def _stored(self) -> Iterator[RawEpisode]:
         dataset, layout = self._dataset(), self._layout()

@@ -33,18 +33,16 @@ class RobomimicFile:
     Args:
         name: path of the file.
         filter_key: name of a mask; None takes all demonstrations.
-
-    Attributes:
-        notes: what was found and mended, as sentences.
     """
 
     kind = "robomimic"
 
     def __init__(self, name: str, filter_key: str | None = None) -> None:
         self.name = name
-        self.notes: list[str] = []
         self._path = Path(name).expanduser()
         self._filter = filter_key
+        self._without_next = 0  # demonstrations
+        self._masks: list[str] = []
 
     def files(self) -> list[Path]:
         """Return the file itself."""
@@ -79,25 +77,34 @@ class RobomimicFile:
         return guarded(self._where, self._read())
 
     @property
+    def notes(self) -> list[str]:
+        """Return sentences on what was found and mended."""
+        notes = []
+        if self._without_next:
+            notes.append(
+                f"{self._where}: {self._without_next} demonstrations have no final observation (`next_obs`), so the "
+                "last action of each is left out"
+            )
+        if self._masks and self._filter is None:
+            notes.append(f"{self._where}: all demonstrations are used; it also has the masks {', '.join(self._masks)}")
+        return notes
+
+    @property
+    def selection(self) -> str | None:
+        """Which part of the file is read, if not all of it."""
+        return self._filter
+
+    @property
     def _where(self) -> str:
         return f"robomimic file {self.name}"
 
     def _read(self) -> Iterator[RawEpisode]:
         with CheckedFile(self._path) as file:
-            without = 0
+            self._masks, self._without_next = list(file["mask"]) if "mask" in file else [], 0
             for number, (name, group) in enumerate(self._demos(file)):
                 demo = _Demo(self._where, name, group)
-                without += not demo.complete
+                self._without_next += not demo.complete
                 yield RawEpisode(number, demo.observations(), demo.actions())
-            if without:
-                self.notes.append(
-                    f"{self._where}: {without} demonstrations have no final observation (`next_obs`), so the last "
-                    "action of each is left out"
-                )
-            if self._filter is None and "mask" in file and len(file["mask"]):
-                self.notes.append(
-                    f"{self._where}: all demonstrations are used; it also has the masks {', '.join(file['mask'])}"
-                )
 
     def _demos(self, file: CheckedFile) -> list[tuple[str, CheckedGroup]]:
         """Return the chosen demonstrations in the order of their numbers."""

@@ -84,7 +84,6 @@ class ZarrFolder:
             for number, (first, stop) in enumerate(spans):
                 actions = np.asarray(arrays.actions()[first : max(stop - 1, first)])
                 yield RawEpisode(number, _Rows(arrays, first, stop), actions)
-            self.notes.extend(arrays.notes)
 
     @contextmanager
     def _opened(self) -> Iterator[_Arrays]:
@@ -93,7 +92,8 @@ class ZarrFolder:
             files = ZarrFiles(self._path, self._where)
             store = zarr.storage.ZipStore(self._path, mode="r") if self._path.is_file() else str(self._path)
             try:
-                yield _Arrays(self._where, files, zarr.open_group(store, mode="r", use_consolidated=False))
+                self.notes.clear()
+                yield _Arrays(self._where, files, self.notes, zarr.open_group(store, mode="r", use_consolidated=False))
             finally:
                 files.close()
                 if not isinstance(store, str):
@@ -106,15 +106,15 @@ class _Arrays:
     Attributes:
         where: the dataset, for messages.
         attributes: those of the root.
-        notes: what was found, as sentences.
+        notes: what was found, as sentences; added to.
     """
 
-    def __init__(self, where: str, files: ZarrFiles, root: Any) -> None:
+    def __init__(self, where: str, files: ZarrFiles, notes: list[str], root: Any) -> None:
         self.where, self._files, self._root = where, files, root
         self._checked: dict[str, Any] = {}
         self._keys = files.arrays("data")
         self.attributes: Mapping[str, Any] = root.attrs
-        self.notes: list[str] = []
+        self.notes = notes
         if not self._keys or "episode_ends" not in files.arrays("meta"):
             found = sorted({name.partition("/")[0] for name in files.names if not name.startswith(".")})
             raise DatasetError(

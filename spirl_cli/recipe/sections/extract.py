@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from spirl_cli.settings import ObservationPart, Section
+
+Bound = float | tuple[float, ...]  # of an action
+# Written out, the usual treatment is the same as left out, so that it has the same fingerprint.
+OrRefuse = BeforeValidator(lambda value: None if value == "refuse" else value)
 
 
 class MazePlanner(Section):
@@ -71,7 +83,11 @@ class ExtractSection(Section):
     scripted: KitchenExpert | None = None  # for env.kind 'kitchen'; null: its defaults
     episodes: PositiveInt | None = None  # at most so many, from the start of the dataset
     observation: tuple[ObservationPart, ...] | None = None  # null: as in the environment
-    action_bounds: tuple[float, float] | None = None  # null: those of the dataset's action space
+    filter: str | None = None  # a mask of a robomimic file, such as train; null: all demonstrations
+    # low and high, for all dimensions or a list with one for each; null: those of the dataset's action space
+    action_bounds: tuple[Bound, Bound] | None = None
+    bad_episodes: Annotated[Literal["skip", "trim"] | None, OrRefuse] = None  # null or refuse: they end the extraction
+    out_of_bounds: Annotated[Literal["clip"] | None, OrRefuse] = None  # actions; null or refuse: as above
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     # METHOD §5.6: the authors glue short demonstrations to the next one and never sample the
     # last two start positions; both only for parity.
