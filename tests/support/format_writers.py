@@ -213,6 +213,7 @@ def _write_info(path: Path, episodes: Episodes, version: str) -> None:
         "total_frames": sum(len(actions) for _, actions in episodes),
         "total_tasks": 1,
         "chunks_size": 1000,
+        **({"total_chunks": 1, "total_videos": 0} if legacy else {}),
         "fps": 20,
         "splits": {"train": f"0:{len(episodes)}"},
         "data_path": "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"

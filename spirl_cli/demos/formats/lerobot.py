@@ -72,6 +72,7 @@ class LeRobotFolder:
         self._files = parquet_files(self._path, self._info)
         self._known: dict[int, list[Run]] | None = None
         self._columns = lru_cache(maxsize=_ROW_GROUPS)(self._read_columns)
+        self._open = lru_cache(maxsize=1)(self._open_file)
 
     def files(self) -> list[Path]:
         """Return the files below ``meta`` and ``data``, sorted; videos and images are not read, so they are no part."""
@@ -219,7 +220,7 @@ class LeRobotFolder:
             )
         return values.reshape(rows, *(feature.shape or (1,)))
 
-    def _open(self, number: int) -> Any:
+    def _open_file(self, number: int) -> Any:
         return open_parquet(self._files[number], self._where)
 
 

@@ -19,7 +19,7 @@ from spirl_cli.errors import DatasetError
 
 VERSIONS = ("v2.0", "v2.1", "v3.0")
 NUMERIC = ("float16", "float32", "float64", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32")
-_OBSERVATION = "observation"
+_OBSERVATION = re.compile(r"observations?([./]|$)")
 _LEGACY = re.compile(r"episode_\d+\.parquet")
 
 
@@ -69,7 +69,7 @@ class Info:
 
     def observations(self) -> list[Feature]:
         """Return the features that are observations."""
-        return [feature for feature in self.features if feature.name.split(".")[0] == _OBSERVATION]
+        return [feature for feature in self.features if _OBSERVATION.match(feature.name)]
 
 
 @dataclass(frozen=True)

@@ -108,5 +108,5 @@ class ExtractSection(Section):
                     "extract.planner is for the maze and extract.blocks_planner for blocks: set one to null"
                 )
         elif self.dataset is None and self.source != "scripted":
-            raise ValueError("extract.dataset is missing. It is a Minari id, or the path of an HDF5 file or folder")
+            raise ValueError("extract.dataset is missing. It is a Minari id, or the path of a file or folder")
         return self

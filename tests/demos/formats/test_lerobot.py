@@ -13,6 +13,8 @@ import pytest
 
 from spirl_cli.demos.formats.detect import open_dataset
 from spirl_cli.errors import DatasetError
+from spirl_cli.observation import select
+from spirl_cli.settings import ObservationPart
 from tests.support.format_writers import STATE, make_episodes, write_lerobot_v3, write_lerobot_v21
 
 pa = pytest.importorskip("pyarrow")
@@ -246,3 +248,15 @@ def test_lists_of_different_lengths_are_refused(v3: Path) -> None:
     rewrite(v3 / DATA.format(0), uneven)
     with pytest.raises(DatasetError, match="the lists in `action` are not equally long"):
         list(open_dataset(str(v3)).episodes())
+
+
+def test_names_may_contain_slashes(v3: Path) -> None:
+    features = json.loads((v3 / "meta" / "info.json").read_text())["features"]
+    renamed = {name.replace(STATE, "observation/arm/state"): feature for name, feature in features.items()}
+    change_info(v3, features=renamed)
+    for number in range(3):
+        path = v3 / DATA.format(number)
+        rewrite(path, lambda table: table.rename_columns(list(renamed)))
+    parts = (ObservationPart(key="observation/arm/state", indices=(1,)), ObservationPart(key="observation.gripper"))
+    for (states, _), episode in zip(EPISODES, open_dataset(str(v3)).episodes(), strict=True):
+        np.testing.assert_array_equal(select(episode.observations, parts, leading=1), states[:, [1, 0]])
