@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from spirl_cli.clips.reader import Clips, ClipWriter
+from spirl_cli.demos.dataset import Contents
+from spirl_cli.demos.formats.detect import open_dataset
 from spirl_cli.demos.source import open_demonstrations
 from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.settings import WHOLE_OBSERVATION, ObservationPart
@@ -71,6 +73,17 @@ def test_every_format_is_recognised_under_any_name(name: str, tmp_path: Path) ->
     written = write(tmp_path / place, writers.make_episodes(3))
     renamed = written.rename(tmp_path / "renamed.dat")
     assert extract(renamed, key, tmp_path / "clips.hdf5").episodes == 3
+
+
+@pytest.mark.parametrize("name", ["d4rl", "robomimic", "ogbench", "lerobot-v3.0", "lerobot-v2.1", "zarr"])
+def test_episodes_of_one_row_have_no_steps(name: str, tmp_path: Path) -> None:
+    write, place, _, library = FORMATS[name]
+    if library is not None:
+        pytest.importorskip(library)
+    episodes = writers.make_episodes(4, shortest=1)
+    source = open_dataset(str(write(tmp_path / place, episodes)))
+    assert [len(episode.actions) for episode in source.episodes()] == [0, 1, 2, 3]
+    assert source.contents() == Contents(4, 6)
 
 
 def test_zarr_format_3_is_read(tmp_path: Path) -> None:
