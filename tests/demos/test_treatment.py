@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from spirl_cli.errors import DatasetError
 from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.settings import WHOLE_OBSERVATION, ObservationPart
 from spirl_cli.store.fingerprint import fingerprint
-from tests.conftest import RunCli
 from tests.support.format_writers import make_episodes, write_robomimic, write_rollouts
 
 STATE = (ObservationPart(key="state"),)
@@ -108,7 +108,7 @@ train_skills: {horizon: 5, augmentation: {state_noise: []}}
 """
 
 
-def test_what_was_mended_is_shown_and_recorded(spoiled: Path, run_cli: RunCli, tmp_path: Path) -> None:
+def test_what_was_mended_is_shown_and_recorded(spoiled: Path, run_cli: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(RECIPE)
     refused = run_cli("extract", "mine.yaml")
     assert refused.returncode == 3 and "extract.bad_episodes=skip" in refused.stderr
