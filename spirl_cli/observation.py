@@ -54,13 +54,15 @@ def _positions(key: str | None, indices: tuple[int | str, ...], size: int) -> np
 
 
 def _lookup(observation: Any, key: str | None) -> Any:
-    """Follow a path such as ``robot/qpos`` through nested mappings and tuples."""
-    node = observation
-    for name in [] if key is None else key.split("/"):
+    """Follow a path such as ``robot/qpos`` through nested mappings and tuples; names may contain slashes too."""
+    node, names = observation, [] if key is None else key.split("/")
+    while names:
         children = _children(node)
-        if name not in children:
-            raise _missing(str(key), name, children)
-        node = children[name]
+        counts = range(len(names), 0, -1)  # the longest name first: what is called so is meant
+        count = next((count for count in counts if "/".join(names[:count]) in children), 0)
+        if not count:
+            raise _missing(str(key), names[0], children)
+        node, names = children["/".join(names[:count])], names[count:]
     return node
 
 

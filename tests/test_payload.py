@@ -26,6 +26,7 @@ OTHERS = {
     ("spirl_cli/recipe/schema.py", "prior"): "choice in a recipe",
     ("spirl_cli/rl/sac.py", "prior"): "choice in a recipe",
     ("spirl_cli/rl/policy.py", "prior"): "choice in a recipe",
+    ("spirl_cli/rl/watch.py", "prior"): "choice in a recipe",
     ("spirl_cli/pipeline/graph.py", "prior"): "choice in a recipe",
     ("benchmarks/__main__.py", "skills"): "name of a benchmark",
 }

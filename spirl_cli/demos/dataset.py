@@ -59,12 +59,17 @@ class Dataset(Episodes, Protocol):
     """A dataset that somebody else made.
 
     Attributes:
-        kind: ``minari`` or ``hdf5``.
+        kind: name of the format: ``minari``, ``hdf5``, ``robomimic``, ``ogbench``, ``lerobot`` or ``zarr``.
         name: what the recipe calls it.
     """
 
     kind: str
     name: str
+
+    @property
+    def notes(self) -> list[str]:
+        """Return sentences on what was found and mended; complete once the last episode was yielded."""
+        ...
 
     def files(self) -> list[Path]:
         """Return all files that make up the dataset, sorted."""

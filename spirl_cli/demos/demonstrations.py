@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-import numpy as np
-
 from spirl_cli.demos.dataset import Episodes, StoredEpisode
-from spirl_cli.demos.episode import ActionBounds, Episode, check_episode
+from spirl_cli.demos.episode import ActionBounds, Episode, EpisodeChecker, Treatment, action_bounds
 from spirl_cli.demos.identity import DatasetIdentity
 from spirl_cli.errors import DatasetError, SpirlError, UsageError
 from spirl_cli.observation import select
@@ -37,23 +35,37 @@ class Demonstrations:
             raise DatasetError(f"{self.identity.reference} has no episodes")
         self.bounds = _bounds(section, source, self.identity.reference)
         self._source = source
+        treatment = Treatment(section.bad_episodes or "refuse", section.out_of_bounds or "refuse")
+        self._checker = EpisodeChecker(self.bounds, treatment)
         self._parts = section.observation or WHOLE_OBSERVATION
         self._limit = section.episodes or self.identity.episodes
 
     def __len__(self) -> int:
-        """Return the number of episodes that iterating yields."""
+        """Return the number of episodes that iterating reads."""
         return min(self._limit, self.identity.episodes)
 
+    @property
+    def notes(self) -> list[str]:
+        """Sentences on what was found and mended; complete after iterating."""
+        stored = getattr(self._source, "notes", ())  # demonstrations that are generated have none
+        return [*stored, *self._checker.notes(self.identity.reference)]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Numbers of episodes and steps that were mended, for the metrics."""
+        return self._checker.counts()
+
     def __iter__(self) -> Iterator[Episode]:
-        """Yield the episodes in the order of the dataset.
+        """Yield the episodes in the order of the dataset, without those that the recipe leaves out.
 
         Raises:
             DatasetError: an episode is refused (its number is in the message) or unreadable.
         """
         episodes = self._source.episodes()
+        self._checker.reset()
         for number in range(len(self)):
             try:
-                yield self._checked(next(episodes))
+                episode = self._checked(next(episodes))
             except SpirlError as error:
                 raise DatasetError(f"{self.identity.reference}: {error.message}", error.hint) from error
             except (OSError, KeyError, ValueError, RuntimeError, StopIteration) as error:
@@ -61,13 +73,16 @@ class Demonstrations:
                     f"{self.identity.reference}: episode {number} cannot be read: {error or 'it is missing'}",
                     "the files look damaged: get the dataset again",
                 ) from error
+            if episode is not None:
+                yield episode
 
-    def _checked(self, raw: StoredEpisode) -> Episode:
+    def _checked(self, raw: StoredEpisode) -> Episode | None:
         try:
             observations = select(raw.observations, self._parts, leading=1)  # (T+1, D)
         except UsageError as error:
             raise DatasetError(f"episode {raw.number}: {error.message}", error.hint) from error
-        return replace(check_episode(raw.number, observations, raw.actions, self.bounds), scene=raw.scene)
+        checked = self._checker.check(raw.number, observations, raw.actions)
+        return None if checked is None else replace(checked, scene=raw.scene)
 
 
 def _bounds(section: ExtractSection, source: Episodes, reference: str) -> ActionBounds:
@@ -76,19 +91,13 @@ def _bounds(section: ExtractSection, source: Episodes, reference: str) -> Action
     The dataset is asked in any case: it refuses what is not continuous.
     """
     known, size = source.action_bounds(), source.action_dim()
-    if section.action_bounds is not None:
-        low, high = (np.full(size, value, np.float32) for value in section.action_bounds)
-    elif known is not None:
-        low, high = known
-    else:
+    given = section.action_bounds or known
+    if given is None:
         raise DatasetError(f"{reference} does not say the bounds of its actions", _BOUNDS_HINT)
-    if not (np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()):
-        raise DatasetError(f"{reference}: the action bounds {_short(low)} to {_short(high)} are no range", _BOUNDS_HINT)
-    return ActionBounds(low, high)
+    try:
+        return action_bounds(given[0], given[1], size)
+    except DatasetError as error:
+        raise DatasetError(f"{reference}: {error.message}", error.hint or _BOUNDS_HINT) from error
 
 
 _BOUNDS_HINT = "give them with --set 'extract.action_bounds=[-1, 1]' or in the recipe"
-
-
-def _short(values: np.ndarray) -> str:
-    return np.array2string(values, precision=4, threshold=8)

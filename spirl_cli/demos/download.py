@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import http.client
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,7 @@ def download(dataset_id: str, announce: Callable[[str], None]) -> None:
         DatasetError: the server cannot be reached within `REACH_SECONDS`, or refuses; the hint
             says how else to get the dataset.
     """
+    _refuse_other_names(dataset_id)
     server = _server()
     reason = _unreachable(server)
     if reason:
@@ -71,6 +73,17 @@ def unavailable(dataset_id: str, reason: str) -> DatasetError:
         f"{datasets_folder() / dataset_id} (or set MINARI_DATASETS_PATH to a folder that has it); "
         f"or take another dataset with --set extract.dataset=ID ({here})",
     )
+
+
+def _refuse_other_names(dataset_id: str) -> None:
+    """Refuse a name that Minari's server need not be asked for."""
+    if not re.search(r"-v\d+$", dataset_id):
+        raise DatasetError(
+            f"'{dataset_id}' is neither a file or folder here nor the id of a Minari dataset, which ends in a version "
+            f"such as -v0.{_misspelt(dataset_id, local_datasets())}",
+            "name the path of a file or folder; a LeRobot dataset is downloaded first, with "
+            f"`hf download {dataset_id} --repo-type dataset --local-dir FOLDER`, and its folder is named",
+        )
 
 
 def _misspelt(dataset_id: str, known: list[str]) -> str:

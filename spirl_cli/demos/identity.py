@@ -48,7 +48,7 @@ class DatasetIdentity:
 def identity_of(source: Dataset) -> DatasetIdentity:
     """Return the identity of a local dataset, from memory if its files are unchanged."""
     files = source.files()
-    key = _key(files)
+    key = _key(files, getattr(source, "selection", None))
     known = _remembered().get(key)
     if known is None:
         contents = source.contents()
@@ -79,8 +79,12 @@ def _checksum(files: list[Path]) -> str:
     return total.hexdigest()
 
 
-def _key(files: list[Path]) -> str:
-    facts = [(str(path.resolve()), stat.st_size, stat.st_mtime_ns) for path in files for stat in [path.stat()]]
+def _key(files: list[Path], selection: str | None = None) -> str:
+    """Return what an entry of the memory is found by: the files, and which part of them is read if not all."""
+    facts: list[Any] = [
+        (str(path.resolve()), stat.st_size, stat.st_mtime_ns) for path in files for stat in [path.stat()]
+    ]
+    facts += [] if selection is None else [selection]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

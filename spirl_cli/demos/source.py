@@ -13,7 +13,7 @@ from typing import Protocol, cast
 from spirl_cli.demos.dataset import Dataset
 from spirl_cli.demos.demonstrations import Demonstrations
 from spirl_cli.demos.download import download
-from spirl_cli.demos.formats.hdf5 import SUFFIXES, open_hdf5
+from spirl_cli.demos.formats.detect import PATH_SUFFIXES, open_dataset
 from spirl_cli.demos.formats.minari import MinariFolder, is_local
 from spirl_cli.demos.identity import DatasetIdentity, generated_identity, identity_of
 from spirl_cli.domains.domain import Generator, SharedDataset, Wanted
@@ -122,7 +122,7 @@ class StoredSource:
 
     def _local(self) -> Dataset | None:
         if _is_path(self.section):
-            return open_hdf5(self._name)
+            return open_dataset(self._name, self.section.filter)
         return MinariFolder(self._name) if is_local(self._name) else None
 
     @property
@@ -233,7 +233,7 @@ def _is_path(section: ExtractSection) -> bool:
     if section.source != "auto":
         return section.source == "hdf5"
     name = _name(section)
-    return Path(name).expanduser().exists() or name.startswith((".", "/", "~")) or name.endswith(SUFFIXES)
+    return Path(name).expanduser().exists() or name.startswith((".", "/", "~")) or name.endswith(PATH_SUFFIXES)
 
 
 def _name(section: ExtractSection) -> str:

@@ -27,7 +27,7 @@ from spirl_cli.inference.densities import read_density_header
 from spirl_cli.inference.network_file import Array
 from spirl_cli.inference.policies import PolicyKind, SkillPolicy, load_policy
 from spirl_cli.observation import select
-from spirl_cli.payload import AGENT, POLICY_FILE, snapshot_file
+from spirl_cli.payload import AGENT, DECODER_FILE, POLICY_FILE, snapshot_file
 from spirl_cli.settings import ObservationPart
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def agent_decoder(artifact: Artifact) -> DecoderFile:
     Raises:
         ArtifactError: the file is corrupt.
     """
-    return DecoderFile.of(artifact.file("decoder.safetensors"), artifact.manifest.parameters)
+    return DecoderFile.of(artifact.file(DECODER_FILE), artifact.manifest.parameters)
 
 
 def policy_file(artifact: Artifact, snapshot: int | None = None) -> Path:

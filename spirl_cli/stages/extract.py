@@ -116,9 +116,11 @@ def _write(
     with ClipWriter(path, horizon, demonstrations.bounds, section.unused_final_starts) as writer:
         with Interrupts() as interrupts, reporter.progress(title, len(demonstrations), "episodes") as bar:
             skipped = _append_all(writer, _watched(demonstrations, bar, interrupts), section)
+        for note in demonstrations.notes:
+            reporter.warn(note)
         _explain(skipped, writer, demonstrations, reporter)
         writer.finish(section.validation_fraction, section.seed or 0, asdict(demonstrations.identity), drawing)
-        return {"episodes": writer.episodes, "steps": writer.steps, "skipped": skipped}
+        return {"episodes": writer.episodes, "steps": writer.steps, "skipped": skipped, **demonstrations.counts}
 
 
 def _append_all(writer: ClipWriter, episodes: Iterator[Episode], section: ExtractSection) -> int:

@@ -53,7 +53,7 @@ def test_d4rl_file_with_next_observations_keeps_every_action(tmp_path: Path) -> 
 
 
 def test_d4rl_flags_may_be_partial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spirl_cli.demos.formats.hdf5.FLAG_ROWS", 3)
+    monkeypatch.setattr("spirl_cli.demos.formats.flat.FLAG_ROWS", 3)
     path = flat_file(tmp_path / "a.hdf5", (3, 5, 4))
     with h5py.File(path, "a") as file:
         del file["timeouts"]

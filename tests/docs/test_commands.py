@@ -251,7 +251,7 @@ def test_yaml_snippets_are_recipes(block: Block, tmp_path: Path) -> None:
 def test_the_snippet_that_writes_rollouts_makes_a_readable_dataset(tmp_path: Path) -> None:
     import numpy as np
 
-    from spirl_cli.demos.formats.hdf5 import open_hdf5
+    from spirl_cli.demos.formats.detect import open_dataset
 
     text = next(block.text for block in snippets("python") if "def write_episode" in block.text)
     names: dict[str, Any] = {}
@@ -259,7 +259,7 @@ def test_the_snippet_that_writes_rollouts_makes_a_readable_dataset(tmp_path: Pat
     observations, actions = np.ones((6, 3), np.float32), np.zeros((5, 2), np.float32)
     (tmp_path / "rollouts").mkdir()
     names["write_episode"](tmp_path / "rollouts" / "000.hdf5", observations, actions)
-    source = open_hdf5(str(tmp_path / "rollouts"))
+    source = open_dataset(str(tmp_path / "rollouts"))
     for episode in source.episodes():
         assert np.array_equal(episode.observations, observations)
         assert np.array_equal(episode.actions, actions)

@@ -1,4 +1,4 @@
-"""Minari datasets on this machine.
+"""Minari datasets on this machine, in its HDF5, Arrow or Parquet layout.
 
 The folder of datasets is ``MINARI_DATASETS_PATH``, else ``~/.minari/datasets``, as for Minari
 itself. Minari is imported when spaces or data are read; finding and counting do without.
@@ -9,12 +9,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from spirl_cli.demos.dataset import Contents, StoredEpisode
+from spirl_cli.demos.formats.checked_hdf5 import check_all
+from spirl_cli.demos.formats.checks import DAMAGE, guarded, load_extra
+from spirl_cli.demos.formats.minari_arrow import FORMATS as ARROW_FORMATS
+from spirl_cli.demos.formats.minari_arrow import read_arrow_episodes
 from spirl_cli.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -44,19 +49,21 @@ class MinariFolder:
     """A local Minari dataset, read one episode at a time.
 
     Args:
-        dataset_id: such as ``D4RL/kitchen/mixed-v2``.
+        dataset_id: such as ``D4RL/kitchen/mixed-v2``; what messages call it.
+        data: the folder with its ``metadata.json``; None looks for the id among the local datasets.
     """
 
     kind = "minari"
 
-    def __init__(self, dataset_id: str) -> None:
+    def __init__(self, dataset_id: str, data: Path | None = None) -> None:
         self.name = dataset_id
-        self._data = datasets_folder() / dataset_id / "data"
+        self._data = datasets_folder() / dataset_id / "data" if data is None else data
         self._opened: MinariDataset | None = None
+        self._without_last: list[int] = []  # episodes that lack their last observation
 
     def files(self) -> list[Path]:
-        """Return the files of the dataset, its metadata included."""
-        return sorted(path for path in self._data.rglob("*") if path.is_file())
+        """Return the files of the dataset, its metadata included; those that macOS adds are left out."""
+        return sorted(path for path in self._data.rglob("*") if path.is_file() and not path.name.startswith("._"))
 
     def contents(self) -> Contents:
         """Return what the metadata says.
@@ -64,10 +71,10 @@ class MinariFolder:
         Raises:
             DatasetError: the metadata is damaged.
         """
+        metadata = self._metadata()
         try:
-            metadata = json.loads((self._data / "metadata.json").read_text(encoding="utf-8"))
             return Contents(int(metadata["total_episodes"]), int(metadata["total_steps"]))
-        except (OSError, ValueError, KeyError) as error:
+        except DAMAGE as error:
             raise self._damaged(error) from error
 
     def action_bounds(self) -> tuple[np.ndarray, np.ndarray]:
@@ -84,9 +91,42 @@ class MinariFolder:
         return int(self._action_space().shape[0])
 
     def episodes(self) -> Iterator[StoredEpisode]:
-        """Yield the episodes; memory holds one of them."""
-        for episode in self._dataset().iterate_episodes():
-            yield StoredEpisode(int(episode.id), episode.observations, np.asarray(episode.actions))
+        """Yield the episodes; memory holds one of them.
+
+        Where the last observation of an episode is missing, its last action is dropped.
+        """
+        self._without_last = []
+        for episode in guarded(self._where, self._stored()):
+            actions = episode.actions
+            if len(actions) and _rows(episode.observations) == len(actions):
+                self._without_last.append(episode.number)
+                actions = actions[:-1]
+            yield replace(episode, actions=actions)
+
+    @property
+    def notes(self) -> list[str]:
+        """Return sentences on what was found and mended."""
+        if not self._without_last:
+            return []
+        return [
+            f"{self._where}: {len(self._without_last)} episodes lack their last observation, the first is episode "
+            f"{self._without_last[0]}; the last action of each is left out"
+        ]
+
+    def _stored(self) -> Iterator[StoredEpisode]:
+        dataset, layout = self._dataset(), self._layout()
+        if layout in ARROW_FORMATS:
+            spaces = (dataset.observation_space, dataset.action_space)
+            yield from read_arrow_episodes(self._data, layout, self.contents().episodes, self._where, spaces)
+        else:
+            for path in self._data.glob("[!.]*.hdf5"):
+                check_all(path)  # Minari follows links to other files
+            for episode in dataset.iterate_episodes():
+                yield StoredEpisode(int(episode.id), episode.observations, np.asarray(episode.actions))
+
+    @property
+    def _where(self) -> str:
+        return f"minari:{self.name}"
 
     def _action_space(self) -> Any:
         from gymnasium.spaces import Box
@@ -94,25 +134,47 @@ class MinariFolder:
         space = self._dataset().action_space
         if not isinstance(space, Box):
             raise DatasetError(
-                f"minari:{self.name}: its actions are {space}, not continuous",
+                f"{self._where}: its actions are {space}, not continuous",
                 "skills need a Box action space: choose another dataset with --set extract.dataset=ID",
             )
         if len(space.shape) != 1:
-            raise DatasetError(f"minari:{self.name}: its actions have shape {space.shape}; one axis is expected")
+            raise DatasetError(f"{self._where}: its actions have shape {space.shape}; one axis is expected")
         return space
 
     def _dataset(self) -> MinariDataset:
         if self._opened is None:
+            if self._layout() in ARROW_FORMATS:
+                load_extra("pyarrow.dataset", "arrow", f"{self._where}, in Minari's {self._layout()} layout,")
             import minari
 
             try:
                 self._opened = minari.MinariDataset(self._data)
-            except (OSError, ValueError, KeyError, AssertionError, ImportError) as error:
+            except (*DAMAGE, AssertionError, ImportError) as error:
                 raise self._damaged(error) from error
         return self._opened
 
+    def _layout(self) -> str:
+        """Return how the data are stored; datasets of before 0.5 do not say, and are HDF5."""
+        return str(self._metadata().get("data_format", "hdf5"))
+
+    def _metadata(self) -> dict[str, Any]:
+        try:
+            metadata = json.loads((self._data / "metadata.json").read_text(encoding="utf-8"))
+            return dict(metadata)
+        except DAMAGE as error:
+            raise self._damaged(error) from error
+
     def _damaged(self, error: Exception) -> DatasetError:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
         return DatasetError(
-            f"minari:{self.name}: the local copy in {self._data} cannot be read: {error}",
-            f"delete that folder and run `minari download {self.name}`",
+            f"{self._where}: the files in {self._data} cannot be read: {reason}",
+            f"if it was downloaded, move that folder aside and run `minari download {self.name}`; if it is your own, "
+            "copy it again from where it was recorded",
         )
+
+
+def _rows(observations: Any) -> int:
+    """Return the number of states: rows of the first array in nested observations."""
+    while isinstance(observations, dict | tuple):
+        observations = next(iter(observations.values() if isinstance(observations, dict) else observations))
+    return len(observations)

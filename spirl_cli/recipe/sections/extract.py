@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, SerializeAsAny, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, SerializeAsAny, model_validator
 
 from spirl_cli.settings import ObservationPart, Section
+
+Bound = float | tuple[float, ...]  # of an action
+# Written out, the usual treatment is the same as left out, so that it has the same fingerprint.
+OrRefuse = BeforeValidator(lambda value: None if value == "refuse" else value)
 
 
 class ExtractSection(Section):
@@ -20,7 +24,11 @@ class ExtractSection(Section):
     scripted: SerializeAsAny[Section] | None = None  # of the kitchen; null: its defaults
     episodes: PositiveInt | None = None  # at most so many, from the start of the dataset
     observation: tuple[ObservationPart, ...] | None = None  # null: as in the environment
-    action_bounds: tuple[float, float] | None = None  # null: those of the dataset's action space
+    filter: str | None = None  # a mask of a robomimic file, such as train; null: all demonstrations
+    # low and high, for all dimensions or a list with one for each; null: those of the dataset's action space
+    action_bounds: tuple[Bound, Bound] | None = None
+    bad_episodes: Annotated[Literal["skip", "trim"] | None, OrRefuse] = None  # null or refuse: they end the extraction
+    out_of_bounds: Annotated[Literal["clip"] | None, OrRefuse] = None  # actions; null or refuse: as above
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     # for parity: docs/method.md#short-demonstrations-are-joined and
     # docs/method.md#final-start-positions-are-never-drawn
@@ -41,5 +49,5 @@ class ExtractSection(Section):
                     "extract.planner is for the maze and extract.blocks_planner for blocks: set one to null"
                 )
         elif self.dataset is None and self.source != "scripted":
-            raise ValueError("extract.dataset is missing. It is a Minari id, or the path of an HDF5 file or folder")
+            raise ValueError("extract.dataset is missing. It is a Minari id, or the path of a file or folder")
         return self

@@ -1,0 +1,164 @@
+"""Episodes that lie one after the other in flat arrays, with flags where they end.
+
+The arrays are ``observations`` (N, D), ``actions`` (N, A), ``terminals`` (N,) and ``timeouts`` (N,);
+an episode ends where one of the flags is true (one of them may be missing if the other marks every
+end). No last state is stored: if ``next_observations`` (N, D) is there it comes from that, else the
+last action of every episode is dropped. D4RL's HDF5 files and OGBench's npz files are laid out like this.
+
+Where ``next_observations`` is there, it also shows the seams: an episode ends where it differs from
+the observation of the following row, whatever the flags say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+
+from spirl_cli.demos.dataset import Contents, StoredEpisode
+from spirl_cli.errors import DatasetError
+
+FLAGS = ("terminals", "timeouts")
+FLAG_ROWS = 1_000_000  # end-of-episode flags read at once
+BLOCK_BYTES = 16 * 2**20  # of observations compared at once
+
+
+class FlatEpisodes:
+    """The episodes in flat arrays.
+
+    Args:
+        where: the file, for messages.
+        opened: opens the arrays; they are read from the first row to the last, never backwards.
+
+    Attributes:
+        notes: what was found and mended, as sentences.
+    """
+
+    def __init__(self, where: str, opened: Callable[[], AbstractContextManager[Mapping[str, Any]]]) -> None:
+        self.notes: list[str] = []
+        self._where, self._open = where, opened
+        self._known: list[tuple[int, int]] | None = None
+
+    def contents(self) -> Contents:
+        """Count episodes and steps.
+
+        Raises:
+            DatasetError: the arrays do not fit each other, or nothing says where episodes end.
+        """
+        spans = self._spans()
+        return Contents(len(spans), sum(stop - first for first, stop in spans))
+
+    def episodes(self) -> Iterator[StoredEpisode]:
+        """Yield the episodes; memory holds one of them."""
+        spans = self._spans()
+        with self._open() as arrays:
+            observations, actions, following = (
+                arrays.get(name) for name in ("observations", "actions", "next_observations")
+            )
+            assert observations is not None and actions is not None, "`_spans` has looked"
+            for number, (first, stop) in enumerate(spans):
+                if following is None:  # `stop` was moved back by one, so this row exists
+                    states = observations[first : stop + 1]
+                else:
+                    states = np.concatenate([observations[first:stop], following[stop - 1 : stop]])
+                yield StoredEpisode(number, states, actions[first:stop])
+
+    def _spans(self) -> list[tuple[int, int]]:
+        """Return the first row of every episode and the row after its last usable action."""
+        if self._known is None:
+            with self._open() as arrays:
+                rows = self._rows(arrays)
+                dropped = 0 if "next_observations" in arrays else 1
+                last_rows = np.flatnonzero(self._ends(arrays, rows)) if rows else np.empty(0, int)
+            stops = [int(row) + 1 for row in last_rows]
+            if stops and stops[-1] < rows:
+                stops.append(rows)  # the data after the last flag are an episode too
+            self._known = [(first, stop - dropped) for first, stop in zip([0, *stops], stops, strict=False)]
+        return self._known
+
+    def _rows(self, arrays: Mapping[str, Any]) -> int:
+        rows, observed = len(arrays["actions"]), len(arrays["observations"])
+        if observed != rows:
+            raise DatasetError(
+                f"{self._where}: {observed} observations but {rows} actions",
+                "flat arrays have as many of one as of the other",
+            )
+        for name in (*FLAGS, "next_observations"):
+            if name in arrays and len(arrays[name]) != rows:
+                raise DatasetError(
+                    f"{self._where}: `{name}` has {len(arrays[name])} rows, but there are {rows} observations",
+                    "flat arrays have as many rows as each other: the file is incomplete, or was written wrongly",
+                )
+        return rows
+
+    def _ends(self, arrays: Mapping[str, Any], rows: int) -> np.ndarray:
+        """Return which rows are the last of an episode, bool (N,)."""
+        flags = [name for name in FLAGS if name in arrays]
+        ends = np.zeros(rows, bool)
+        for name in flags:
+            for first in range(0, rows, FLAG_ROWS):
+                ends[first : first + FLAG_ROWS] |= np.ravel(arrays[name][first : first + FLAG_ROWS]).astype(bool)
+        if "next_observations" in arrays:
+            self._add_seams(ends, arrays)
+        elif not flags:
+            raise DatasetError(f"{self._where}: neither `terminals` nor `timeouts` says where episodes end", _ENDS_HINT)
+        if not ends.any():
+            marks = " nor ".join(f"`{name}`" for name in (*flags, "next_observations") if name in arrays)
+            raise DatasetError(
+                f"{self._where}: {marks} never shows the end of an episode: no flag is ever set, so all {rows} rows "
+                "would be one episode",
+                _ENDS_HINT,
+            )
+        return ends
+
+    def _add_seams(self, ends: np.ndarray, arrays: Mapping[str, Any]) -> None:
+        """Mark as ends the rows whose `next_observations` is not the observation of the following row."""
+        unmarked = _seams(arrays["observations"], arrays["next_observations"]) & ~ends
+        count, inner = int(unmarked.sum()), int((~ends[:-1]).sum())
+        if count > inner / 2:
+            raise DatasetError(
+                f"{self._where}: `next_observations` is not the observation of the following row in {count} of {inner} "
+                f"rows that end no episode, the first of them row {int(np.argmax(unmarked))}: the rows are not in the "
+                "order of time, or the two were measured apart",
+                "store rows in the order of time; where only noise differs, write a copy without `next_observations`",
+            )
+        if count:
+            ends |= unmarked
+            self.notes.append(
+                f"{self._where}: split at {count} rows that no flag marks, since `next_observations` is not the "
+                f"observation of the following row there (the first: row {int(np.argmax(unmarked))})"
+            )
+
+
+_ENDS_HINT = (
+    "mark the last row of every episode in `terminals` or `timeouts`, or store `next_observations`, which shows them"
+)
+
+
+def _seams(observations: Any, following: Any) -> np.ndarray:
+    """Return after which rows another episode begins, bool (N,); False for the last row."""
+    rows = len(observations)
+    size = max(1, BLOCK_BYTES // max(1, int(np.prod(observations.shape[1:])) * observations.dtype.itemsize))
+    tolerance = 4 * max(_rounding(observations.dtype), _rounding(following.dtype))
+    seams = np.zeros(rows, bool)
+    last = None  # `following` of the row before the block
+    for first in range(0, rows, size):
+        now, then = (np.asarray(array[first : first + size]) for array in (observations, following))
+        before = then[:-1] if last is None else np.concatenate([last, then[:-1]])
+        here = now[1:] if last is None else now
+        start = first if last is None else first - 1
+        seams[start : start + len(here)] = ~_equal(here, before, tolerance)
+        last = then[-1:]
+    return seams
+
+
+def _equal(one: np.ndarray, other: np.ndarray, tolerance: float) -> np.ndarray:
+    """Compare row by row, up to rounding."""
+    same = np.isclose(one, other, rtol=tolerance, atol=0.0, equal_nan=True)
+    return np.asarray(same.all(axis=tuple(range(1, same.ndim))))
+
+
+def _rounding(dtype: np.dtype) -> float:
+    return float(np.finfo(dtype).eps) if dtype.kind == "f" else 0.0
