@@ -6,7 +6,7 @@ fingerprint of a stage follows from the fingerprints of its inputs, which need n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from spirl_cli.store.manifest import InputRecord
     from spirl_cli.store.store import Store
 
+Explain = Callable[["StageSpec", Mapping[str, Any], Mapping[str, "str | None"], "Store", str], tuple[str, ...]]
 Status = Literal["given", "up to date", "resume", "run"]
 
 
@@ -43,6 +44,8 @@ class Request:
         named: the words with which the user named recipe, profile and overrides, for hints.
         options: options of the last stage that are not in the recipe; they are part of its
             fingerprint.
+        explain: says why a stage has to run. Whoever plans thousands of cells gives one that says nothing,
+            since each explanation compares the stage with all artifacts of its recipe.
     """
 
     recipe: Recipe
@@ -53,6 +56,7 @@ class Request:
     options: Mapping[str, Any] = field(default_factory=dict)
     named: str = ""
     dataset: InputRecord | None = None
+    explain: Explain = explain
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,7 @@ def _status(
 ) -> PlannedStage:
     known = {name: value for name, value in inputs.items() if value is not None}
     if len(known) < len(inputs):
-        reasons = explain(spec, parameters, inputs, request.store, request.recipe.id)
+        reasons = request.explain(spec, parameters, inputs, request.store, request.recipe.id)
         return PlannedStage(spec, "run", None, parameters, inputs, reasons, records=records)
     print_ = fingerprint(spec.name, spec.version, parameters, known)
     existing = request.store.find(spec.name, print_, request.recipe.id)
@@ -168,7 +172,7 @@ def _status(
     if existing is not None:
         reasons = ("forced",)
     else:
-        reasons = explain(spec, parameters, inputs, request.store, request.recipe.id)
+        reasons = request.explain(spec, parameters, inputs, request.store, request.recipe.id)
     earlier = _shorter_run(spec, request, parameters, known)
     status: Status = "resume" if _has_checkpoint(spec, request, print_) else "run"
     return PlannedStage(spec, status, print_, parameters, inputs, reasons, records=records, continue_from=earlier)

@@ -14,7 +14,7 @@ from spirl_cli.store.artifact import Artifact, open_complete
 from spirl_cli.store.diff import differences
 from spirl_cli.store.lineage import Ancestor, ancestors, users
 from spirl_cli.store.locks import hold, run_lock, stage_lock
-from spirl_cli.store.names import STAGES, Reference, parse_version_folder, run_folder, version_folder
+from spirl_cli.store.names import STAGES, SWEEPS, Reference, parse_version_folder, run_folder, version_folder
 from spirl_cli.store.references import resolve
 from spirl_cli.store.runs import RunInfo, read_run
 
@@ -162,6 +162,7 @@ class Store:
 
     def _stage_folders(self, recipe: str | None, stage: str | None) -> Iterator[Path]:
         recipes = _children(self.root) if recipe is None else [self.root / recipe]
+        recipes = [folder for folder in recipes if folder.name != SWEEPS]
         for folder in recipes:
             for name in STAGES if stage is None else (stage,):
                 if name in STAGES and not folder.name.startswith("."):
