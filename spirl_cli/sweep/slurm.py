@@ -114,9 +114,9 @@ class SlurmEngine:
             groups: defaultdict[tuple[str, ...], list[Job]] = defaultdict(list)
             for job in wave:
                 groups[job.needs].append(job)
-            for group in (part for group in groups.values() for part in _parts(group)):
-                needs = [self._submitted[key] for key in group[0].needs if key in unfinished]
-                self._submit_array(group, needs, work)
+            for part in (part for group in groups.values() for part in _parts(group)):
+                needs = [self._submitted[key] for key in part[0].needs if key in unfinished]
+                self._submit_array(part, needs, work)
 
     def _submit_array(self, jobs: Sequence[Job], needs: Sequence[str], work: Work) -> None:
         listed = _write_list(jobs, work.folder)

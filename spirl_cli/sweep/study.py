@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, Field, NonNegativeInt, ValidationError, mo
 
 from spirl_cli.errors import UsageError, did_you_mean
 from spirl_cli.recipe.folder import SUFFIXES, find_recipe, packaged_recipes, packaged_studies, shown
-from spirl_cli.recipe.layers import merge, read_tree
+from spirl_cli.recipe.layers import read_tree
 from spirl_cli.recipe.problems import describe
 from spirl_cli.recipe.yaml_places import KeyPath, Node, Place, parse_value
 from spirl_cli.settings import Section
@@ -57,7 +57,7 @@ class HandCell(Section):
     profile: str | None = None
     method: str | None = None
     seeds: Seeds | None = None
-    set: dict[str, Any] = {}
+    set: dict[str, Any] = Field(default_factory=dict)
 
 
 class Study(Section):
@@ -71,8 +71,8 @@ class Study(Section):
     profile: str | None = None
     method: str | None = None
     seeds: Seeds | None = None  # null: the seed that the recipe has
-    set: dict[str, Any] = {}
-    axes: dict[str, Values] = {}
+    set: dict[str, Any] = Field(default_factory=dict)
+    axes: dict[str, Values] = Field(default_factory=dict)
     cells: tuple[HandCell, ...] = ()
 
     @model_validator(mode="after")
@@ -102,10 +102,10 @@ def find_study(name: str) -> Path | None:
     try:
         path = find_recipe(name)
     except UsageError as error:
-        close = did_you_mean(name, [*packaged_recipes(), *studies]) if not name.endswith(SUFFIXES) else ""
-        raise UsageError(
-            f"There is no recipe or study '{name}'.{close}" if close else error.message, error.hint
-        ) from None
+        if name.endswith(SUFFIXES):
+            raise
+        close = did_you_mean(name, [*packaged_recipes(), *studies])
+        raise UsageError(f"There is no recipe or study '{name}'.{close}", error.hint) from None
     return path if is_study(path) else None
 
 
@@ -164,11 +164,6 @@ def read_study(tree: Node) -> Study:
     except ValidationError as error:
         first, *others = describe(error, tree, _suggest)
         raise UsageError(first, f"{len(others)} more: {others[0]}" if others else "") from None
-
-
-def combined(lower: Node, upper: Node) -> Node:
-    """Return the tree of a file with the options of the command line on top."""
-    return merge(lower, upper)
 
 
 def _suggest(path: KeyPath, kind: object) -> str:
