@@ -7,6 +7,7 @@ for name in OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS; do
 done
 task=${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID} restarts=${SLURM_RESTART_COUNT:-0}
 echo "--- $(date -u +%FT%TZ) task $task on ${SLURMD_NODENAME}, restart $restarts \$ $command" >>"$log"
+rm -f "$exit_file"
 eval "exec $command" >>"$log" 2>&1 </dev/null &
 child=$!
 trap 'kill -TERM "$child"' TERM # before the time limit: the command saves and ends
@@ -21,8 +22,9 @@ case $code in
 137) most=20 ;;         # killed: perhaps it needs more memory than it gets
 *) most=0 ;;
 esac
-if [ "$restarts" -lt "$most" ] && scontrol requeue "$task"; then
-  sleep 60 # Slurm ends this script
+if [ "$restarts" -lt "$most" ]; then
+  scontrol requeue "$task" && sleep 60 # Slurm ends this script; if it refuses, the task goes without a word
+else
+  printf '%s\n' "$code" >"$exit_file.$$" && mv "$exit_file.$$" "$exit_file"
 fi
-printf '%s\n' "$code" >"$exit_file.$$" && mv "$exit_file.$$" "$exit_file"
 exit "$code"
