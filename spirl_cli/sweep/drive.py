@@ -11,6 +11,7 @@ from spirl_cli.errors import ArtifactError
 from spirl_cli.store.locks import hold, now
 from spirl_cli.store.provenance import command_line
 from spirl_cli.sweep.engine import Engine, Work
+from spirl_cli.sweep.inventory import Inventory
 from spirl_cli.sweep.jobs import Job, Plan, plan_cells
 from spirl_cli.sweep.record import Record, SweepFolder
 from spirl_cli.sweep.slurm import is_active, queue_of
@@ -43,7 +44,8 @@ class Sweep:
 
     def status(self) -> Status:
         """Plan all cells and look at what there is; changes nothing."""
-        return status_of(plan_cells(self.cells, self.store, self.extra), self.store, self.folder)
+        inventory = Inventory(self.store.root)
+        return status_of(plan_cells(self.cells, inventory, self.extra), inventory, self.folder)
 
     def run(self, make_engine: MakeEngine, say: Callable[[str], None]) -> Status:
         """Make what is left.
@@ -82,7 +84,7 @@ class Sweep:
     def _recorded_again(self, before: Status) -> Status:
         """Look again; where a dataset was unknown before, its fingerprints are known now."""
         if any(job.fingerprint is None for job in before.plan.jobs.values()):
-            plan = plan_cells(self.cells, self.store, self.extra)
+            plan = plan_cells(self.cells, Inventory(self.store.root), self.extra)
             self.folder.write(replace(self.folder.read(), plan=plan))
             return _status(plan, self.store, self.folder, self.folder.read())
         return _status(before.plan, self.store, self.folder, self.folder.read())
@@ -115,4 +117,4 @@ def _status(plan: Plan, store: Store, folder: SweepFolder, record: Record) -> St
         queue = queue_of(record.name) or {}
         states = {key: queue.get(task) for key, task in record.submitted.items()}
         queued = {key: state for key, state in states.items() if state is not None and is_active(state)}
-    return status_of(plan, store, folder, queued)
+    return status_of(plan, Inventory(store.root), folder, queued)

@@ -83,7 +83,7 @@ class Plan:
         return labels
 
 
-def plan_cells(cells: Sequence[Cell], store: Store, extra: Sequence[str] = ()) -> Plan:
+def plan_cells(cells: Sequence[Cell], store: Inventory, extra: Sequence[str] = ()) -> Plan:
     """Plan all cells together.
 
     Args:
@@ -96,10 +96,9 @@ def plan_cells(cells: Sequence[Cell], store: Store, extra: Sequence[str] = ()) -
     """
     if not cells:
         raise UsageError("The sweep has no cells.")
-    inventory = Inventory(store.root)
     datasets: dict[str, InputRecord] = {}
     jobs: dict[str, Job] = {}
-    planned = tuple(_plan_cell(cell, inventory, extra, datasets, jobs) for cell in cells)
+    planned = tuple(_plan_cell(cell, store, extra, datasets, jobs) for cell in cells)
     ranks = {spec.name: rank for rank, spec in enumerate(STAGES)}
     ordered = sorted(jobs.values(), key=lambda job: ranks[job.stage])
     return Plan(planned, {job.key: job for job in ordered})

@@ -64,16 +64,15 @@ class Status:
         return Counter(self.cell_state(cell) for cell in self.plan.cells)
 
 
-def status_of(plan: Plan, store: Store, folder: SweepFolder, queued: Mapping[str, str] | None = None) -> Status:
+def status_of(plan: Plan, inventory: Inventory, folder: SweepFolder, queued: Mapping[str, str] | None = None) -> Status:
     """Look at the store and at the sweep's folder.
 
     Args:
         plan: the sweep's plan.
-        store: where its artifacts are.
+        inventory: the store that its artifacts are in.
         folder: the sweep's folder, which need not exist.
         queued: key to state (``PENDING``, ``RUNNING``, ...) of jobs that a scheduler has.
     """
-    inventory = Inventory(store.root)
     codes = folder.exit_codes()
     artifacts = {job.key: found for job in plan.jobs.values() if (found := _artifact(job, inventory)) is not None}
     done = set(artifacts) | {
@@ -88,7 +87,7 @@ def status_of(plan: Plan, store: Store, folder: SweepFolder, queued: Mapping[str
             states[job.key] = "not needed"
         else:
             states[job.key] = _state(
-                job, states, codes.get(job.key), _is_running(job, store), (queued or {}).get(job.key)
+                job, states, codes.get(job.key), _is_running(job, inventory), (queued or {}).get(job.key)
             )
     return Status(plan, states, artifacts, inventory)
 
