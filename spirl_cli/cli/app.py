@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from spirl_cli.cli import artifacts, doctor, export, recipes, remove, stages, sweep
+from spirl_cli.cli import artifacts, doctor, export, recipes, remove, report, stages, sweep
 from spirl_cli.cli.console import note, say_error
 from spirl_cli.errors import SpirlError, UsageError, did_you_mean
 
@@ -81,6 +81,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "lineage": artifacts.lineage,
     "remove": remove.remove,
     "export": export.export,
+    "report": report.report,
     "doctor": doctor.doctor,
 }
 _RECIPE_COMMANDS: dict[str, Callable[..., None]] = {
