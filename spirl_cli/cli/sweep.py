@@ -201,13 +201,15 @@ def _slurm_options(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _raise_failures(sweep: Sweep, status: Status) -> None:
-    failed = status.failed_cells()
-    if not failed:
+    stuck = status.stuck_cells()
+    if not stuck:
         return
+    words = ("" if (state := status.cell_state(cell)) == "failed" else f" ({state})" for cell in stuck)
+    names = "; ".join(f"{cell.label}{word}" for cell, word in zip(stuck, words, strict=True))
     logs = ", ".join(dict.fromkeys(str(sweep.folder.log(job)) for job in status.in_state("failed", "interrupted")))
     raise SpirlError(
-        f"{len(failed)} of {len(status.plan.cells)} cells failed: {'; '.join(cell.label for cell in failed)}.",
-        f"the logs: {logs}. The same command tries them again",
+        f"{len(stuck)} of {len(status.plan.cells)} cells failed: {names}.",
+        f"{f'the logs: {logs}. ' if logs else ''}The same command tries them again",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from spirl_cli.store.locks import hold, now
 from spirl_cli.store.provenance import command_line
 from spirl_cli.sweep.engine import Engine, Work
 from spirl_cli.sweep.inventory import Inventory
-from spirl_cli.sweep.jobs import Job, Plan, plan_cells
+from spirl_cli.sweep.jobs import Job, Plan, SweepCell, plan_cells
 from spirl_cli.sweep.record import Record, SweepFolder
 from spirl_cli.sweep.slurm import is_active, queue_of
 from spirl_cli.sweep.status import Status, status_of
@@ -62,7 +63,7 @@ class Sweep:
         status = self.status()
         self.folder.create()
         with hold(self.folder.lock, f"the sweep '{self.name}'", wait=False):
-            record = self._record(status.plan)
+            record = self._record(status.plan, say)
             self.folder.write(record)
 
             def remember(submitted: dict[str, str]) -> None:
@@ -74,11 +75,15 @@ class Sweep:
                 status = self._recorded_again(status)
             return status
 
-    def _record(self, plan: Plan) -> Record:
-        try:
-            submitted = self.folder.read().submitted
-        except ArtifactError:  # there is none yet, or it is damaged; the artifacts are in the store
-            submitted = {}
+    def _record(self, plan: Plan, say: Callable[[str], None]) -> Record:
+        """Return the new record; says how many cells of the earlier one it leaves out."""
+        submitted: dict[str, str] = {}
+        with contextlib.suppress(ArtifactError):  # there is none yet, or it is damaged; artifacts are in the store
+            earlier = self.folder.read()
+            submitted = earlier.submitted
+            gone = len(set(map(_identity, earlier.plan.cells)) - set(map(_identity, plan.cells)))
+            if gone:
+                say(f"note: {gone} cells of the earlier '{self.name}' are not in it any more; their artifacts stay")
         return Record(self.name, command_line(), str(Path.cwd()), now(), plan, submitted)
 
     def _recorded_again(self, before: Status) -> Status:
@@ -109,6 +114,10 @@ def describer(plan: Plan) -> Callable[[Job], str]:
         return f"{job.arguments[0]} {first}" + (f" (and {len(others)} more)" if others else "")
 
     return describe
+
+
+def _identity(cell: SweepCell) -> str:
+    return list(cell.jobs.values())[-1]
 
 
 def _status(plan: Plan, store: Store, folder: SweepFolder, record: Record) -> Status:

@@ -69,7 +69,7 @@ class SweepCell:
 
 @dataclass(frozen=True)
 class Plan:
-    """The cells of a sweep and the jobs that they share; a job stands behind all jobs that it needs."""
+    """The cells of a sweep and the jobs that they share: those of the first cell first, each behind what it needs."""
 
     cells: tuple[SweepCell, ...]
     jobs: Mapping[str, Job]
@@ -99,9 +99,7 @@ def plan_cells(cells: Sequence[Cell], store: Inventory, extra: Sequence[str] = (
     datasets: dict[str, InputRecord] = {}
     jobs: dict[str, Job] = {}
     planned = tuple(_plan_cell(cell, store, extra, datasets, jobs) for cell in cells)
-    ranks = {spec.name: rank for rank, spec in enumerate(STAGES)}
-    ordered = sorted(jobs.values(), key=lambda job: ranks[job.stage])
-    return Plan(planned, {job.key: job for job in ordered})
+    return Plan(planned, jobs)
 
 
 def waves(jobs: Iterable[Job]) -> list[list[Job]]:

@@ -16,6 +16,7 @@ from spirl_cli.store.locks import now
 from spirl_cli.sweep.engine import Work, command_of, shown_command
 from spirl_cli.sweep.jobs import Job
 from spirl_cli.sweep.record import SweepFolder
+from spirl_cli.sweep.status import INTERRUPTED
 
 _POLL = 0.05  # seconds
 
@@ -96,9 +97,8 @@ class LocalEngine:
             if code == 0:
                 work.say(f"done     {work.name(one.job)} ({took})")
                 continue
-            work.say(
-                f"failed   {work.name(one.job)} with exit code {code} after {took}: see {work.folder.log(one.job)}"
-            )
+            log, end = work.folder.log(one.job), "stopped" if code in INTERRUPTED else "failed "
+            work.say(f"{end}  {work.name(one.job)} with exit code {code} after {took}: see {log}")
             waiting = _without_dependents(waiting, one.job)
         return waiting
 

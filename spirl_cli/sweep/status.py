@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from spirl_cli.sweep.record import SweepFolder
 
 State = Literal["done", "not needed", "running", "queued", "failed", "interrupted", "blocked", "left"]
-ENDED: tuple[State, ...] = ("done", "not needed", "failed", "blocked")
 INTERRUPTED = (130, 137, 143, -2, -9, -15)  # saved or killed: the same command goes on where it was
 
 
@@ -55,9 +54,9 @@ class Status:
                 return state
         return states[-1]
 
-    def failed_cells(self) -> list[SweepCell]:
-        """Return the cells that a failed job keeps from being complete."""
-        return [cell for cell in self.plan.cells if self.cell_state(cell) == "failed"]
+    def stuck_cells(self) -> list[SweepCell]:
+        """Return the cells that are not complete and that nothing works on."""
+        return [cell for cell in self.plan.cells if self.cell_state(cell) not in ("done", "running", "queued")]
 
     def counts(self) -> Counter[State]:
         """Return how many cells are in each state."""

@@ -46,7 +46,7 @@ def job_of(plan: Plan, stage: str) -> Job:
 
 def test_what_cells_share_is_planned_once(there: Inventory) -> None:
     plan = plan_cells([cell(method="spirl"), cell(method="no-prior"), cell("evaluate.episodes=3")], there)
-    assert stages(plan) == ["clips", "skills", "prior", "agent", "agent", *["evaluation"] * 3]
+    assert stages(plan) == ["clips", "skills", "prior", "agent", "evaluation", "agent", *["evaluation"] * 2]
     first, second, third = plan.cells
     assert first.jobs["skills"] == second.jobs["skills"] and "prior" not in second.jobs
     assert first.jobs["agent"] == third.jobs["agent"] != second.jobs["agent"]
@@ -73,7 +73,7 @@ def test_jobs_are_the_command_lines_of_their_stages_behind_what_they_need(there:
 def test_only_what_is_new_is_left(there: Inventory, tmp_path: Path) -> None:
     assert look(plan_cells([cell()], there), there, tmp_path).left() == []
     plan = plan_cells([cell(), cell("evaluate.episodes=3"), cell("train_rl.discount=0.9")], there)
-    assert [job.stage for job in look(plan, there, tmp_path).left()] == ["agent", "evaluation", "evaluation"]
+    assert [job.stage for job in look(plan, there, tmp_path).left()] == ["evaluation", "agent", "evaluation"]
 
 
 def test_inputs_that_were_removed_are_not_made_again_for_a_finished_cell(
@@ -114,10 +114,12 @@ def test_states_follow_from_exit_codes_and_the_scheduler(there: Inventory, tmp_p
     )
     folder.set_exit_code(agent, 130)
     assert look(plan, there, tmp_path).states[agent] == "interrupted"
+    folder.set_exit_code(agent, -9)
+    assert look(plan, there, tmp_path).stuck_cells() == [broken]
     folder.set_exit_code(agent, 4)
     failed = look(plan, there, tmp_path)
     assert (failed.states[agent], failed.states[evaluation]) == ("failed", "blocked")
-    assert failed.failed_cells() == [broken] and failed.cell_state(done) == "done"
+    assert failed.stuck_cells() == [broken] and failed.cell_state(done) == "done"
     folder.forget(agent)
     assert look(plan, there, tmp_path).states[agent] == "left"
 

@@ -47,6 +47,9 @@ def test_a_sweep_makes_what_is_new_and_prints_its_folder(workspace: MakeWorkspac
     assert more.stderr.count("started") == 1 and len(fingerprints(work)) == 3
     assert json.loads(more.stdout)["counts"] == {"done": 3}
 
+    fewer = work.spirl("sweep", "swing.yaml", "--grid", "evaluate.episodes=3")
+    assert "2 cells of the earlier 'swing' are not in it any more" in fewer.stderr and len(fingerprints(work)) == 3
+
     assert "sweeps" not in work.spirl("list").stdout + work.spirl("list").stderr
     assert all(line.endswith(": ok") for line in work.spirl("verify").stdout.splitlines())
 
