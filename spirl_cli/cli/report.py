@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ from spirl_cli.errors import ArtifactError, UsageError
 if TYPE_CHECKING:
     from spirl_cli.report.lines import Line, Unfinished
     from spirl_cli.store.store import Store
+    from spirl_cli.sweep.record import Record
 
 _ROOT = Path("artifacts")
 _OUTPUT = Path("report.html")
@@ -48,12 +50,15 @@ def report(
     chosen = names or known[-1:]
     if not chosen:
         raise ArtifactError(f"There is no sweep in {store.root}.", "name evaluations, such as kitchen/evaluation@v1")
-    lines, unfinished, commands = _gather(chosen, known, store)
+    lines, unfinished, records = _gather(chosen, known, store)
     if not lines:
         raise ArtifactError(f"{', '.join(chosen)} has no results yet.", "'spirl sweep status' shows how far it is")
     if not output.parent.is_dir():
         raise UsageError(f"There is no folder {output.parent}.", "make it first, or write somewhere else with -o FILE")
-    write_atomically(output, page(" + ".join(chosen), lines, unfinished, "; ".join(commands)).encode())
+    commands = "; ".join(shlex.join(record.command) for record in records)
+    draw = list(dict.fromkeys(drawing for record in records for drawing in record.draw))
+    text = page(" + ".join(chosen), lines, unfinished, commands, draw)
+    write_atomically(output, text.encode())
     for line in lines:
         if line.problem:
             note(f"note: {line.name} has no numbers: {line.problem}")
@@ -63,17 +68,15 @@ def report(
         emit(str(output))
 
 
-def _gather(chosen: list[str], known: list[str], store: Store) -> tuple[list[Line], list[Unfinished], list[str]]:
-    """Return the conditions of what was named, the cells without a result, and the sweeps' commands."""
-    import shlex
-
+def _gather(chosen: list[str], known: list[str], store: Store) -> tuple[list[Line], list[Unfinished], list[Record]]:
+    """Return the conditions of what was named, the cells without a result, and the sweeps' records."""
     from spirl_cli.report.lines import line, lines_of
     from spirl_cli.sweep.drive import recorded_status
     from spirl_cli.sweep.record import sweep_folder
 
     lines: list[Line] = []
     unfinished: list[Unfinished] = []
-    commands: list[str] = []
+    records: list[Record] = []
     for name in chosen:
         if name not in known:
             artifact = store.resolve(name, stage="evaluation")
@@ -83,5 +86,5 @@ def _gather(chosen: list[str], known: list[str], store: Store) -> tuple[list[Lin
         found, missing = lines_of(status)
         lines += found
         unfinished += missing
-        commands.append(shlex.join(record.command))
-    return lines, unfinished, commands
+        records.append(record)
+    return lines, unfinished, records

@@ -175,7 +175,9 @@ def _sweep(tree: Node, name: str, root: Path, device: Device) -> Sweep:
         *(["--device", device.value] if device is not Device.auto else []),
         *(["--artifacts", str(root)] if root != default_root() else []),
     ]
-    return Sweep(name, cells_of(read_study(tree), tree), store, sweep_folder(store.root, name), extra)
+    study = read_study(tree)
+    draw = [(drawing.against, drawing.metric) for drawing in study.draw]
+    return Sweep(name, cells_of(study, tree), store, sweep_folder(store.root, name), extra, draw)
 
 
 def _engine_maker(name: str, choice: EngineChoice, jobs: int, options: Mapping[str, str], wait: bool) -> MakeEngine:

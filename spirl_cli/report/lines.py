@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from spirl_cli.errors import ArtifactError
 from spirl_cli.evaluation.aggregate import aggregate
@@ -25,12 +25,14 @@ class Line:
         evaluations: its evaluations, one per seed.
         rows: means and intervals over seeds and episodes, one per metric, policy and step.
         problem: why there are no rows; empty otherwise.
+        settings: value of each axis of its sweep.
     """
 
     name: str
     evaluations: tuple[Artifact, ...]
     rows: tuple[ResultRow, ...]
     problem: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Unfinished:
 def lines_of(status: Status) -> tuple[list[Line], list[Unfinished]]:
     """Return the conditions of a sweep that have results, in its order, and the cells that have none yet."""
     evaluations: defaultdict[str, list[Artifact]] = defaultdict(list)
+    settings = {cell.name: cell.settings for cell in status.plan.cells}
     unfinished = []
     for cell in status.plan.cells:
         found = status.artifacts.get(list(cell.jobs.values())[-1])
@@ -51,7 +54,8 @@ def lines_of(status: Status) -> tuple[list[Line], list[Unfinished]]:
             unfinished.append(Unfinished(cell.label, status.cell_state(cell)))
         else:
             evaluations[cell.name].append(found)
-    return [line(name, found) for name, found in evaluations.items()], unfinished
+    lines = [replace(line(name, found), settings=settings[name]) for name, found in evaluations.items()]
+    return lines, unfinished
 
 
 def line(name: str, evaluations: Sequence[Artifact]) -> Line:

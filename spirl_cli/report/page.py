@@ -17,7 +17,13 @@ _INTERVALS = (
 )
 
 
-def page(title: str, lines: Sequence[Line], unfinished: Sequence[Unfinished] = (), command: str = "") -> str:
+def page(
+    title: str,
+    lines: Sequence[Line],
+    unfinished: Sequence[Unfinished] = (),
+    command: str = "",
+    draw: Sequence[tuple[str, str | None]] = (),
+) -> str:
     """Write a report as HTML.
 
     Args:
@@ -25,12 +31,14 @@ def page(title: str, lines: Sequence[Line], unfinished: Sequence[Unfinished] = (
         lines: its conditions; each keeps one colour in all charts.
         unfinished: cells that have no result yet.
         command: what goes on with the sweep; empty for none.
+        draw: axes against which results of the last step are drawn, each with a metric or None for all.
     """
     parts = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="note">{_summary(lines, unfinished)}</p>',
         _legend(lines),
         *_charts(lines),
+        *(part for against, metric in draw for part in _against(lines, against, metric)),
         "<h2>Results</h2>",
         f'<p class="note">{_INTERVALS}</p>',
         _results(lines),
@@ -59,6 +67,14 @@ def _summary(lines: Sequence[Line], unfinished: Sequence[Unfinished]) -> str:
     return text + (f"; {len(unfinished)} cells have no result yet" if unfinished else "")
 
 
+def _names(curves: Sequence[Curve]) -> str:
+    """Write what the colours of one chart mean, where they are not those of the conditions."""
+    items = (
+        f'<li class="c{curve.number % COLOURS}"><span class="key"></span>{escape(curve.name)}</li>' for curve in curves
+    )
+    return f'<ul class="legend">{"".join(items)}</ul>'
+
+
 def _legend(lines: Sequence[Line]) -> str:
     items = (
         f'<li class="c{number % COLOURS}"><label><input type="checkbox" value="{number}" checked>'
@@ -81,9 +97,32 @@ def _charts(lines: Sequence[Line]) -> Iterable[str]:
         yield chart(curves, metric)
 
 
+def _against(lines: Sequence[Line], against: str, wanted: str | None) -> Iterable[str]:
+    """Yield a chart for each metric and policy of the last step's results over the values of an axis."""
+    own = [line for line in lines if against in line.settings]
+    kinds = dict.fromkeys((row.env, row.metric, row.policy) for line in own for row in line.rows)
+    for env, metric, policy in kinds:
+        if wanted is not None and metric != wanted:
+            continue
+        curves: dict[str, list[Point]] = {}
+        for line in own:
+            rows = [row for row in line.rows if (row.env, row.metric, row.policy) == (env, metric, policy)]
+            others = " ".join(str(value) for key, value in line.settings.items() if key != against)
+            for row in sorted(rows, key=lambda row: row.env_steps)[-1:]:
+                point = Point(line.settings[against], row.mean, row.low, row.high)
+                curves.setdefault(others, []).append(point)
+        drawn = [
+            Curve(name or metric, number, tuple(sorted(points, key=lambda point: point.x)))
+            for number, (name, points) in enumerate(curves.items())
+        ]
+        yield f"<h2>{escape(metric)} against {escape(against)} in {escape(env)}, {escape(policy)} policy</h2>"
+        yield _names(drawn)
+        yield chart(drawn, metric, against)
+
+
 def _points(rows: Iterable[ResultRow]) -> list[Point]:
     points = [Point(row.env_steps, row.mean, row.low, row.high) for row in rows]
-    return sorted(points, key=lambda point: point.step)
+    return sorted(points, key=lambda point: point.x)
 
 
 def _results(lines: Sequence[Line]) -> str:

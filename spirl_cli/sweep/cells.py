@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from spirl_cli.errors import UsageError
@@ -27,6 +27,7 @@ class Cell:
         profile, method: as after ``--profile`` and ``--method``.
         overrides: as after ``--set``, without the seed.
         seed: of the whole pipeline; None leaves the one that the recipe has.
+        settings: value of each axis; empty for a cell by hand.
         places: where the words above were written, for messages.
     """
 
@@ -36,6 +37,7 @@ class Cell:
     method: str | None = None
     overrides: tuple[str, ...] = ()
     seed: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict, compare=False)
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 
     @property
@@ -91,7 +93,8 @@ def cells_of(study: Study, tree: Node) -> list[Cell]:
     cells = []
     if study.axes or not study.cells:
         for values, places in _products(study, tree):
-            cells += _seeded(_name(values, study), {**fixed, **values}, {**fixed_places, **places}, study.seeds)
+            whole = _seeded(_name(values, study), {**fixed, **values}, {**fixed_places, **places}, study.seeds)
+            cells += [replace(cell, settings=values) for cell in whole]
     for number, hand in enumerate(study.cells):
         values = {key: value for key in _WORDS if (value := getattr(hand, key)) is not None} | hand.set
         places = {key: _place(tree, ("cells", number, *(() if key in _WORDS else ("set",)), key)) for key in values}
@@ -136,7 +139,7 @@ def _seeded(
             _word(values["method"]),
             tuple(texts.values()),
             seed,
-            written,
+            places=written,
         )
         for seed in (seeds or (None,))
     ]

@@ -35,6 +35,7 @@ class Sweep:
         store: where artifacts are.
         folder: its own folder.
         extra: arguments that every command takes, such as ``--device cpu``.
+        draw: see `Record`.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Sweep:
     store: Store
     folder: SweepFolder
     extra: Sequence[str] = ()
+    draw: Sequence[tuple[str, str | None]] = ()
 
     def status(self) -> Status:
         """Plan all cells and look at what there is; changes nothing."""
@@ -84,7 +86,7 @@ class Sweep:
             gone = len(set(map(_identity, earlier.plan.cells)) - set(map(_identity, plan.cells)))
             if gone:
                 say(f"note: {gone} cells of the earlier '{self.name}' are not in it any more; their artifacts stay")
-        return Record(self.name, command_line(), str(Path.cwd()), now(), plan, submitted)
+        return Record(self.name, command_line(), str(Path.cwd()), now(), plan, submitted, list(self.draw))
 
     def _recorded_again(self, before: Status) -> Status:
         """Look again; where a dataset was unknown before, its fingerprints are known now."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from spirl_cli.errors import UsageError
@@ -53,13 +53,14 @@ class Job:
 
 @dataclass(frozen=True)
 class SweepCell:
-    """A cell as it is recorded: its settings, and the key of each stage's job."""
+    """A cell as it is recorded: its values on the axes, and the key of each stage's job."""
 
     name: str
     seed: int | None
     recipe: str
     method: str | None
     jobs: dict[str, str]
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -129,7 +130,7 @@ def _plan_cell(
         job = _job(stage, recipe, cell, extra, keys)
         keys[stage.spec.name] = job.key
         jobs.setdefault(job.key, job)
-    return SweepCell(cell.name, cell.seed, recipe.id, recipe.method, keys)
+    return SweepCell(cell.name, cell.seed, recipe.id, recipe.method, keys, dict(cell.settings))
 
 
 def _job(stage: PlannedStage, recipe: Recipe, cell: Cell, extra: Sequence[str], keys: Mapping[str, str]) -> Job:

@@ -30,6 +30,7 @@ class Record:
         updated: when it was last started (ISO 8601, UTC).
         plan: its cells and jobs.
         submitted: key of a job to its id at Slurm.
+        draw: axes against which a report draws results, each with a metric or None for all.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Record:
     updated: str
     plan: Plan
     submitted: dict[str, str] = field(default_factory=dict)
+    draw: list[tuple[str, str | None]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,8 @@ def _record(content: Mapping[str, object]) -> Record:
     assert isinstance(plan, dict)
     cells = tuple(SweepCell(**cell) for cell in plan["cells"])
     jobs = [Job(**{**job, "arguments": tuple(job["arguments"]), "needs": tuple(job["needs"])}) for job in plan["jobs"]]
-    return Record(**{**content, "plan": Plan(cells, {job.key: job for job in jobs})})  # type: ignore[arg-type]
+    draw = [(against, metric) for against, metric in content["draw"]]  # type: ignore[attr-defined]
+    return Record(**{**content, "draw": draw, "plan": Plan(cells, {job.key: job for job in jobs})})  # type: ignore[arg-type]
 
 
 def _make_folder(path: Path) -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeInt, ValidationError
 
 from spirl_cli.errors import UsageError, did_you_mean
 from spirl_cli.recipe.folder import SUFFIXES, find_recipe, packaged_recipes, packaged_studies, shown
@@ -60,6 +60,13 @@ class HandCell(Section):
     set: dict[str, Any] = Field(default_factory=dict)
 
 
+class Drawing(Section):
+    """A chart of the last step's results against an axis of numbers, a curve for each combination of the others."""
+
+    against: str
+    metric: str | None = None  # null: each one that has results
+
+
 class Study(Section):
     """A whole sweep: the product of its axes and its cells by hand, each with every seed.
 
@@ -74,14 +81,7 @@ class Study(Section):
     set: dict[str, Any] = Field(default_factory=dict)
     axes: dict[str, Values] = Field(default_factory=dict)
     cells: tuple[HandCell, ...] = ()
-
-    @model_validator(mode="after")
-    def _has_recipes(self) -> Study:
-        if self.recipe is None and "recipe" not in self.axes:
-            without = [cell for cell in self.cells if cell.recipe is None]
-            if without or self.axes or not self.cells:
-                raise ValueError("recipe is missing: name the recipe that the cells have in common")
-        return self
+    draw: tuple[Drawing, ...] = ()
 
 
 def is_study(path: Path) -> bool:
@@ -160,15 +160,39 @@ def read_study(tree: Node) -> Study:
         UsageError: for whatever is wrong in it, with file, line and column or the option.
     """
     try:
-        return Study.model_validate(tree.plain())
+        study = Study.model_validate(tree.plain())
     except ValidationError as error:
         first, *others = describe(error, tree, _suggest)
         raise UsageError(first, f"{len(others)} more: {others[0]}" if others else "") from None
+    _check_recipes(study, tree)
+    _check_drawings(study, tree)
+    return study
+
+
+def _check_recipes(study: Study, tree: Node) -> None:
+    """Refuse a study of which some cell has no recipe."""
+    everywhere = study.recipe is not None or "recipe" in study.axes
+    by_hand = not study.axes and study.cells and all(cell.recipe is not None for cell in study.cells)
+    if not everywhere and not by_hand:
+        raise UsageError(f"{tree.place}: recipe is missing.", "name the recipe that the cells have in common")
+
+
+def _check_drawings(study: Study, tree: Node) -> None:
+    """Refuse to draw against anything but an axis of numbers."""
+    for number, drawing in enumerate(study.draw):
+        node = tree.at(("draw", number, "against")) or tree
+        values = study.axes.get(drawing.against, ())
+        if not values:
+            close = did_you_mean(drawing.against, study.axes)
+            raise UsageError(f"{node.place}: '{drawing.against}' is no axis of this study.{close}")
+        if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+            raise UsageError(f"{node.place}: '{drawing.against}' is no axis of numbers.", "draw against one that is")
 
 
 def _suggest(path: KeyPath, kind: object) -> str:
-    fields = HandCell.model_fields if path[0] == "cells" and len(path) > 1 else Study.model_fields
-    return did_you_mean(str(path[-1]), fields)
+    nested: dict[str | int, type[Section]] = {"cells": HandCell, "draw": Drawing}
+    model = nested.get(path[0], Study) if len(path) > 1 else Study
+    return did_you_mean(str(path[-1]), model.model_fields)
 
 
 def _listed(words: Sequence[str], place: Place) -> Node:

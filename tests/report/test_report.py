@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -88,13 +89,28 @@ def test_points_lie_where_their_numbers_say() -> None:
     assert circles[2][1] == pytest.approx((circles[0][1] + circles[1][1]) / 2, abs=0.2)
     assert circles[1][1] < circles[0][1]  # more is higher
     titles = [title.text for title in drawn.iter("title")]
-    assert titles[1] == "a\n100 steps: 3 [2, 4]" and drawn.find("g[@data-line='9']") is not None
+    assert titles[1] == "a\n100 environment steps: 3 [2, 4]" and drawn.find("g[@data-line='9']") is not None
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (-250.3, -197.2), (0, 1.3e6), (0.11, 0.12), (-0.5, 0.5)])
 def test_ticks_are_round_and_inside(low: float, high: float) -> None:
     found = ticks(low, high)
     assert 2 <= len(found) <= 6 and all(low - 1e-9 <= value <= high + 1e-9 for value in found)
+
+
+def test_results_are_drawn_against_an_axis(lines: list[Line]) -> None:
+    settings = [{"method": "a", "train_skills.horizon": 3}, {"method": "a", "train_skills.horizon": 10}]
+    swept = [dataclasses.replace(one, settings=values) for one, values in zip(lines, settings, strict=True)]
+    text = page("Mine", swept, draw=[("train_skills.horizon", None)])
+    charts = [ElementTree.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", text, re.S)]
+    last = max(row.env_steps for row in lines[0].rows)
+    (row, *_) = [row for row in lines[0].rows if row.env_steps == last]
+    drawn = next(one for one in charts if "train_skills.horizon" in one.attrib["aria-label"])
+    numbers = f"{row.mean:.4g} [{row.low:.4g}, {row.high:.4g}]"
+    titles = [title.text for title in drawn.iter("title")]
+    assert titles == [f"a\n{value} train_skills.horizon: {numbers}" for value in (3, 10)]
+    none = page("Mine", swept, draw=[("train_skills.horizon", "no such metric")])
+    assert none.count("<svg") == len(charts) // 2
 
 
 def test_conditions_that_cannot_be_joined_say_why(swing: Workspace) -> None:

@@ -124,7 +124,12 @@ def test_recipes_can_be_an_axis() -> None:
             STUDY.replace("swing.yaml", "kitchn"),
             "study.yaml:2:9: There is no recipe 'kitchn'. Did you mean 'kitchen'?",
         ),
-        (STUDY.replace("recipe: swing.yaml\n", ""), "recipe is missing: name the recipe that the cells have in common"),
+        (
+            STUDY + "draw: [{against: train_skills.horizn}]\n",
+            "study.yaml:7:18: 'train_skills.horizn' is no axis of this study. Did you mean 'train_skills.horizon'?",
+        ),
+        (STUDY + "draw: [{against: method}]\n", "study.yaml:7:18: 'method' is no axis of numbers."),
+        (STUDY.replace("recipe: swing.yaml\n", ""), "study.yaml:2:1: recipe is missing. name the recipe"),
         (
             STUDY + "cells: [{metod: sac}]\n",
             "study.yaml:7:10: cells[0].metod is not a known key. Did you mean 'method'?",
