@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from spirl_cli.cli import artifacts, doctor, export, recipes, remove, stages
+from spirl_cli.cli import artifacts, doctor, export, recipes, remove, report, stages, sweep
 from spirl_cli.cli.console import note, say_error
 from spirl_cli.errors import SpirlError, UsageError, did_you_mean
 
@@ -27,6 +27,9 @@ _DEBUG = "--debug"
 _SETTINGS: dict[str, Any] = {"rich_markup_mode": None, "context_settings": {"help_option_names": ["--help", "-h"]}}
 app = typer.Typer(name="spirl", pretty_exceptions_enable=False, **_SETTINGS)
 recipe_app = typer.Typer(name="recipe", help="List, show, check and copy recipes.", **_SETTINGS)
+sweep_app = typer.Typer(
+    name="sweep", help="Run a recipe with several settings and seeds.", cls=sweep.SweepGroup, **_SETTINGS
+)
 
 
 def _print_version(wanted: bool) -> None:
@@ -78,6 +81,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "lineage": artifacts.lineage,
     "remove": remove.remove,
     "export": export.export,
+    "report": report.report,
     "doctor": doctor.doctor,
 }
 _RECIPE_COMMANDS: dict[str, Callable[..., None]] = {
@@ -91,7 +95,10 @@ for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
 for _name, _command in _RECIPE_COMMANDS.items():
     recipe_app.command(_name)(_command)
+for _name, _command in sweep.COMMANDS.items():
+    sweep_app.command(_name)(_command)
 app.add_typer(recipe_app)
+app.add_typer(sweep_app)
 
 
 def main() -> NoReturn:

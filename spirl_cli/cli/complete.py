@@ -30,8 +30,10 @@ def methods(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
 
 def recipe_ids(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Offer the ids of recipes that have artifacts."""
+    from spirl_cli.store.names import RESERVED
+
     try:
-        folders = sorted(path.name for path in _root(context).iterdir() if path.is_dir() and path.name != "reference")
+        folders = sorted(path.name for path in _root(context).iterdir() if path.is_dir() and path.name not in RESERVED)
         return _starting(incomplete, ((name, "") for name in folders if not name.startswith(".")))
     except OSError:
         return []

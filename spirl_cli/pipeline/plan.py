@@ -6,7 +6,7 @@ fingerprint of a stage follows from the fingerprints of its inputs, which need n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from spirl_cli.store.manifest import InputRecord
     from spirl_cli.store.store import Store
 
+Explain = Callable[["StageSpec", Mapping[str, Any], Mapping[str, "str | None"], "Store", str], tuple[str, ...]]
 Status = Literal["given", "up to date", "resume", "run"]
 
 
@@ -45,6 +46,8 @@ class Request:
         dataset: the dataset, where it was found out that it is not the one that the recipe names.
         named: the words with which the user named recipe, profile and overrides, for hints.
         evaluate: options of an evaluation that are not in the recipe; part of its fingerprint.
+        explain: says why a stage has to run. Whoever plans thousands of cells gives one that says nothing,
+            since each explanation compares the stage with all artifacts of its recipe.
     """
 
     recipe: Recipe
@@ -55,6 +58,7 @@ class Request:
     evaluate: EvaluateOptions = field(default_factory=EvaluateOptions)
     named: str = ""
     dataset: InputRecord | None = None
+    explain: Explain = explain
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,7 @@ def _status(
 ) -> PlannedStage:
     known = {name: value for name, value in inputs.items() if value is not None}
     if len(known) < len(inputs):
-        reasons = explain(spec, parameters, inputs, request.store, request.recipe.id)
+        reasons = request.explain(spec, parameters, inputs, request.store, request.recipe.id)
         return PlannedStage(spec, "run", None, parameters, inputs, reasons, records=records)
     wanted = fingerprint(spec.name, spec.version, parameters, known)
     existing = request.store.find(spec.name, wanted, request.recipe.id)
@@ -170,7 +174,7 @@ def _status(
     if existing is not None:
         reasons = ("forced",)
     else:
-        reasons = explain(spec, parameters, inputs, request.store, request.recipe.id)
+        reasons = request.explain(spec, parameters, inputs, request.store, request.recipe.id)
     earlier = longest_beginning(spec, request.store, parameters, known) if spec.name == AGENT else None
     run = request.store.run(request.recipe.id, spec.name, wanted)
     status: Status = "resume" if run is not None and run.has_checkpoint else "run"

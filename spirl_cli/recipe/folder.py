@@ -8,6 +8,7 @@ from pathlib import Path
 from spirl_cli.errors import UsageError, did_you_mean
 
 SUFFIXES = (".yaml", ".yml")
+STUDIES = "studies"  # the folder beside the recipes whose files describe sweeps
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -19,10 +20,13 @@ def recipe_folder() -> Path:
 
 def packaged_recipes() -> dict[str, Path]:
     """Name (``kitchen``, ``paper/kitchen``) to file of every packaged recipe, plain names first."""
-    folder = recipe_folder()
-    files = (path for suffix in SUFFIXES for path in folder.rglob(f"*{suffix}"))
-    found = {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
+    found = {name: path for name, path in _named_files(recipe_folder()).items() if not name.startswith(f"{STUDIES}/")}
     return dict(sorted(found.items(), key=lambda item: (item[0].count("/"), item[0])))
+
+
+def packaged_studies() -> dict[str, Path]:
+    """Name (``horizon``) to file of every packaged study, sorted."""
+    return dict(sorted(_named_files(recipe_folder() / STUDIES).items()))
 
 
 def find_recipe(ref: str | Path) -> Path:
@@ -73,6 +77,11 @@ def shown(path: Path) -> str:
     resolved = path.resolve()
     here = Path.cwd()
     return str(resolved.relative_to(here)) if resolved.is_relative_to(here) else str(resolved)
+
+
+def _named_files(folder: Path) -> dict[str, Path]:
+    files = (path for suffix in SUFFIXES for path in folder.rglob(f"*{suffix}"))
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
 
 
 def _below_recipes(parts: tuple[str, ...]) -> tuple[str, ...]:

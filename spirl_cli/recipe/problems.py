@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,6 +13,7 @@ from spirl_cli.recipe.fields import FROM_FILE_NAME, suggest
 from spirl_cli.recipe.yaml_places import KeyPath, Node, Place
 
 Details = Mapping[str, Any]
+Suggest = Callable[[KeyPath, object], str]
 # What a value must be, after the word "must", by pydantic's type of error; braces name facts of its context.
 _WANTED = {
     "model_type": "be a mapping (lines of 'key: value')",
@@ -43,20 +44,22 @@ _WANTED = {
 }
 
 
-def describe(error: ValidationError, tree: Node) -> list[str]:
+def describe(error: ValidationError, tree: Node, suggest: Suggest = suggest) -> list[str]:
     """One sentence with place for each problem; unknown keys first, since they often cause others.
 
     Args:
         error: what pydantic says about ``tree``.
         tree: the recipe that was validated, profile and overrides applied.
+        suggest: a did-you-mean for the unknown key at a path, given `env.kind`; by default that of recipes.
     """
     groups: dict[KeyPath, list[Details]] = {}
     for details in sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden"):
         groups.setdefault(_path(details, tree), []).append(details)
-    return [_sentence(path, group, tree) for path, group in groups.items() if not _is_consequence(path, group, groups)]
+    own = {path: group for path, group in groups.items() if not _is_consequence(path, group, groups)}
+    return [_sentence(path, group, tree, suggest) for path, group in own.items()]
 
 
-def unknown_key(path: KeyPath, tree: Node) -> str:
+def unknown_key(path: KeyPath, tree: Node, suggest: Suggest = suggest) -> str:
     """Return the sentence about a key that no recipe has."""
     node = tree.at(path)
     place = node.key_place or node.place if node else tree.place
@@ -69,10 +72,10 @@ def reserved_keys(tree: Node) -> list[str]:
     return [unknown_key((key,), tree) for key in tree.entries if key in FROM_FILE_NAME]
 
 
-def _sentence(path: KeyPath, group: list[Details], tree: Node) -> str:
+def _sentence(path: KeyPath, group: list[Details], tree: Node, suggest: Suggest) -> str:
     details = group[0]
     if details["type"] == "extra_forbidden":
-        return unknown_key(path, tree)
+        return unknown_key(path, tree, suggest)
     place = _nearest(path, tree)
     if details["type"] in ("missing", "union_tag_not_found"):
         return f"{place}: {_dotted(path)} {'has too few items' if tree.at(path) else 'is missing'}."

@@ -15,7 +15,9 @@ _VERSION_FOLDER = re.compile(r"v(\d{3,})-([0-9a-f]{12})")
 _RUN_FOLDER = re.compile(r"run-([0-9a-f]{12})")
 _REFERENCE = re.compile(r"([^/\\@:]+)/([^/\\@:]+?)(?:@v?(\d+))?")
 _RECIPE = re.compile(r"[^\W_][^/\\@:\x00-\x1f]*")
-_RESERVED = ("reference",)  # artifacts/reference/ holds the artifacts that ship with a checkout
+SWEEPS = "sweeps"  # artifacts/sweeps/ holds the records and logs of sweeps
+# artifacts/reference/ holds the artifacts that ship with a checkout
+RESERVED = {"reference": "the artifacts of the repository", SWEEPS: "the records of sweeps"}
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,9 @@ def check_recipe(recipe: str) -> None:
             "and must not contain / \\ @ or :",
             hint="rename the recipe's file",
         )
-    if recipe in _RESERVED:
+    if recipe in RESERVED:
         raise UsageError(
-            f"a recipe cannot be called '{recipe}': that folder is kept for the artifacts of the repository",
+            f"a recipe cannot be called '{recipe}': that folder is kept for {RESERVED[recipe]}",
             hint="rename the recipe's file",
         )
 

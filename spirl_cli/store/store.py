@@ -16,7 +16,7 @@ from spirl_cli.store.artifact import Artifact, open_complete
 from spirl_cli.store.diff import differences
 from spirl_cli.store.lineage import Ancestor, ancestors, users
 from spirl_cli.store.locks import hold, run_lock, stage_lock
-from spirl_cli.store.names import Reference, parse_version_folder, run_folder, version_folder
+from spirl_cli.store.names import SWEEPS, Reference, parse_version_folder, run_folder, version_folder
 from spirl_cli.store.references import resolve
 from spirl_cli.store.runs import RunInfo, read_run
 
@@ -165,6 +165,7 @@ class Store:
 
     def _stage_folders(self, recipe: str | None, stage: str | None) -> Iterator[Path]:
         recipes = _children(self.root) if recipe is None else [self.root / recipe]
+        recipes = [folder for folder in recipes if folder.name != SWEEPS]
         for folder in recipes:
             for name in STAGE_NAMES if stage is None else (stage,):
                 if name in STAGE_NAMES and not folder.name.startswith("."):

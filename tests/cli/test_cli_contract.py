@@ -52,7 +52,8 @@ def test_an_unknown_option_exits_with_2_and_names_the_help(
     assert run([*path, "--no-such-option"]) == 2
     said = capfd.readouterr()
     assert said.out == "" and "--no-such-option" in said.err
-    assert f"{' '.join(['spirl', *path])} --help" in said.err
+    default = getattr(COMMANDS[path], "default", None)  # the command that `spirl sweep RECIPE` means
+    assert f"{' '.join(['spirl', *path, *([default] if default else [])])} --help" in said.err
 
 
 def test_the_exit_code_of_every_error_is_explained_by_the_help() -> None:

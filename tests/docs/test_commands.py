@@ -60,6 +60,8 @@ def check_spirl(arguments: Sequence[str]) -> None:
     command: Any = SPIRL
     rest = [argument for argument in arguments if argument != "--help"]
     while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
+        if rest[0] not in command.commands and hasattr(command, "default"):
+            rest.insert(0, command.default)
         name = rest.pop(0)
         if PLACEHOLDER.fullmatch(name):
             return

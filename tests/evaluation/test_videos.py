@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter
 
-from spirl_cli.domains.section import EnvSection
+from spirl_cli.domains.registry import read_section
 from spirl_cli.evaluation import rendering, video
 from spirl_cli.evaluation.rollouts import RolloutSettings, rollout
 from spirl_cli.inference.decoders import load_decoder
@@ -89,7 +88,7 @@ def test_videos_show_the_very_episodes_that_were_counted(store: Store, tmp_path:
     files = video.record_videos(request, reporter)
     assert [file.name for file in files] == ["sampled-1000-0.mp4", "sampled-1000-1.mp4"], reporter.warnings
     counted = rollout(
-        TypeAdapter(EnvSection).validate_python(request.env),
+        read_section(request.env),
         load_decoder(Path(request.decoder)),
         load_policy(Path(request.policy), request.kind),
         RolloutSettings(2, request.seed, processes=False),

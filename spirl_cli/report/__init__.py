@@ -1,0 +1,1 @@
+"""A report: results of sweeps and evaluations as one HTML file that opens anywhere."""

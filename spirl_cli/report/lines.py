@@ -1,0 +1,67 @@
+"""What a report is about: one line per condition, its numbers joined over seeds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from spirl_cli.errors import ArtifactError
+from spirl_cli.evaluation.aggregate import aggregate
+from spirl_cli.evaluation.results import ResultRow
+
+if TYPE_CHECKING:
+    from spirl_cli.store.artifact import Artifact
+    from spirl_cli.sweep.status import Status
+
+
+@dataclass(frozen=True)
+class Line:
+    """One condition.
+
+    Attributes:
+        name: settings of the cell, or the reference of an evaluation.
+        evaluations: its evaluations, one per seed.
+        rows: means and intervals over seeds and episodes, one per metric, policy and step.
+        problem: why there are no rows; empty otherwise.
+        settings: value of each axis of its sweep.
+    """
+
+    name: str
+    evaluations: tuple[Artifact, ...]
+    rows: tuple[ResultRow, ...]
+    problem: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A cell without an evaluation, and the state that it is in."""
+
+    label: str
+    state: str
+
+
+def lines_of(status: Status) -> tuple[list[Line], list[Unfinished]]:
+    """Return the conditions of a sweep that have results, in its order, and the cells that have none yet."""
+    evaluations: defaultdict[str, list[Artifact]] = defaultdict(list)
+    settings = {cell.name: cell.settings for cell in status.plan.cells}
+    unfinished = []
+    for cell in status.plan.cells:
+        found = status.artifacts.get(list(cell.jobs.values())[-1])
+        if found is None:
+            unfinished.append(Unfinished(cell.label, status.cell_state(cell)))
+        else:
+            evaluations[cell.name].append(found)
+    lines = [replace(line(name, found), settings=settings[name]) for name, found in evaluations.items()]
+    return lines, unfinished
+
+
+def line(name: str, evaluations: Sequence[Artifact]) -> Line:
+    """Join evaluations of one condition; where they cannot be joined the line says why."""
+    try:
+        rows = aggregate(evaluations, command="")
+    except ArtifactError as error:
+        return Line(name, tuple(evaluations), (), error.message)
+    return Line(name, tuple(evaluations), tuple(row for row in rows if row.method != "random"))

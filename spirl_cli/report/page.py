@@ -1,0 +1,173 @@
+"""The page: curves, a sortable table, what was run, and where it ran, in one file without any link."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+
+from spirl_cli.evaluation.results import ResultRow
+from spirl_cli.payload import EVALUATION
+from spirl_cli.report.chart import COLOURS, Curve, Point, chart
+from spirl_cli.report.lines import Line, Unfinished
+from spirl_cli.store.artifact import Artifact
+
+_INTERVALS = (
+    "Bands and brackets: 95 % bootstrap intervals that resample seeds and, within each, episodes. "
+    "With one seed they say how noisy its episodes are, and nothing about other seeds."
+)
+
+
+def page(
+    title: str,
+    lines: Sequence[Line],
+    unfinished: Sequence[Unfinished] = (),
+    command: str = "",
+    draw: Sequence[tuple[str, str | None]] = (),
+) -> str:
+    """Write a report as HTML.
+
+    Args:
+        title: of the page.
+        lines: its conditions; each keeps one colour in all charts.
+        unfinished: cells that have no result yet.
+        command: what goes on with the sweep; empty for none.
+        draw: axes against which results of the last step are drawn, each with a metric or None for all.
+    """
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="note">{_summary(lines, unfinished)}</p>',
+        _legend(lines),
+        *_charts(lines),
+        *(part for against, metric in draw for part in _against(lines, against, metric)),
+        "<h2>Results</h2>",
+        f'<p class="note">{_INTERVALS}</p>',
+        _results(lines),
+        "<h2>Evaluations</h2>",
+        _evaluations(lines),
+        *_unfinished(unfinished),
+        *([f"<h2>Command</h2><p><code>{escape(command)}</code></p>"] if command else []),
+    ]
+    return _document(title, "\n".join(parts))
+
+
+def _document(title: str, body: str) -> str:
+    here = Path(__file__).parent
+    style, script = (here.joinpath(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n{body}\n"
+        f"<script>\n{script}</script>\n</body>\n</html>\n"
+    )
+
+
+def _summary(lines: Sequence[Line], unfinished: Sequence[Unfinished]) -> str:
+    evaluations = sum(len(line.evaluations) for line in lines)
+    text = f"{len(lines)} conditions, {evaluations} evaluations"
+    return text + (f"; {len(unfinished)} cells have no result yet" if unfinished else "")
+
+
+def _names(curves: Sequence[Curve]) -> str:
+    """Write what the colours of one chart mean, where they are not those of the conditions."""
+    items = (
+        f'<li class="c{curve.number % COLOURS}"><span class="key"></span>{escape(curve.name)}</li>' for curve in curves
+    )
+    return f'<ul class="legend">{"".join(items)}</ul>'
+
+
+def _legend(lines: Sequence[Line]) -> str:
+    items = (
+        f'<li class="c{number % COLOURS}"><label><input type="checkbox" value="{number}" checked>'
+        f'<span class="key"></span>{escape(line.name)}</label></li>'
+        for number, line in enumerate(lines)
+    )
+    return f'<ul class="legend">{"".join(items)}</ul>'
+
+
+def _charts(lines: Sequence[Line]) -> Iterable[str]:
+    """Yield a chart for each metric and policy, in the order of the rows."""
+    kinds = dict.fromkeys((row.env, row.metric, row.policy) for line in lines for row in line.rows)
+    for env, metric, policy in kinds:
+        curves = []
+        for number, line in enumerate(lines):
+            rows = [row for row in line.rows if (row.env, row.metric, row.policy) == (env, metric, policy)]
+            if rows:
+                curves.append(Curve(line.name, number, tuple(_points(rows))))
+        yield f"<h2>{escape(metric)} in {escape(env)}, {escape(policy)} policy</h2>"
+        yield chart(curves, metric)
+
+
+def _against(lines: Sequence[Line], against: str, wanted: str | None) -> Iterable[str]:
+    """Yield a chart for each metric and policy of the last step's results over the values of an axis."""
+    own = [line for line in lines if against in line.settings]
+    kinds = dict.fromkeys((row.env, row.metric, row.policy) for line in own for row in line.rows)
+    for env, metric, policy in kinds:
+        if wanted is not None and metric != wanted:
+            continue
+        curves: dict[str, list[Point]] = {}
+        for line in own:
+            rows = [row for row in line.rows if (row.env, row.metric, row.policy) == (env, metric, policy)]
+            others = " ".join(str(value) for key, value in line.settings.items() if key != against)
+            for row in sorted(rows, key=lambda row: row.env_steps)[-1:]:
+                point = Point(line.settings[against], row.mean, row.low, row.high)
+                curves.setdefault(others, []).append(point)
+        drawn = [
+            Curve(name or metric, number, tuple(sorted(points, key=lambda point: point.x)))
+            for number, (name, points) in enumerate(curves.items())
+        ]
+        yield f"<h2>{escape(metric)} against {escape(against)} in {escape(env)}, {escape(policy)} policy</h2>"
+        yield _names(drawn)
+        yield chart(drawn, metric, against)
+
+
+def _points(rows: Iterable[ResultRow]) -> list[Point]:
+    points = [Point(row.env_steps, row.mean, row.low, row.high) for row in rows]
+    return sorted(points, key=lambda point: point.x)
+
+
+def _results(lines: Sequence[Line]) -> str:
+    header = ("condition", "metric", "policy", "steps", "mean", "low", "high", "seeds", "episodes")
+    rows = []
+    for line in lines:
+        for row in line.rows:
+            numbers = (row.env_steps, row.mean, row.low, row.high, row.seeds, row.episodes)
+            rows.append([_cell(text) for text in (line.name, row.metric, row.policy)] + [*map(_number, numbers)])
+    problems = "".join(f"<p>{escape(line.name)}: {escape(line.problem)}</p>" for line in lines if line.problem)
+    return _table(header, rows) + problems
+
+
+def _evaluations(lines: Sequence[Line]) -> str:
+    header = ("condition", "seed", EVALUATION, "fingerprint", "made from", "commit", "machine", "took (s)")
+    rows = [_evaluation(line.name, artifact) for line in lines for artifact in line.evaluations]
+    return _table(header, rows)
+
+
+def _evaluation(name: str, artifact: Artifact) -> list[str]:
+    manifest = artifact.manifest
+    made_from = ", ".join(f"{record.reference} {record.fingerprint}" for record in manifest.inputs.values())
+    texts = (artifact.reference, manifest.fingerprint, made_from, manifest.commit or "-", manifest.machine.processor)
+    return [_cell(name), _number(manifest.seed), *map(_cell, texts), _number(manifest.seconds)]
+
+
+def _unfinished(cells: Sequence[Unfinished]) -> list[str]:
+    if not cells:
+        return []
+    rows = [[_cell(cell.label), _cell(cell.state)] for cell in cells]
+    return ["<h2>Without a result yet</h2>", _table(("cell", "state"), rows)]
+
+
+def _cell(text: str) -> str:
+    return f"<td>{escape(text)}</td>"
+
+
+def _number(value: float) -> str:
+    shown = f"{value:,.0f}" if float(value).is_integer() else f"{value:.4g}"
+    return f'<td class="number" data-value="{value!r}">{shown}</td>'
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    heads = "".join(f"<th><button>{escape(head)}</button></th>" for head in header)
+    body = "\n".join(f"<tr>{''.join(row)}</tr>" for row in rows)
+    table = f"<table><thead><tr>{heads}</tr></thead><tbody>\n{body}\n</tbody></table>"
+    return f'<div class="scroll">{table}</div>'
