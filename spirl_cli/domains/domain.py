@@ -6,6 +6,7 @@ under the name of its `env.kind`. Only `section`, `metrics` and `make` must be a
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -206,6 +207,33 @@ class Wanted:
     episodes: int | None
     seed: int
     observation: tuple[ObservationPart, ...]
+
+
+def planned(
+    name: str,
+    episode: Callable[[Any, int, int], GeneratedEpisode],
+    wanted: Wanted,
+    *,
+    version: int,
+    actions: int,
+    may_fail: bool = False,
+) -> Generator:
+    """Return a planner as the generator of a set that one run makes for itself.
+
+    Args:
+        name: what messages call the set.
+        episode: makes an episode from the planner's settings, the seed of the set and the episode's number.
+        wanted: what the recipe asks for, settings and number of episodes included.
+        version: raised when the same settings would give other demonstrations.
+        actions: A, size of an action, each in [-1, 1].
+        may_fail: whether attempts fail, so that their rate of success is worth telling.
+    """
+    settings, episodes = wanted.settings, wanted.episodes
+    assert settings is not None and episodes is not None, "checked with the recipe"
+    bound = np.ones(actions, np.float32)
+    decides = {"version": version, "planner": settings.model_dump(mode="json"), "seed": wanted.seed}
+    make = functools.partial(episode, settings, wanted.seed)
+    return Generator(name, make, episodes, -bound, bound, decides, may_fail=may_fail)
 
 
 class Domain(ABC):

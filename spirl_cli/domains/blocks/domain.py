@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from spirl_cli.domains.domain import (
     Scales,
     Setting,
     Wanted,
+    planned,
 )
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.errors import UsageError
@@ -83,17 +83,8 @@ class BlocksDomain(Domain):
                 "extract.observation must be the whole state, from which images of blocks are drawn",
                 "write [{key: state}], and choose what networks see of it with state_indices",
             )
-        assert wanted.episodes is not None, "checked with the recipe"
-        bound = np.ones(ACTIONS, np.float32)
-        return Generator(
-            name=f"blocks-{planner.blocks}",
-            make=functools.partial(_episode, planner, wanted.seed),
-            episodes=wanted.episodes,
-            low=-bound,
-            high=bound,
-            decides={"version": PLANNER_VERSION, "planner": planner.model_dump(mode="json"), "seed": wanted.seed},
-            may_fail=True,
-        )
+        name = f"blocks-{planner.blocks}"
+        return planned(name, _episode, wanted, version=PLANNER_VERSION, actions=ACTIONS, may_fail=True)
 
     def draw(self, scenes: npt.NDArray[np.bool_] | None, states: np.ndarray) -> Images:
         """Draw what follows the gripper, from whole states `(B, 8 + 3·n)`; there are no scenes."""

@@ -23,6 +23,7 @@ from spirl_cli.domains.domain import (
     Replay,
     Setting,
     Wanted,
+    planned,
 )
 from spirl_cli.domains.maze.section import MazePlanner, MazeSection
 from spirl_cli.domains.section import EnvSection
@@ -73,16 +74,8 @@ class MazeDomain(Domain):
                 "extract.observation must begin with the position, from which images are drawn",
                 "for example [{key: state}], or [{key: state, indices: ['0:2']}]",
             )
-        assert wanted.episodes is not None, "checked with the recipe"
-        bound = np.ones(ACTIONS, np.float32)
-        return Generator(
-            name=f"maze-{planner.size}x{planner.size}",
-            make=functools.partial(_episode, planner, wanted.seed),
-            episodes=wanted.episodes,
-            low=-bound,
-            high=bound,
-            decides={"version": PLANNER_VERSION, "planner": planner.model_dump(mode="json"), "seed": wanted.seed},
-        )
+        name = f"maze-{planner.size}x{planner.size}"
+        return planned(name, _episode, wanted, version=PLANNER_VERSION, actions=ACTIONS)
 
     def draw(self, scenes: npt.NDArray[np.bool_] | None, states: np.ndarray) -> Images:
         """Draw what the agent sees; states `(B, D)` begin with the position, scenes are layouts `(B, R, C)`."""
