@@ -1,6 +1,6 @@
-"""What spirl costs: `python -m benchmarks [skills|rl|maze|blocks|memory|startup] [--seconds S] [--json]`.
+"""Costs of spirl: `python -m benchmarks [skills|rl|maze|blocks|memory|startup] [--seconds S] [--json]`.
 
-Exit codes: 0 all limits are kept, 1 one is not or could not be judged on a busy machine, 2 wrong usage.
+Exit codes: 0 all limits are kept; 1 one is not, or could not be judged on a busy computer; 2 wrong usage.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def benchmark(name: str) -> Callable[[float, Reporter], list[Figure]]:
-    """Return the measurement of this name; torch and the simulator are imported only now."""
+    """Return the measurement with this name; only this call imports torch and the simulator."""
     from benchmarks import blocks, maze, memory, rl, skills, startup
 
     if name == "skills":
@@ -54,11 +54,11 @@ def benchmark(name: str) -> Callable[[float, Reporter], list[Figure]]:
         return blocks.measure
     if name == "startup":
         return startup.measure
-    return lambda seconds, reporter: memory.measure()  # counts, so that it needs no time
+    return lambda seconds, reporter: memory.measure()  # it counts, so it needs no time limit
 
 
 def report(figures: Sequence[Figure]) -> dict[str, object]:
-    """Return all figures, and the machine that they hold for, as plain data."""
+    """Return all measurements, and the computer on which they were made, as plain data."""
     here = machine()
     return {
         "figures": [figure.as_json() for figure in figures],
@@ -68,7 +68,7 @@ def report(figures: Sequence[Figure]) -> dict[str, object]:
 
 
 def _load() -> float:
-    """Return how many processes wanted to run in the last minute: if more than cores, others disturbed."""
+    """Return the mean number of runnable processes in the last minute; more than cores means disturbance."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
 
 

@@ -1,7 +1,7 @@
-"""What a step of block stacking costs beyond the simulator: images, rewards and metrics.
+"""The cost of a step of block stacking beyond the simulator: images, rewards and metrics.
 
-An episode repeats itself exactly, so each of its steps is timed in several rounds and counts with the shortest time:
-what else runs on the machine makes some steps slower, never all of one.
+An episode can be repeated exactly, so each of its steps is timed in several rounds, and its shortest time counts. Other
+work on the computer slows some of the rounds, but hardly all rounds of a step.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from spirl_cli.envs.make import make_env
 from spirl_cli.monitor.reporter import Reporter
 from spirl_cli.recipe.load import load_recipe
 
-LIMIT = 0.8  # of the speed of bare mj_step
-EPISODES = 3  # of each kind
-STEPS = 200  # of an episode
-ROUNDS = 5  # at least
+LIMIT = 0.8  # least share of the speed of bare mj_step
+EPISODES = 3  # courses of each kind
+STEPS = 200  # steps of an episode
+ROUNDS = 5  # least number of rounds
 
 Times = npt.NDArray[np.float64]  # seconds of every step
 
 
 @dataclass(frozen=True)
 class Course:
-    """What is done in an episode.
+    """An episode as its start and its actions.
 
     Attributes:
         gripper: y and z at the start (2,).
         places: y, z and angle of the blocks at the start (n, 3).
-        actions: (T, 3).
+        actions: actions (T, 3).
     """
 
     gripper: npt.NDArray[np.floating]
@@ -49,7 +49,7 @@ class Course:
 
 
 def measure(seconds: float, reporter: Reporter) -> list[Figure]:
-    """Measure with random actions and with scripted stacking, for half the time each."""
+    """Measure random actions and scripted stacking, each for half of the time."""
     section = load_recipe("blocks").env
     assert isinstance(section, BlocksSection)
     kinds = {"random actions": random_course, "scripted stacking": stacking_course}
@@ -57,7 +57,7 @@ def measure(seconds: float, reporter: Reporter) -> list[Figure]:
 
 
 def random_course(blocks: int, number: int) -> Course:
-    """Even random actions from a random start."""
+    """Return uniform random actions from a random start."""
     rng = np.random.default_rng(number)
     gripper = rng.uniform((-geometry.half_length(blocks), 0.18), (geometry.half_length(blocks), 0.28))
     actions = rng.uniform(-1, 1, (STEPS, 3)).astype(np.float32)
@@ -65,7 +65,7 @@ def random_course(blocks: int, number: int) -> Course:
 
 
 def stacking_course(blocks: int, number: int) -> Course:
-    """Two stackings by the scripted planner."""
+    """Return an episode of the scripted planner that stacks two blocks."""
     episode = stack_episode(BlocksPlanner(blocks=blocks), np.random.SeedSequence(number))
     first = episode.observations[0]
     return Course(
@@ -95,7 +95,7 @@ def _figure(section: BlocksSection, kind: str, course: Callable[[int, int], Cour
 
 
 def step_times(env: gym.Env[np.ndarray, np.ndarray], course: Course) -> Times:
-    """Do the course in the environment; return the seconds that every step took, (T,)."""
+    """Run the course in the environment; return the seconds of every step, (T,)."""
     env.reset(seed=0)
     blocks = env.unwrapped
     assert isinstance(blocks, BlocksEnv)
@@ -109,7 +109,7 @@ def step_times(env: gym.Env[np.ndarray, np.ndarray], course: Course) -> Times:
 
 
 def bare_times(physics: BlocksPhysics, course: Course) -> Times:
-    """Do the course by the simulator alone; return the seconds that every step took, (T,)."""
+    """Run the course in the simulator alone; return the seconds of every step, (T,)."""
     physics.reset(course.gripper, course.places)
     times = np.empty(len(course.actions))
     for step, action in enumerate(course.actions):

@@ -1,4 +1,4 @@
-"""Sizes, imports and references of spirl's own code, beside what they should be: `python -m benchmarks.house`.
+"""Sizes, imports and references of spirl's code, compared with limits: `python -m benchmarks.house`.
 
 Exit codes: 0 all limits are kept, 1 one is not, 2 wrong usage.
 """
@@ -18,7 +18,7 @@ from benchmarks.report import print_table
 MEDIAN, P90, LONGEST = 6, 18, 45  # lines of a function
 KNOWING_FILES, BRANCHES, DANGLING, CIRCLES = 3, 0, 0, 0
 README_LINES, CELL = 150, 80
-SHOWN = 5  # places in the table; all with --json
+SHOWN = 5  # places in the table; --json prints all
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -1,4 +1,4 @@
-"""Demonstrations in mazes, and the windows with drawn images that are read from them."""
+"""Speed of generating demonstrations in mazes, and of reading windows with drawn images."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from spirl_cli.payload import CLIPS_FILE
 from spirl_cli.recipe.load import load_recipe
 
 STEPS_LIMIT = 30_000  # demonstrated steps per second, all cores
-WINDOWS_LIMIT = 3_000  # windows with the two frames of their first state, per second, one core
-STEPS_PER_EPISODE = 330  # roughly, in the recipe's mazes
-EPISODES = 200, 6000  # fewest and most that are generated
+WINDOWS_LIMIT = 3_000  # windows per second, each with the two frames of its first state, one core
+STEPS_PER_EPISODE = 330  # roughly, for the recipe's mazes
+EPISODES = 200, 6000  # fewest and most episodes to generate
 BATCH = 128
 
 
 def measure(seconds: float, reporter: Reporter) -> list[Figure]:
-    """Generate demonstrations for some of the time, and draw batches for the rest."""
+    """Generate demonstrations for a part of the time, and draw batches for the rest."""
     episodes = int(np.clip(0.5 * seconds * STEPS_LIMIT / STEPS_PER_EPISODE, *EPISODES))
     recipe = load_recipe("maze", overrides=[f"extract.episodes={episodes}"])
     with tempfile.TemporaryDirectory() as folder:

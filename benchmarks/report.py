@@ -1,4 +1,4 @@
-"""Figures as a table for people."""
+"""Measurements as a table for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PLAIN_WIDTH = 160
 
 
 def print_table(figures: Sequence[Figure], title: str) -> None:
-    """Print figures, their limits and what they were made from on stdout."""
+    """Print measurements, limits and details on stdout."""
     console = Console(highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = PLAIN_WIDTH

@@ -1,4 +1,4 @@
-"""How much `train-skills` costs beyond its networks."""
+"""The cost of `train-skills` beyond its networks."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ from spirl_cli.skills.skill_training import SkillTrainer
 from spirl_cli.stages.context import StageContext
 from spirl_cli.stages.supervised import LOG_EVERY, train, use_one_thread
 
-LIMIT = 1.1  # times the bare loop
+LIMIT = 1.1  # largest multiple of the bare loop's time
 VARIANTS = {"as in the recipe": (), "with BatchNorm": ("train_skills.batch_norm=true",)}
-BATCHES = 200  # that lie ready for the bare loop
-PROBE = 5  # iterations that tell how many fit into the time
+BATCHES = 200  # prepared batches for the bare loop
+PROBE = 5  # iterations that measure how many fit into the time
 
 
 @dataclass
 class Interleaved:
-    """A trainer that the real loop drives, and that lets the bare loop run between blocks.
+    """A trainer for the real loop that runs the bare loop between blocks.
 
-    The loop around it notices nothing: the bare loop runs within an update, while the clock of the
-    real one stands still. So both see the same machine, with the same other work on it.
+    The bare loop runs inside an update of the real loop, while the real loop's clock stands still. So both loops run
+    under the same conditions, with the same other work on the computer.
 
     Attributes:
         trainer: the real trainer.
-        bare: runs so many iterations of the bare loop.
-        block: iterations of either loop in a row.
-        real_seconds, bare_seconds: per iteration, one entry per block.
+        bare: runs a number of iterations of the bare loop.
+        block: number of iterations of each loop in a row.
+        real_seconds, bare_seconds: seconds per iteration, one entry per block.
     """
 
     trainer: SkillTrainer
@@ -56,7 +56,7 @@ class Interleaved:
     _begun: float = 0.0
 
     def update(self) -> dict[str, torch.Tensor]:
-        """One real update; before the first one of a block, a block of the bare loop."""
+        """Do one real update; before the first one of a block, run a block of the bare loop."""
         if self._done % self.block == 0:
             self._change_over()
         self._done += 1
@@ -71,15 +71,15 @@ class Interleaved:
         self.bare_seconds.append((self._begun - stopped) / self.block)
 
     def validate(self) -> dict[str, float]:
-        """As the trainer."""
+        """Pass the call on to the trainer."""
         return self.trainer.validate()
 
     def state(self, folder: Path) -> State:
-        """As the trainer."""
+        """Pass the call on to the trainer."""
         return self.trainer.state(folder)
 
     def restore(self, state: State, folder: Path) -> None:
-        """As the trainer."""
+        """Pass the call on to the trainer."""
         self.trainer.restore(state, folder)
 
 
@@ -87,10 +87,10 @@ def measure(seconds: float, reporter: Reporter, block: int = LOG_EVERY, episodes
     """Measure every variant of the networks.
 
     Args:
-        seconds: about so long, in all; at least one block of each loop.
-        reporter: told what is going on.
-        block: iterations in a row; the default holds one row of metrics.
-        episodes: of made-up data.
+        seconds: total seconds, approximately; at least one block of each loop runs.
+        reporter: shows what is going on.
+        block: iterations in a row; the default includes one row of metrics.
+        episodes: number of made-up episodes.
     """
     use_one_thread()
     with tempfile.TemporaryDirectory() as name:
@@ -119,7 +119,7 @@ def _measure(
     per_iteration = seconds_per_call(lambda: bare.run(1), PROBE)
     blocks = max(1, round(seconds / (2 * per_iteration * block)))
     both = Interleaved(trainer, bare.run, block)
-    # one iteration more, whose update closes the last block; validation is measured by itself
+    # one more iteration, which closes the last block; validation is measured separately
     iterations = blocks * block + 1
     section = section.model_copy(update={"iterations": iterations, "validate_every": iterations})
     context = _context(recipe.model_copy(update={"train_skills": section}), folder, reporter)
@@ -129,7 +129,7 @@ def _measure(
 
 
 def _figure(variant: str, both: Interleaved, validation: float, parameters: int) -> Figure:
-    bare_seconds = both.bare_seconds[:-1]  # the last block has no partner
+    bare_seconds = both.bare_seconds[:-1]  # the last block has no counterpart
     real, bare, matmul = median(both.real_seconds) + validation, median(bare_seconds), matmul_seconds()
     return Figure(
         name=f"train-skills, {variant}",
