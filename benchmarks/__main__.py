@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks.figure import Figure
+from benchmarks.measurement import Measurement
 from benchmarks.report import print_table
 from spirl_cli.errors import SpirlError
 from spirl_cli.monitor.reporter import Reporter, RichReporter
@@ -25,22 +25,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and return the exit code."""
     options = _parser().parse_args(arguments)
     reporter = RichReporter()
-    figures: list[Figure] = []
+    measurements: list[Measurement] = []
     try:
         for name in [options.name] if options.name else NAMES:
-            figures += benchmark(name)(options.seconds, reporter)
+            measurements += benchmark(name)(options.seconds, reporter)
     except SpirlError as error:
         reporter.warn("\n".join(filter(None, [error.message, error.hint])))
         return error.exit_code
     if options.json:
-        print(json.dumps(report(figures), indent=2))
+        print(json.dumps(report(measurements), indent=2))
     else:
         here = machine()
-        print_table(figures, f"{here.processor}, {here.cores} cores, load {_load():.1f}")
-    return 0 if all(figure.passed for figure in figures) else 1
+        print_table(measurements, f"{here.processor}, {here.cores} cores, load {_load():.1f}")
+    return 0 if all(measurement.passed for measurement in measurements) else 1
 
 
-def benchmark(name: str) -> Callable[[float, Reporter], list[Figure]]:
+def benchmark(name: str) -> Callable[[float, Reporter], list[Measurement]]:
     """Return the measurement with this name; only this call imports torch and the simulator."""
     from benchmarks import blocks, maze, memory, rl, skills, startup
 
@@ -57,12 +57,12 @@ def benchmark(name: str) -> Callable[[float, Reporter], list[Figure]]:
     return lambda seconds, reporter: memory.measure()  # it counts, so it needs no time limit
 
 
-def report(figures: Sequence[Figure]) -> dict[str, object]:
+def report(measurements: Sequence[Measurement]) -> dict[str, object]:
     """Return all measurements, and the computer on which they were made, as plain data."""
     here = machine()
     return {
-        "figures": [figure.as_json() for figure in figures],
-        "passed": all(figure.passed for figure in figures),
+        "figures": [measurement.as_json() for measurement in measurements],
+        "passed": all(measurement.passed for measurement in measurements),
         "machine": {"processor": here.processor, "cores": here.cores, "load": _load()},
     }
 

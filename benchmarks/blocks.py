@@ -15,7 +15,7 @@ import mujoco
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.figure import Figure
+from benchmarks.measurement import Measurement
 from spirl_cli.domains.blocks import geometry
 from spirl_cli.domains.blocks.env import BlocksEnv
 from spirl_cli.domains.blocks.physics import SUBSTEPS, BlocksPhysics
@@ -48,12 +48,12 @@ class Course:
     actions: npt.NDArray[np.float32]
 
 
-def measure(seconds: float, reporter: Reporter) -> list[Figure]:
+def measure(seconds: float, reporter: Reporter) -> list[Measurement]:
     """Measure random actions and scripted stacking, each for half of the time."""
     section = load_recipe("blocks").env
     assert isinstance(section, BlocksSection)
     kinds = {"random actions": random_course, "scripted stacking": stacking_course}
-    return [_figure(section, kind, course, seconds / len(kinds)) for kind, course in kinds.items()]
+    return [_measurement(section, kind, course, seconds / len(kinds)) for kind, course in kinds.items()]
 
 
 def random_course(blocks: int, number: int) -> Course:
@@ -73,7 +73,9 @@ def stacking_course(blocks: int, number: int) -> Course:
     )
 
 
-def _figure(section: BlocksSection, kind: str, course: Callable[[int, int], Course], seconds: float) -> Figure:
+def _measurement(
+    section: BlocksSection, kind: str, course: Callable[[int, int], Course], seconds: float
+) -> Measurement:
     courses = [course(section.blocks, number) for number in range(EPISODES)]
     env, physics = make_env(section), BlocksPhysics(section.blocks)
     whole: list[Times] = []
@@ -83,7 +85,7 @@ def _figure(section: BlocksSection, kind: str, course: Callable[[int, int], Cour
         whole.append(np.concatenate([step_times(env, one) for one in courses]))
         bare.append(np.concatenate([bare_times(physics, one) for one in courses]))
     ours, theirs = (1 / np.min(rounds, axis=0).mean() for rounds in (whole, bare))
-    return Figure(
+    return Measurement(
         name=f"block stacking, {kind}",
         value=ours / theirs,
         unit="of bare mj_step",

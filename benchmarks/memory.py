@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.data import STATE_DIM
-from benchmarks.figure import Figure
+from benchmarks.measurement import Measurement
 from spirl_cli.recipe.load import load_recipe
 from spirl_cli.recipe.sections.skills import ImageEncoderSection
 from spirl_cli.rl.replay import Replay
@@ -24,13 +24,13 @@ LATENT_DIM = 10
 Observations = NDArray[np.float32]
 
 
-def measure(transitions: int = TRANSITIONS) -> list[Figure]:
+def measure(transitions: int = TRANSITIONS) -> list[Measurement]:
     """Fill replay memories as kitchen and maze runs do, and measure Python's present and peak memory."""
     capacity = load_recipe("kitchen").train_rl.replay_capacity
     numbers = MAZE_STATE + ImageEncoderSection().features  # the state includes the prior's features
     return [
-        _figure("replay memory", LIMIT, lambda: Replay(capacity, STATE_DIM, LATENT_DIM), transitions),
-        _figure(
+        _measurement("replay memory", LIMIT, lambda: Replay(capacity, STATE_DIM, LATENT_DIM), transitions),
+        _measurement(
             "replay memory with images",
             IMAGE_LIMIT,
             lambda: Replay(capacity, numbers, LATENT_DIM, MAZE_PIXELS),
@@ -39,7 +39,7 @@ def measure(transitions: int = TRANSITIONS) -> list[Figure]:
     ]
 
 
-def _figure(name: str, limit: int, make: Callable[[], Replay], transitions: int) -> Figure:
+def _measurement(name: str, limit: int, make: Callable[[], Replay], transitions: int) -> Measurement:
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
@@ -51,7 +51,7 @@ def _figure(name: str, limit: int, make: Callable[[], Replay], transitions: int)
     finally:
         tracemalloc.stop()
     stored = len(replay)
-    return Figure(
+    return Measurement(
         name=name,
         value=after / stored,
         unit="bytes per skill step",

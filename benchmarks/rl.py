@@ -13,7 +13,7 @@ from statistics import median
 import numpy as np
 
 from benchmarks.data import Untrained, make_untrained
-from benchmarks.figure import Figure
+from benchmarks.measurement import Measurement
 from spirl_cli.envs.vector import SkillVector, make_vector, split_step
 from spirl_cli.envs.workers import WorkerVector
 from spirl_cli.errors import UsageError
@@ -33,7 +33,7 @@ ALONE_SKILLS = 10  # skills simulated between two readings of the clock
 QUIET = 0.9  # least share of a core for updates; below, other work makes the comparison worthless
 
 
-def measure(seconds: float, reporter: Reporter, block_seconds: float = BLOCK_SECONDS) -> list[Figure]:
+def measure(seconds: float, reporter: Reporter, block_seconds: float = BLOCK_SECONDS) -> list[Measurement]:
     """Run the whole and its two halves in turn for about `seconds`, at least once each.
 
     Args:
@@ -65,13 +65,13 @@ def measure(seconds: float, reporter: Reporter, block_seconds: float = BLOCK_SEC
         share = bench.processor_seconds / bench.update_seconds
     if share < QUIET:
         reporter.warn(f"rl: updates alone got {share:.0%} of a core: measure again when nothing else runs")
-    return [_figure(rates, share)]
+    return [_measurement(rates, share)]
 
 
-def _figure(rates: Sequence[tuple[float, float, float]], share: float) -> Figure:
+def _measurement(rates: Sequence[tuple[float, float, float]], share: float) -> Measurement:
     together, environment, updates = (median(values) for values in zip(*rates, strict=True))
     slower = min(environment, updates)
-    return Figure(
+    return Measurement(
         name="train-rl on two cores",
         value=together / slower,
         unit="of the slower half",

@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.bare import BareLoop, count_parameters
 from benchmarks.data import EPISODES, make_clips
-from benchmarks.figure import Figure
+from benchmarks.measurement import Measurement
 from benchmarks.timing import matmul_seconds, seconds_per_call
 from spirl_cli.clips.reader import Clips
 from spirl_cli.monitor.checkpoint import State
@@ -83,7 +83,7 @@ class Interleaved:
         self.trainer.restore(state, folder)
 
 
-def measure(seconds: float, reporter: Reporter, block: int = LOG_EVERY, episodes: int = EPISODES) -> list[Figure]:
+def measure(seconds: float, reporter: Reporter, block: int = LOG_EVERY, episodes: int = EPISODES) -> list[Measurement]:
     """Measure every variant of the networks.
 
     Args:
@@ -97,20 +97,20 @@ def measure(seconds: float, reporter: Reporter, block: int = LOG_EVERY, episodes
         folder = Path(name)
         recipe = load_recipe("kitchen")
         clips = make_clips(folder / CLIPS_FILE, recipe.train_skills.horizon, episodes)
-        figures = []
+        measurements = []
         for index, (variant, overrides) in enumerate(VARIANTS.items()):
             reporter.message(f"skills: {variant}, {len(clips.starts('train')):,} windows")
             run_folder = folder / str(index)
             run_folder.mkdir()
             recipe = load_recipe("kitchen", overrides=overrides)
             share = seconds / len(VARIANTS)
-            figures.append(_measure(variant, recipe, clips, run_folder, reporter, share, block))
-        return figures
+            measurements.append(_measure(variant, recipe, clips, run_folder, reporter, share, block))
+        return measurements
 
 
 def _measure(
     variant: str, recipe: Recipe, clips: Clips, folder: Path, reporter: Reporter, seconds: float, block: int
-) -> Figure:
+) -> Measurement:
     section = recipe.train_skills
     trainer = SkillTrainer(section, clips, seed=0)
     bare = BareLoop(section, [windows(clips, trainer.sampler.draw(section.batch_size)) for _ in range(BATCHES)])
@@ -125,13 +125,13 @@ def _measure(
     context = _context(recipe.model_copy(update={"train_skills": section}), folder, reporter)
     train(context, both, section)
     validation = seconds_per_call(trainer.validate, 1) / recipe.train_skills.validate_every
-    return _figure(variant, both, validation, bare.parameters)
+    return _measurement(variant, both, validation, bare.parameters)
 
 
-def _figure(variant: str, both: Interleaved, validation: float, parameters: int) -> Figure:
+def _measurement(variant: str, both: Interleaved, validation: float, parameters: int) -> Measurement:
     bare_seconds = both.bare_seconds[:-1]  # the last block has no counterpart
     real, bare, matmul = median(both.real_seconds) + validation, median(bare_seconds), matmul_seconds()
-    return Figure(
+    return Measurement(
         name=f"train-skills, {variant}",
         value=real / bare,
         unit="× bare loop",

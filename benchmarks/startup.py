@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.figure import Figure
+from benchmarks.measurement import Measurement
 from spirl_cli.monitor.reporter import Reporter
 
 LIMIT = 250  # milliseconds
@@ -34,10 +34,10 @@ class Run:
     processor: float
 
 
-def measure(seconds: float, reporter: Reporter) -> list[Figure]:
+def measure(seconds: float, reporter: Reporter) -> list[Measurement]:
     """Run every command repeatedly for its share of the time; its first run warms the disk's cache."""
     share = seconds / len(COMMANDS)
-    return [_figure(name, _runs(name, arguments, share)) for name, arguments in COMMANDS.items()]
+    return [_measurement(name, _runs(name, arguments, share)) for name, arguments in COMMANDS.items()]
 
 
 def _runs(name: str, arguments: tuple[str, ...], seconds: float) -> list[Run]:
@@ -63,10 +63,10 @@ def _children_seconds() -> float:
     return times.children_user + times.children_system
 
 
-def _figure(name: str, runs: Sequence[Run]) -> Figure:
+def _measurement(name: str, runs: Sequence[Run]) -> Measurement:
     walls = [1000 * run.wall for run in runs]
     share = sum(run.processor for run in runs) / sum(run.wall for run in runs)
-    return Figure(
+    return Measurement(
         name=name,
         value=median(walls),
         unit="ms",
