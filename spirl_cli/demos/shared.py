@@ -1,4 +1,4 @@
-"""Generated demonstrations that all runs of this machine share: made once, kept as a Minari dataset."""
+"""Generated demonstrations that all runs on a computer share: made once and kept as a Minari dataset."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from spirl_cli.monitor.reporter import Reporter
 def shared_dataset(
     generator: Generator, shared: SharedDataset, identity: DatasetIdentity, folder: Path, reporter: Reporter
 ) -> tuple[MinariFolder, float | None]:
-    """Return the Minari dataset of demonstrations, which is made if it is not on this machine.
+    """Return the Minari dataset of demonstrations; make it if it is not on this computer.
 
     Args:
-        generator: how they are made.
-        shared: how they are kept.
-        identity: what these demonstrations are, and their Minari id; kept with the dataset.
-        folder: keeps what is done until all is.
+        generator: makes the demonstrations.
+        shared: form of the dataset.
+        identity: checksum and Minari id of the demonstrations; stored in the dataset.
+        folder: keeps finished chunks until all are finished.
         reporter: shows progress.
 
     Returns:
-        The dataset, and the share of the demonstrations made that succeeded; None if it was there already.
+        The dataset, and the share of attempts that succeeded; None for the share if the dataset existed already.
 
     Raises:
         DatasetError: another dataset has this name.
-        Interrupted: SIGINT or SIGTERM arrived; the folder holds what was done.
+        Interrupted: SIGINT or SIGTERM arrived; the folder keeps finished chunks.
     """
     dataset_id = identity.name
     if is_local(dataset_id):
@@ -63,7 +63,7 @@ def _check_same(dataset_id: str, identity: DatasetIdentity) -> None:
 
 
 def _store(made: GeneratedDataset, shared: SharedDataset, identity: DatasetIdentity) -> None:
-    """Write the dataset beside its place and rename it."""
+    """Write the dataset into a temporary folder and rename it."""
     from minari import create_dataset_from_buffers
 
     observations, actions = shared.spaces()
@@ -71,7 +71,7 @@ def _store(made: GeneratedDataset, shared: SharedDataset, identity: DatasetIdent
     make_folder(root)
     with tempfile.TemporaryDirectory(prefix=".scripted-", dir=root) as folder:
         with variables({"MINARI_DATASETS_PATH": folder}), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about fields that describe an author
+            warnings.simplefilter("ignore")  # warnings about missing fields for an author
             create_dataset_from_buffers(
                 identity.name,
                 list(_buffers(made, shared)),

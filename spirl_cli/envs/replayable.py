@@ -1,4 +1,4 @@
-"""Episodes that depend only on a seed and their index, so that they can be played again."""
+"""Replayable episodes: each depends only on a seed, its index and its actions."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from gymnasium.utils import RecordConstructorArgs
 
 
 class Snapshot(TypedDict):
-    """All that is needed to be at the same point of the same episode again.
+    """The state of a `ReplayableEnv`, from which the same point of the same episode can be restored.
 
     Attributes:
-        resets: how many numbered episodes were started.
-        episode: index of the running episode, -1 before the first reset.
-        env_seed: the seed it was reset with.
-        actions: the actions since then, (t, A) float64.
-        observation: the last observation, (D,).
+        resets: number of numbered episodes that were started.
+        episode: index of the running episode; -1 before the first reset.
+        env_seed: seed of the running episode's reset.
+        actions: actions since the reset, (t, A) float64.
+        observation: last observation, (D,).
     """
 
     resets: int
@@ -28,20 +28,20 @@ class Snapshot(TypedDict):
 
 
 class ReplayableEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Numbers the episodes, seeds each by its number, and records its actions.
+    """Numbers the episodes, seeds each one by its number, and records its actions.
 
     The k-th reset without a seed starts episode ``slot + k · slots``, seeded from
     ``SeedSequence([seed, episode])``: with one slot per environment of a vector, episode 17 is the
     same whatever the number of environments. ``info["episode"]`` is the index at every step.
 
-    The state of an environment is saved as the episode's seed and actions, and restored by doing
-    them again. That needs no access to the simulator, holds for every environment that is
-    deterministic given its seed, and costs at most one episode of simulation per resume.
+    The state of an environment is saved as the episode's seed and actions, and restored by repeating the actions. This
+    needs no access to the simulator, works for every environment that is deterministic given its seed, and costs at
+    most one episode of simulation per resume.
 
     Args:
         env: environment with a Box action space and an array as observation.
         seed: seed of the whole sequence of episodes.
-        slot: this environment's place among ``slots``.
+        slot: index of this environment among the ``slots``.
         slots: number of environments that share the sequence.
     """
 
@@ -55,7 +55,7 @@ class ReplayableEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self.restored_exactly = True  # whether the last restored snapshot gave the same observation
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Start the next numbered episode, or with ``seed`` the current number's with that seed."""
+        """Start the next numbered episode; with ``seed``, start the current number with that seed."""
         if seed is None:
             self._episode = self._slot + self._resets * self._slots
             self._resets += 1
@@ -64,7 +64,7 @@ class ReplayableEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Step and record the action."""
-        # The space's own type, so that a replay feeds the environment the very same numbers.
+        # The space's own type, so that a replay passes exactly the same numbers to the environment.
         action = np.array(action, dtype=self.action_space.dtype)
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._actions.append(action)
@@ -73,7 +73,7 @@ class ReplayableEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     @property
     def snapshot(self) -> Snapshot:
-        """The present point of the present episode; assign it to come back to that point.
+        """The present point of the present episode; assigning it returns to that point.
 
         Assigning sets ``restored_exactly`` to False if the replay ends in another observation,
         which means that the environment is not deterministic given its seed.
@@ -106,5 +106,5 @@ class ReplayableEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
 
 def episode_seed(seed: int, episode: int) -> int:
-    """Return the environment's seed of a numbered episode, 32 bits."""
+    """Return the environment's seed for a numbered episode, 32 bits."""
     return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0])

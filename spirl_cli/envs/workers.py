@@ -30,12 +30,12 @@ Answer: TypeAlias = tuple[Literal[True], Any] | tuple[Literal[False], tuple[Spir
 
 
 class WorkerVector(VectorEnv[Any, Any, Any]):
-    """A vector of environments in processes, made to outlive what happens to a long training run.
+    """A vector of environments in processes that survive the events of a long training run.
 
     - An environment that ends is reset within the same step (``final_obs`` in the infos), so that
       every step is a transition.
-    - Workers are spawned, and ignore SIGINT and SIGTERM: a Ctrl-C reaches the whole process group,
-      and the learner wants to save its state first. They end when the learner closes them or dies.
+    - Workers are spawned and ignore SIGINT and SIGTERM: a Ctrl-C reaches the whole process group, and the learner has
+    to save its state first. Workers end when the learner closes them or dies.
     - A worker that dies, or an environment that raises, becomes a :class:`SpirlError`.
 
     Args:
@@ -57,7 +57,7 @@ class WorkerVector(VectorEnv[Any, Any, Any]):
         self.observation_space = batch_space(env.observation_space, self.num_envs)
         self.action_space = batch_space(env.action_space, self.num_envs)
         env.close()
-        # Starting the tracker unblocks signals, so it has to run before they are blocked.
+        # Starting the resource tracker unblocks signals, so it must be started before signals are blocked.
         resource_tracker.ensure_running()
         with signals_blocked(), variables(WORKER_ENVIRONMENT):
             for index, make in enumerate(makers):
@@ -82,7 +82,7 @@ class WorkerVector(VectorEnv[Any, Any, Any]):
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Start an episode everywhere; environment i gets the seed ``seed + i``, or that of the list."""
+        """Start an episode in every environment; environment i gets the seed ``seed + i``, or ``seed[i]``."""
         seeds = seed if isinstance(seed, list) else [None if seed is None else seed + i for i in range(self.num_envs)]
         observations, infos = zip(*self._ask("reset", [(one, options) for one in seeds]), strict=True)
         return self._stacked(observations), self._merged(infos)
@@ -93,11 +93,11 @@ class WorkerVector(VectorEnv[Any, Any, Any]):
         return self.step_wait()
 
     def step_async(self, actions: np.ndarray) -> None:
-        """Tell all environments to step with actions (N, A); `step_wait` has to follow."""
+        """Make all environments step with actions (N, A); a call of `step_wait` must follow."""
         self._send("step", actions)
 
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Return observations (N, D), rewards (N,), terminated (N,), truncated (N,) and infos of all."""
+        """Return observations (N, D), rewards (N,), terminated (N,), truncated (N,) and the merged infos."""
         observations, rewards, terminated, truncated, infos = zip(*self._receive(), strict=True)
         return (
             self._stacked(observations),
@@ -112,7 +112,7 @@ class WorkerVector(VectorEnv[Any, Any, Any]):
         return tuple(self._ask("get", [name] * self.num_envs))
 
     def set_attr(self, name: str, values: Sequence[Any]) -> None:
-        """Set an attribute of every environment, wrappers included, to a value of its own."""
+        """Set an attribute of every environment, wrappers included, each to its own value."""
         self._ask("set", [(name, value) for value in values])
 
     def close_extras(self, timeout: float = CLOSE_SECONDS) -> None:
@@ -125,7 +125,7 @@ class WorkerVector(VectorEnv[Any, Any, Any]):
         self.kill()
 
     def kill(self) -> None:
-        """End all workers at once; SIGTERM would not, they ignore it."""
+        """End all workers at once by SIGKILL, since they ignore SIGTERM."""
         alive = [process for process in self.processes if process.is_alive()]
         for process in alive:
             process.kill()
@@ -142,7 +142,7 @@ class WorkerVector(VectorEnv[Any, Any, Any]):
                 pipe.send((command, argument))
 
     def _receive(self) -> list[Any]:
-        """Return the answer of every worker; raise the first error, once all have answered."""
+        """Return the answer of every worker; after all have answered, raise the first error."""
         with self._death_explained():
             answers: list[Answer] = [pipe.recv() for pipe in self._pipes]
         for index, answer in enumerate(answers):
@@ -154,7 +154,7 @@ class WorkerVector(VectorEnv[Any, Any, Any]):
 
     @contextlib.contextmanager
     def _death_explained(self) -> Iterator[None]:
-        """Turn a broken pipe into the reason why there is nobody at its other end."""
+        """Turn a broken pipe into an error that says why the worker is gone."""
         try:
             yield
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
@@ -164,7 +164,7 @@ class WorkerVector(VectorEnv[Any, Any, Any]):
         return np.array(observations, dtype=self.single_observation_space.dtype)
 
     def _merged(self, infos: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """Merge infos as every gymnasium vector does: an array and a mask per key."""
+        """Merge infos as gymnasium's vectors do: an array and a mask per key."""
         merged: dict[str, Any] = {}
         for index, info in enumerate(infos):
             merged = self._add_info(merged, info, index)
@@ -172,10 +172,10 @@ class WorkerVector(VectorEnv[Any, Any, Any]):
 
 
 class WorkerEnv(gym.Wrapper[Any, Any, Any, Any]):
-    """The outermost wrapper in a worker: sends what the learner reads, and only that.
+    """The outermost wrapper in a worker: it sends only the values that the learner reads.
 
-    Infos of foreign environments may hold anything, also what cannot be stacked, or sent to another
-    process; and so may their exceptions.
+    Infos and exceptions of foreign environments may hold anything, also objects that cannot be stacked or sent to
+    another process.
 
     Args:
         env: the environment.
@@ -203,7 +203,7 @@ class WorkerEnv(gym.Wrapper[Any, Any, Any, Any]):
 
 
 def serve(make: Callable[[], Env], pipe: Connection) -> None:
-    """Make an environment and answer the learner, until it closes its end of the pipe or is gone."""
+    """Make an environment and answer the learner until the learner closes its end of the pipe or dies."""
     become_worker()
     env = make()
     with contextlib.closing(env), contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
@@ -234,7 +234,7 @@ def _obey(env: Env, command: Command, argument: Any) -> Any:
 
 
 def step_and_reset(env: Env, action: Any) -> Step:
-    """Step; where the episode ends, start the next one, and keep the end as ``final_obs`` and ``final_info``."""
+    """Step; if the episode ends, keep its end as ``final_obs`` and ``final_info`` and start the next one."""
     observation, reward, terminated, truncated, info = env.step(action)
     if terminated or truncated:
         final = {"final_info": info, "final_obs": observation}
@@ -254,7 +254,7 @@ def _errors_as_text() -> Iterator[None]:
 
 
 def _as_spirl_error(error: Exception) -> SpirlError:
-    """Say what an exception says; one of a foreign environment may not survive the way to another process."""
+    """Return a `SpirlError` with an exception's message, since a foreign exception may not be picklable."""
     if isinstance(error, SpirlError):
         return error
     return SpirlError(f"the environment failed: {type(error).__name__}: {error}")
@@ -262,7 +262,7 @@ def _as_spirl_error(error: Exception) -> SpirlError:
 
 def _death(processes: Sequence[multiprocessing.process.BaseProcess]) -> SpirlError:
     for process in processes:
-        process.join(0.2)  # its exit status may arrive a moment after its pipe broke
+        process.join(0.2)  # its exit status may arrive a moment after the pipe breaks
     dead = [(index, process.exitcode) for index, process in enumerate(processes) if process.exitcode is not None]
     if not dead:
         return SpirlError("the connection to an environment worker broke")
@@ -281,7 +281,7 @@ def _kill_running() -> None:
             vector.kill()
 
 
-# At exit, multiprocessing sends SIGTERM to its daemons and waits for them: for ever, since they
-# ignore it. Functions registered later run earlier, and its own was registered when it was imported.
+# At exit, multiprocessing sends SIGTERM to its daemons and waits for them, which would be forever, since they ignore
+# it. Functions that are registered later run earlier, hence before multiprocessing's own.
 _running: weakref.WeakSet[WorkerVector] = weakref.WeakSet()
 atexit.register(_kill_running)

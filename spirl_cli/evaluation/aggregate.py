@@ -1,4 +1,4 @@
-"""Evaluations of several seeds → one row of results per condition."""
+"""Joins evaluations of several seeds into one row of results per condition."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def aggregate(artifacts: Sequence[Artifact], *, command: str, resamples: int = 1
 
     Args:
         artifacts: evaluations, one per seed, that ran the same conditions.
-        command: what made them, for the rows.
+        command: command that made them, for the rows.
 
     Raises:
         ArtifactError: the conditions differ, or two evaluations are of the same agent.
@@ -38,7 +38,7 @@ def aggregate(artifacts: Sequence[Artifact], *, command: str, resamples: int = 1
 
 
 def _join(row: ResultRow, evaluated: Sequence[EvaluatedByPolicy], resamples: int) -> ResultRow:
-    """Replace one seed's numbers by those of all."""
+    """Replace the numbers of one seed by those of all seeds."""
     groups = [metric_values(table[row.method, row.policy, row.env_steps], row.metric) for table in evaluated]
     estimate = bootstrap_mean(groups, resamples=resamples)
     interval = interval_name(len(groups))

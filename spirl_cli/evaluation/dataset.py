@@ -25,7 +25,7 @@ from spirl_cli.monitor.reporter import Reporter
 class Recorder:
     """A watcher that keeps the raw observations, actions and rewards of the running episode.
 
-    Minari's own collector needs jax to stack them.
+    Minari's own collector needs jax for stacking.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Recorder:
 
     def began(self, env: gym.Env[Any, Any], observation: Any) -> None:
         """Forget the episode before."""
-        # A copy: environments hand out arrays that they go on using.
+        # A copy, since environments may go on changing the arrays that they return.
         self._observations, self._steps = [copy.deepcopy(observation)], []
 
     def stepped(

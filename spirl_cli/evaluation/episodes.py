@@ -19,10 +19,10 @@ class EpisodeResult:
     """One finished episode.
 
     Attributes:
-        episode: its number, which with the seed of the evaluation decides on all randomness.
+        episode: number of the episode; with the evaluation's seed it decides all randomness.
         return_: undiscounted sum of rewards.
         length: environment steps.
-        metrics: what the environment reports at the end (subtasks, success, …).
+        metrics: metrics of the environment at the end (subtasks, success, …).
     """
 
     episode: int
@@ -33,7 +33,7 @@ class EpisodeResult:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """All episodes of one policy: method, kind of policy, and the environment steps it was trained for."""
+    """All episodes of one policy, with its method, its kind and the environment steps of its training."""
 
     method: str
     policy: str

@@ -1,8 +1,7 @@
 """Videos of the first episodes of an evaluation, as MP4.
 
-They are drawn in a process of their own (`spirl_cli.evaluation.record`): the OpenGL back end
-has to be chosen before MuJoCo is imported, and a driver that crashes must not take the numbers
-with it.
+A separate process draws them (`spirl_cli.evaluation.record`), because the OpenGL back end has to be chosen before
+MuJoCo is imported, and because a driver that crashes must not end the evaluation.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ from spirl_cli.monitor.reporter import Reporter
 
 @dataclass(frozen=True)
 class VideoRequest:
-    """What to draw: the episodes 0 … `episodes` - 1 of a rollout with the same seed and policy.
+    """The videos to draw: the episodes 0 … `episodes` - 1 of a rollout with the same seed and policy.
 
     Attributes:
-        env: the environment's section as plain data.
+        env: the environment's section, as plain data.
         decoder, policy: paths of exported networks.
-        kind: how the policy acts.
-        squashed: the decoder's actions are squashed, see `DecoderFile`.
-        folder: where ``<name>-<episode>.mp4`` are written.
+        kind: kind of the policy, mean or sampled.
+        squashed: whether the decoder's actions are squashed, see `DecoderFile`.
+        folder: folder for the files ``<name>-<episode>.mp4``.
     """
 
     env: dict[str, Any]
@@ -50,13 +49,13 @@ class VideoRequest:
 
 
 def record_videos(request: VideoRequest, reporter: Reporter, *, stop: Callable[[], bool] = lambda: False) -> list[Path]:
-    """Draw the episodes and return the files; where that is impossible, warn in one line.
+    """Draw the episodes and return the files; if that is impossible, warn in one line.
 
     Args:
-        stop: asked now and then; once it says True, drawing ends and what is finished is returned.
+        stop: asked regularly; once it returns True, drawing ends and the finished files are returned.
 
     Returns:
-        the files written, fewer than asked for if drawing failed or was stopped.
+        The written files, fewer than requested if drawing failed or was stopped.
     """
     draws_itself = not section_type(request.env).needs_opengl
     backend = None if draws_itself else probe_rendering()
@@ -74,7 +73,7 @@ def record_videos(request: VideoRequest, reporter: Reporter, *, stop: Callable[[
             drawn = _converse(process, request, reporter, stop)
         for episode in range(request.episodes):
             if request.path(episode) not in drawn:
-                request.path(episode).unlink(missing_ok=True)  # half a file
+                request.path(episode).unlink(missing_ok=True)  # a half-written file
         complaints.seek(0)
         if process.returncode != 0 and not stop():
             reporter.warn(_explanation(draws_itself or backend is not None, complaints.read().strip()))
@@ -84,7 +83,7 @@ def record_videos(request: VideoRequest, reporter: Reporter, *, stop: Callable[[
 def _converse(
     process: subprocess.Popen[str], request: VideoRequest, reporter: Reporter, stop: Callable[[], bool]
 ) -> list[Path]:
-    """Hand over the request and follow the lines ``<episode> <share done>`` that come back."""
+    """Send the request and show the progress from the lines ``<episode> <share>`` that come back."""
     assert process.stdin is not None and process.stdout is not None
     process.stdin.write(json.dumps(asdict(request)))
     process.stdin.close()

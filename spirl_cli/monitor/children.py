@@ -1,4 +1,4 @@
-"""What the program's worker processes have in common: they stay quiet, small and out of the way."""
+"""Common setup of worker processes: signals, threads, priority and end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # One BLAS thread per worker: their matrices are tiny, and there is a worker per core already.
 WORKER_ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-# Where workers and learner share cores the learner goes first: it is what a round usually waits for.
+# If workers and learner share cores, the learner has priority, since a round usually waits for it.
 WORKER_NICENESS = 10
 
 
@@ -26,7 +26,7 @@ def usable_cores() -> int:
 def become_worker() -> None:
     """Prepare a worker: ignore signals, yield to other processes, end with the parent.
 
-    A Ctrl-C reaches the whole process group; it is the parent who decides what it means.
+    A Ctrl-C reaches the whole process group; the parent alone decides what to do.
     """
     os.nice(WORKER_NICENESS)
     for number in SIGNALS:
@@ -37,7 +37,7 @@ def become_worker() -> None:
 
 @contextlib.contextmanager
 def signals_blocked() -> Iterator[None]:
-    """Hold back signals until workers that start meanwhile, and inherit this, have chosen to ignore them."""
+    """Block signals while workers start; workers inherit this and set their signals to be ignored."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
@@ -47,7 +47,7 @@ def signals_blocked() -> Iterator[None]:
 
 @contextlib.contextmanager
 def variables(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for processes that are started meanwhile."""
+    """Set environment variables for processes that start inside the block."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -61,7 +61,7 @@ def variables(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent does, however that comes about."""
+    """End this process when its parent ends, for whatever reason."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a flag that a training loop looks at where it is safe to stop."""
+"""SIGINT and SIGTERM as a flag that a training loop reads at points where it can stop safely."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Interrupts:
     """Context manager during which the first SIGINT or SIGTERM only sets :attr:`requested`.
 
-    A second signal acts as it would have without this, so that an impatient user still gets
-    out at once. Handlers are put back on exit. Outside the main thread, where Python allows
-    no handlers, it does nothing.
+    A second signal acts as it would without this class, so that an impatient user can stop at once. The exit restores
+    earlier handlers. Outside the main thread, where Python allows no handlers, the class does nothing.
     """
 
     def __init__(self) -> None:
@@ -40,5 +39,5 @@ class Interrupts:
     def _put_back(self) -> None:
         while self._previous:
             number, handler = self._previous.popitem()
-            # None: a handler that was not installed from Python, which Python cannot put back
+            # None means a handler from outside Python, which Python cannot restore
             signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -1,4 +1,4 @@
-"""Metrics of a run: ``metrics.csv`` for programs and people, TensorBoard events beside it."""
+"""Metrics of a run: ``metrics.csv`` for programs and people, and TensorBoard events."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ Row = dict[str, float]
 class MetricsLog:
     """Appends rows to ``metrics.csv`` and to ``tensorboard/`` in a run's folder.
 
-    The first column is ``step``; the others stand in order of first appearance and never move.
-    A cell is empty where a row has no such value. Floats are written so that they read back
-    exactly.
+    The first column is ``step``; the others are in order of first appearance, which never changes. A cell is empty if
+    its row has no such value. Floats are written exactly.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -32,7 +31,7 @@ class MetricsLog:
         self._events = EventFile(folder / EVENTS_FOLDER)
 
     def append(self, step: int, values: Mapping[str, float]) -> None:
-        """Add one row, visible to readers at once.
+        """Add one row; readers see it at once.
 
         Raises:
             ValueError: a value is named ``step``.
@@ -49,9 +48,9 @@ class MetricsLog:
         self._events.add(step, row)
 
     def rewind(self, step: int) -> None:
-        """Forget every row after ``step``, and whatever a crash left half written.
+        """Forget all rows after ``step``, and a last row that a crash left incomplete.
 
-        ``rewind(-1)`` forgets all rows. Used when a run goes on from a checkpoint at ``step``.
+        ``rewind(-1)`` forgets all rows. A run that goes on from a checkpoint at ``step`` calls it.
         """
         self.close()
         columns, rows = _read(self.path)
@@ -61,7 +60,7 @@ class MetricsLog:
         self._events.purge(step + 1)
 
     def rows(self) -> list[Row]:
-        """Return all rows in order; each has ``step`` and the values that it was given."""
+        """Return all rows in order, each with ``step`` and its values."""
         return _read(self.path)[1]
 
     def flush(self) -> None:
@@ -79,12 +78,12 @@ class MetricsLog:
         self._events.close()
 
     def _open(self, columns: list[str]) -> None:
-        """Open the file for appending, with a header of ``columns`` (rewritten if it differs)."""
+        """Open the file for appending; rewrite it if its header differs from ``columns``."""
         make_folder(self.folder)
         if self._file is not None:
             self._file.close()
         _, rows = _read(self.path)
-        _write(self.path, columns, rows)  # also drops a torn last line
+        _write(self.path, columns, rows)  # also drops an incomplete last line
         self._columns = columns
         self._file = self.path.open("a", newline="")
 
@@ -95,11 +94,11 @@ def metric_rows(folder: Path) -> list[Row]:
 
 
 def _read(path: Path) -> tuple[list[str], list[Row]]:
-    """Return ``(columns without step, rows)``; a torn last line is left out."""
+    """Return ``(columns without step, rows)``, without an incomplete last line."""
     if not path.exists():
         return [], []
     text = path.read_text()
-    whole, _, _ = text.rpartition("\n")  # a line without its end may be a shortened number
+    whole, _, _ = text.rpartition("\n")  # a line without its end may hold a shortened number
     header, *lines = list(csv.reader(whole.splitlines())) or [[STEP]]
     rows = [_row(header, cells) for cells in lines if len(cells) == len(header)]
     return header[1:], rows

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Session:
-    """How stages run in this process; none of it changes a result's identity.
+    """Settings of running stages in this process; none of them affects a fingerprint.
 
     Attributes:
         reporter: talks to the user.
         device: ``auto``, ``cpu`` or ``cuda``.
-        resume: continue unfinished runs from their checkpoints; else start them anew.
-        on_outcome: told after each stage what became of it.
+        resume: whether unfinished runs continue from their checkpoints; if not, they start again.
+        on_outcome: receives the outcome of every stage.
     """
 
     reporter: Reporter
@@ -39,7 +39,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one planned stage: its artifact, and whether it was made just now."""
+    """The outcome of a planned stage: its artifact, and whether it was made just now."""
 
     stage: PlannedStage
     artifact: Artifact
@@ -47,7 +47,7 @@ class Outcome:
 
 
 def prepare(request: Request, reporter: Reporter) -> list[PlannedStage]:
-    """Plan a request that is about to run; fetches the dataset where the plan depends on it.
+    """Plan a request that is about to run; fetch the dataset if the plan depends on it.
 
     Raises:
         DatasetError: the dataset is not on this machine and cannot be fetched.
@@ -61,7 +61,7 @@ def prepare(request: Request, reporter: Reporter) -> list[PlannedStage]:
 
 
 def run_pipeline(request: Request, session: Session) -> list[Outcome]:
-    """Make the wanted artifact and everything that it depends on, skipping what is up to date."""
+    """Make the wanted artifact and all artifacts that it depends on, unless they are up to date."""
     outcomes: list[Outcome] = []
     for stage in prepare(request, session.reporter):
         inputs = {outcome.stage.spec.name: outcome.artifact for outcome in outcomes}
@@ -70,10 +70,10 @@ def run_pipeline(request: Request, session: Session) -> list[Outcome]:
 
 
 def run_stage(request: Request, session: Session) -> Outcome:
-    """Make the wanted artifact alone; what it depends on must be there.
+    """Make the wanted artifact alone; its inputs must exist.
 
     Raises:
-        ArtifactError: an input is missing; names the nearest candidates.
+        ArtifactError: an input is missing; the message names the nearest candidates.
     """
     planned = prepare(request, session.reporter) if request.last.reads_dataset else plan(request)
     last = planned[-1]
@@ -85,7 +85,7 @@ def inputs_of(stage: PlannedStage, planned: Sequence[PlannedStage], request: Req
     """Return the input artifacts of a stage.
 
     Raises:
-        ArtifactError: one is missing; names the nearest candidates and how they differ.
+        ArtifactError: one is missing; the message names the nearest candidates and their differences.
     """
     known = {one.spec.name: one for one in planned}
     found: dict[str, Artifact] = {}
@@ -123,7 +123,7 @@ def _ensure(stage: PlannedStage, request: Request, session: Session, inputs: Map
 
 
 def _run(stage: PlannedStage, request: Request, session: Session, inputs: Mapping[str, Artifact]) -> Outcome:
-    """Run one stage under its lock. Another process may have finished it while we waited."""
+    """Run one stage under its lock, unless another process has finished it in the meantime."""
     if stage.fingerprint is None:
         raise ArtifactError(f"{stage.spec.command}: the dataset of the recipe cannot be identified.")
     forced = stage.spec.name in request.force
@@ -141,7 +141,7 @@ def _run(stage: PlannedStage, request: Request, session: Session, inputs: Mappin
 
 
 def _check_dataset(stage: PlannedStage, result: StageResult) -> None:
-    """Refuse clips of another dataset than the one in the fingerprint."""
+    """Refuse clips of a dataset that is not the one in the fingerprint."""
     for name, record in result.inputs.items():
         planned = stage.inputs.get(name)
         if planned is not None and planned != record.fingerprint:
@@ -170,7 +170,7 @@ def _commit(context: StageContext, result: StageResult, run: Run) -> Artifact:
 
 
 def stage_seed(recipe: Recipe, spec: StageSpec) -> int:
-    """Return the seed of a stage: that of its section, which loading a recipe has filled in."""
+    """Return the seed of a stage, from its section; loading a recipe has filled it in."""
     section = getattr(recipe, spec.section)
     return recipe.seed if section.seed is None else int(section.seed)
 

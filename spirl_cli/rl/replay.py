@@ -1,7 +1,7 @@
 """Replay memory of skill transitions, saved as immutable segments.
 
-A transition of a 30-d state and a 10-d skill takes 288 bytes in memory and on disk. With images the
-successor's image is shared with the next transition: about one image of uint8 per skill step.
+A transition of a 30-d state and a 10-d skill takes 288 bytes in memory and on disk. Successive transitions share
+images, which adds about one uint8 image per skill step.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Slots = NDArray[np.int64]
 class Batch(NamedTuple):
     """Transitions (s, z, R, s', done): observations (B, D+P) of states and images, latents (B, K), the rest (B,).
 
-    `returns` (B,) are the discounted returns of the rest of the episode, where the memory keeps them.
+    `returns` (B,) are the discounted returns of the rest of the episode, if the memory keeps them.
     """
 
     states: Tensor
@@ -43,7 +43,7 @@ class Batch(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """Consecutive transitions: rows (n, ...), their images (m, P) if any, and the images of each row (n, 2)."""
+    """Consecutive transitions: rows (n, ...), images (m, P) if any, and indices of each row's images (n, 2)."""
 
     first: int
     rows: Array
@@ -55,12 +55,12 @@ class Replay:
     """A ring of the last ``capacity`` transitions, float32, in one row-major array.
 
     Args:
-        capacity: transitions kept.
+        capacity: number of transitions kept.
         state_dim: D.
         latent_dim: K.
-        pixels: P, the whole numbers in 0..255 that follow the state in an observation.
-        rewarded_share: None, or the share of a batch that is drawn from transitions whose return is
-            positive, as far as there are any; transitions then come with their returns.
+        pixels: P, number of pixels (integers in 0..255) after the state in an observation.
+        rewarded_share: share of a batch that is drawn from transitions with positive returns, as far as there are any;
+            transitions then need returns. None draws uniformly.
 
     Memory grows in blocks as transitions arrive, so a short run of a large capacity stays small.
     """
@@ -81,8 +81,8 @@ class Replay:
         self.rows = np.empty((0, sum(self._sizes)), np.float32)
         self.images = ImageStore(pixels)
         self.shown: Slots = np.empty((0, 2 if pixels else 0), np.int64)  # slots of the images of s and s'
-        self.added = 0  # transitions ever added
-        self.saved = 0  # of which are in segments on disk
+        self.added = 0  # number of transitions ever added
+        self.saved = 0  # of them, the number in segments on disk
         self.segments: list[str] = []
 
     def __len__(self) -> int:
@@ -115,10 +115,10 @@ class Replay:
         self._append(np.concatenate(columns, axis=1, dtype=np.float32), shown)
 
     def _store_images(self, images: Array, next_images: Array) -> Slots:
-        """Slots (N, 2) of the images (N, P) of both states.
+        """Store images (N, P) of both states and return their slots (N, 2).
 
-        An environment's last transition lies N rows back; where it ended in the very image that the
-        new one begins with, they share it.
+        An environment's last transition lies N rows back. If it ended with the first image of the new transition, the
+        two share this image.
         """
         count = len(images)
         shown = np.empty((count, self.shown.shape[1]), np.int64)
@@ -148,7 +148,7 @@ class Replay:
             self.rows, self.shown = rows, shown
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> Batch:
-        """Draw a batch with replacement: uniform but for the share of rewarded transitions."""
+        """Draw a batch with replacement, uniformly but for the share of rewarded transitions."""
         drawn = self._draw(batch_size, rng)
         rows = torch.from_numpy(self.rows[drawn])
         states, latents, rewards, next_states, terminals, *returns = rows.split(self._sizes, dim=1)
@@ -168,7 +168,7 @@ class Replay:
         return drawn
 
     def _with_images(self, states: Tensor, slots: Slots) -> Tensor:
-        """(B, D) states and the slots (B,) of their images → (B, D+P) observations."""
+        """Join states (B, D) and the images in slots (B,) to observations (B, D+P)."""
         observations = np.empty((len(slots), self.state_dim + self.images.pixels), np.float32)
         observations[:, : self.state_dim] = states.numpy()
         for row, slot in zip(observations, slots.tolist(), strict=True):
@@ -176,10 +176,9 @@ class Replay:
         return torch.from_numpy(observations)
 
     def save(self, folder: Path) -> list[str]:
-        """Write what was added since the last save as a new segment; returns all segments' names.
+        """Write the transitions since the last save as a new segment; return the names of all segments.
 
-        A segment is written and renamed once and never touched again: the checkpoint that lists
-        it decides whether it counts.
+        A segment is written once and never changed; it is valid if a checkpoint lists it.
         """
         first = max(self.saved, self.added - self.capacity)
         if self.added > first:
@@ -198,7 +197,7 @@ class Replay:
         """Read the segments that a checkpoint lists, in order.
 
         Raises:
-            ArtifactError: one is missing or damaged.
+            ArtifactError: a segment is missing or damaged.
         """
         self.added = self.saved = 0
         for name in segments:
@@ -206,7 +205,7 @@ class Replay:
             slots = np.array([self.images.add(image) for image in segment.images], np.int64)
             for slot in segment.shown.ravel().tolist():
                 self.images.use(int(slots[slot]))
-            self.images.release(slots.tolist())  # adding was a use of its own
+            self.images.release(slots.tolist())  # `add` counted a use of its own
             self.added = segment.first
             self._append(segment.rows, slots[segment.shown])
         self.saved, self.segments = self.added, list(segments)

@@ -1,4 +1,4 @@
-"""What the training of skills and of their prior share: seeds, standardisation, augmentation, checkpoints."""
+"""Shared parts of training skills and priors: seeds, standardisation, augmentation, checkpoints."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from spirl_cli.skills.networks import ActionScale, Normalizer
 
 STILL = 0.02  # of the lower quartile of all spreads
 FAR = 5.0  # standard deviations of the actions, beyond which a bound tells nothing about them
-VALIDATION_WINDOWS = 2048  # at most so many, evenly spread over the validation episodes
+VALIDATION_WINDOWS = 2048  # largest number, evenly spread over the validation episodes
 
 
 def random_streams(seed: int) -> tuple[np.random.Generator, torch.Generator, torch.Generator]:
-    """Make generators for windows, samples and augmentation; seed torch's own for the initial weights."""
+    """Make generators for windows, samples and augmentation; seed torch's generator for initial weights."""
     weights, draws, samples, noise = np.random.SeedSequence(seed).generate_state(4)
     torch.manual_seed(int(weights))
     return (
@@ -28,7 +28,7 @@ def random_streams(seed: int) -> tuple[np.random.Generator, torch.Generator, tor
 
 
 def make_normalizer(section: TrainSkillsSection, clips: Clips) -> Normalizer:
-    """Return the standardisation that a recipe asks for, from the training episodes."""
+    """Return a recipe's standardisation, computed from the training episodes."""
     if not section.normalize:
         return Normalizer.identity(clips.observation_dim)
     mean, std = clips.statistics()
@@ -73,7 +73,7 @@ def training_parts(
     rng: np.random.Generator,
     *generators: torch.Generator,
 ) -> tuple[Part, ...]:
-    """Weights, optimiser and random states, as parts of a checkpoint."""
+    """Return weights, optimiser and random states as parts of a checkpoint."""
     return (
         module_part("model", module),
         optimizer_part("optimizer", optimizer),

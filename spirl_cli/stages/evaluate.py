@@ -31,7 +31,7 @@ Stop = Callable[[], bool]
 
 
 def execute(context: StageContext) -> StageResult:
-    """Evaluate; every policy that is done is kept, so that an interrupted evaluation goes on.
+    """Evaluate all policies; finished policies are kept, so that an interrupted evaluation can go on.
 
     Raises:
         ArtifactError: the skills do not fit the environment, or there is no such snapshot.
@@ -73,7 +73,7 @@ def _settings(context: StageContext) -> RolloutSettings:
 
 
 def _evaluate(context: StageContext, subject: Subject, target: Target, stop: Stop) -> Evaluated:
-    """Roll one policy out, unless an earlier session has done so."""
+    """Roll one policy out, unless an earlier session has done it."""
     path = context.folder / FINISHED_FOLDER / f"{target.label}.csv"
     if context.resume and path.exists():
         context.reporter.message(f"evaluate: {target.label} was done before the interruption")
@@ -153,7 +153,7 @@ def _draw_figures(context: StageContext, subject: Subject, stop: Stop) -> list[s
 
 
 def _film(context: StageContext, subject: Subject, stop: Stop) -> bool:
-    """Draw the first episodes of the first policy; tell whether there is any video."""
+    """Record videos of the first policy's first episodes; return whether there is any."""
     section, target = context.recipe.evaluate, subject.targets[0]
     count = min(section.video_episodes, section.episodes)
     if count == 0:
@@ -161,7 +161,7 @@ def _film(context: StageContext, subject: Subject, stop: Stop) -> bool:
     request = VideoRequest(
         env=context.recipe.env.model_dump(mode="json"),
         decoder=str(subject.decoder.path),
-        policy=str(target.weights),  # the first target is no baseline
+        policy=str(target.weights),  # the first target is not a baseline
         kind=target.kind,
         seed=section.seed or 0,
         episodes=count,
@@ -184,7 +184,7 @@ def _save_dataset(context: StageContext, subject: Subject, dataset_id: str, stop
 
 
 def _headline(rows: Sequence[ResultRow], method: str) -> dict[str, float]:
-    """Return the numbers of the policies that were trained longest, such as ``subtasks/mean``."""
+    """Return the numbers of the most trained policies, such as ``subtasks/mean``."""
     own = [row for row in rows if row.method == method]
     last = max(row.env_steps for row in own)
     return {f"{row.metric}/{row.policy}": row.mean for row in own if row.env_steps == last}

@@ -1,4 +1,4 @@
-"""What an evaluation is about: the policies of an agent, or a prior alone, and the baselines beside them."""
+"""The policies in an evaluation: those of an agent or a prior alone, and the baselines."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from spirl_cli.store.artifact import Artifact
 
 @dataclass(frozen=True)
 class Target:
-    """One policy to evaluate: its method, how it acts, nominal environment steps of training.
+    """One policy to evaluate: its method, its kind, and nominal environment steps of training.
 
-    A baseline has no weights, and its name is its method.
+    A baseline has no weights; its name is its method.
     """
 
     method: str
@@ -42,8 +42,8 @@ class Subject:
 
     Attributes:
         artifact: the agent or the prior.
-        decoder: its skills.
-        targets: its policies, then the baselines; the first one is filmed, and recorded as a dataset.
+        decoder: the decoder of its skills.
+        targets: its policies, then the baselines; videos and the saved dataset show the first one.
     """
 
     artifact: Artifact
@@ -57,10 +57,10 @@ class Subject:
 
 
 def agent_subject(context: StageContext) -> Subject:
-    """Return the agent that is evaluated, its policies and the baselines beside it.
+    """Return the agent to evaluate, with its policies and the baselines.
 
     Raises:
-        ArtifactError: there is no snapshot at the step that was asked for.
+        ArtifactError: there is no snapshot at the requested step.
     """
     agent = context.inputs[AGENT]
     section = TrainRLSection.model_validate(agent.manifest.parameters["train_rl"])
@@ -71,9 +71,9 @@ def agent_subject(context: StageContext) -> Subject:
 
 
 def _agent_targets(context: StageContext, agent: Artifact, section: TrainRLSection, method: str) -> Iterator[Target]:
-    """Yield the final weights with every policy kind, then for the learning curve the snapshots.
+    """Yield the final weights with every policy kind, then the snapshots for the learning curve.
 
-    The curve is that of the sampled policy, which is what training optimises.
+    The curve shows the sampled policy, which training optimises.
     """
     evaluate, step = context.recipe.evaluate, context.options.evaluate.step
     final = step is None or step == section.steps
@@ -90,7 +90,7 @@ def _agent_targets(context: StageContext, agent: Artifact, section: TrainRLSecti
 
 
 def prior_subject(context: StageContext) -> Subject:
-    """Return the prior that is evaluated alone, and the baselines beside it."""
+    """Return the prior to evaluate alone, with the baselines."""
     prior, skills = context.inputs[PRIOR], context.inputs[SKILLS]
     weights = prior.file(PRIOR_FILE)
     decoder = DecoderFile.of(skills.file(DECODER_FILE), context.parameters)
@@ -100,7 +100,7 @@ def prior_subject(context: StageContext) -> Subject:
 
 
 def _baselines(context: StageContext, decoder: DecoderFile) -> Iterator[Target]:
-    """Yield what a recipe compares with; skills without a prior only where there are skills."""
+    """Yield the recipe's baselines; skills without a prior are left out if there are no skills."""
     primitive = decoder.header.kind == "primitive"
     for name in context.recipe.evaluate.baselines or ():
         if not (primitive and name == "no-prior"):
@@ -108,7 +108,7 @@ def _baselines(context: StageContext, decoder: DecoderFile) -> Iterator[Target]:
 
 
 def behavior(subject: Subject, target: Target) -> tuple[SkillDecoder, SkillPolicy]:
-    """Return what turns skills into actions, and what chooses skills."""
+    """Return the decoder of skills, and the policy that chooses skills."""
     decoder = subject.decoder.load()
     if target.weights is not None:
         return decoder, load_policy(target.weights, target.kind)

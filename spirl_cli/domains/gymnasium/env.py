@@ -25,12 +25,12 @@ def make_gymnasium(section: GymnasiumSection, render_mode: str | None) -> gym.En
         )
     if section.module is not None:
         _import_module(section.module)
-    rendering = {} if render_mode is None else {"render_mode": render_mode}  # not all know the argument
+    rendering = {} if render_mode is None else {"render_mode": render_mode}  # not all constructors take a render mode
     try:
         return gym.make(
             section.id,
             max_episode_steps=section.episode_length,
-            disable_env_checker=True,  # it prints warnings for people who write environments
+            disable_env_checker=True,  # its warnings are for authors of environments
             **{**section.kwargs, **rendering},
         )
     except (gym.error.UnregisteredEnv, gym.error.DeprecatedEnv, ModuleNotFoundError) as error:
@@ -38,7 +38,7 @@ def make_gymnasium(section: GymnasiumSection, render_mode: str | None) -> gym.En
             f"env.id: there is no environment '{section.id}'.{did_you_mean(section.id, gym.registry)}",
             "if a package registers it, name that package in env.module",
         ) from error
-    except Exception as error:  # whatever a foreign constructor raises is about its arguments
+    except Exception as error:  # errors of a foreign constructor are about its arguments
         raise UsageError(
             f"env.id '{section.id}' cannot be made with env.kwargs {section.kwargs}: {type(error).__name__}: {error}"
         ) from error

@@ -12,19 +12,19 @@ from spirl_cli.errors import UsageError, did_you_mean
 
 
 class OutcomeEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Watches ``info[section.success_key]`` and pays and ends accordingly.
+    """Watches ``info[section.success_key]`` and sets reward and end of episodes accordingly.
 
-    ``info["metrics"]["success"]`` is 1.0 from the step on at which the key was true for the first
-    time in the episode. With ``reward: success`` that step is paid 1 and all others 0, so that the
-    return of an episode is its success. An episode that ends both ways at once counts as
-    terminated only.
+    ``info["metrics"]["success"]`` is 1.0 from the first step at which the key is true until the end of the episode.
+    With ``reward: success`` that step has reward 1 and all others 0, so that the return of an episode is its success.
+    An episode that is terminated and truncated at once counts as terminated only.
 
     Args:
         env: the environment, its time limit included.
         section: the recipe's environment.
 
     Raises:
-        UsageError: success is asked for without a key; or the key never showed in a whole episode.
+        UsageError: the recipe asks for success without naming a key; or the key was missing from `info` in a whole
+            episode.
     """
 
     def __init__(self, env: gym.Env[Any, Any], section: GymnasiumSection) -> None:
@@ -65,7 +65,7 @@ class OutcomeEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             self._succeeded = self._succeeded or bool(info[self._key])
 
     def _require_key(self, info: dict[str, Any]) -> None:
-        # Some environments report success at the end only, so it can't be asked for earlier.
+        # Some environments report success at the end only, so its absence is an error only there.
         if self._key is not None and not self._key_seen:
             raise UsageError(
                 f"env.success_key: '{self._key}' never showed in `info` during an episode."

@@ -16,7 +16,7 @@ class GymnasiumSection(EnvSection):
     kind: Literal["gymnasium"]
     id: str
     kwargs: dict[str, Any] = Field(default_factory=dict)
-    module: str | None = None  # imported first, so that it can register the id
+    module: str | None = None  # module that registers the id; it is imported first
     episode_length: PositiveInt
     observation: tuple[ObservationPart, ...] = WHOLE_OBSERVATION
     success_key: str | None = None  # key of `info` that is true once the episode succeeded

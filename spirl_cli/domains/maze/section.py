@@ -22,23 +22,23 @@ class MazePlanner(Section):
     max_steps: PositiveInt = 500
     min_steps: PositiveInt = 20  # shorter trajectories are drawn again
     jitter: Annotated[float, Field(ge=0, le=0.4)] = 0.2  # largest offset of a way-point from its cell's centre
-    reach: PositiveFloat = 0.1  # distance at which the next way-point is aimed at
+    reach: PositiveFloat = 0.1  # distance at which a way-point counts as reached
     gain: PositiveFloat = 10.0
     damping: NonNegativeFloat = 1.0
     action_noise: NonNegativeFloat = 0.0  # standard deviation, added before clipping
 
 
 class MazeSection(DrawnSection):
-    """A point mass in a maze, seen from above; success is coming near the goal.
+    """A point mass in a maze, seen from above; an episode is a success once it comes near the goal.
 
-    Where ``layout`` is null the layout is generated from ``layout_seed``. Where ``start`` and ``goal``
-    are null they are the first pair of cells, in a shuffle seeded with ``layout_seed``, whose shortest
-    path has ``path_length`` cells and whose Manhattan distance is at most ``max_manhattan``.
+    If ``layout`` is null, it is generated from ``layout_seed``. If ``start`` and ``goal`` are null, they are the first
+    pair of cells, in a shuffle seeded with ``layout_seed``, that has a shortest path of ``path_length`` cells and a
+    Manhattan distance of at most ``max_manhattan``.
     """
 
     known_units: ClassVar[bool] = True
     planner: ClassVar[PlannerKey | None] = PlannerKey("planner", "planner", MazePlanner)
-    has_scenes: ClassVar[bool] = True  # the layouts
+    has_scenes: ClassVar[bool] = True  # images need the maze's layout
 
     kind: Literal["maze"]
     size: Annotated[int, Field(ge=8, le=200)] = 40  # cells along a side, without the border
@@ -63,7 +63,7 @@ class MazeSection(DrawnSection):
         return self
 
     def with_files(self, folder: Path) -> Self:
-        """Return the section with the rows of its layout in place of a file's name.
+        """Return the section with the file's name in `layout` replaced by the rows of the layout.
 
         Raises:
             UsageError: the file cannot be read.
@@ -74,10 +74,10 @@ class MazeSection(DrawnSection):
 
 
 def read_layout(layout: str, folder: Path) -> str:
-    """Return the rows of a layout: as they are, or from a file named relative to here or to the recipe's folder.
+    """Return the rows of a layout; a file's name is relative to the current or the recipe's folder.
 
     Raises:
-        UsageError: there is no such file, or it is no text.
+        UsageError: there is no such file, or it is not text.
     """
     if "\n" in layout:
         return layout

@@ -12,13 +12,13 @@ from spirl_cli.domains.kitchen.expert.view import KitchenView
 
 TASK = "kettle"
 POSTURE = (-0.76, -1.76, 2.13, -2.15, 0.27, 0.99, 1.9)
-POST = np.array([-0.092, 0.0, 0.18])  # of the handle, in the kettle
-DEPTH = 0.01  # m past the post
+POST = np.array([-0.092, 0.0, 0.18])  # m, left post of the handle, in the kettle's frame
+DEPTH = 0.01  # m between the post and the gripper's centre behind it
 YAW, PITCH = -0.54, -0.1
 YAW_PLACED = -0.3
 GOAL = np.array([-0.22, 0.75])  # (x, y) of the back burner
-TABLE, LIFTED, CARRIED = 1.62, 1.65, 1.71  # heights of the kettle, m
-PLACED = 0.04  # m from the goal
+TABLE, LIFTED, CARRIED = 1.62, 1.65, 1.71  # m, heights of the kettle
+PLACED = 0.04  # m, distance to the goal that counts as reached
 
 
 def kettle_machine(style: Style) -> Machine:
@@ -36,11 +36,11 @@ def kettle_machine(style: Style) -> Machine:
 
 
 class _Way:
-    """The kettle's way in one style.
+    """Moves the kettle to a place, in one style.
 
     Args:
-        style: of the demonstration.
-        place: (2,) where the kettle is put down, metres.
+        style: style of the subtask.
+        place: (2,) position at which the kettle is put down, metres.
     """
 
     def __init__(self, style: Style, place: np.ndarray) -> None:
@@ -48,7 +48,7 @@ class _Way:
         self._funnel = Funnel(standoff=style.standoff, bow=style.bow)
 
     def reach(self, view: KitchenView) -> Aim:
-        """Come to the handle."""
+        """Return the aim on the way to the handle."""
         return self._funnel.aim(view, self._contact(view), self._style.pace)
 
     def arrived(self, view: KitchenView) -> bool:
@@ -56,18 +56,18 @@ class _Way:
         return self._funnel.arrived(view, self._contact(view))
 
     def grasp(self, view: KitchenView) -> Aim:
-        """Close the fingers around the handle."""
+        """Return the aim that closes the fingers around the handle."""
         contact = self._contact(view)
         return Aim(contact.position, contact.rotation, CLOSED, self._style.pace)
 
     def lift(self, view: KitchenView) -> Aim:
-        """Lift the kettle, a little towards its place."""
+        """Return the aim that lifts the kettle and moves it a little towards its place."""
         present = view.kettle()[0][:2]
         towards = 0.03 * (self.place - present) / max(self._distance(view), 0.01)
         return self.carry(view, present + towards, CARRIED)
 
     def carry(self, view: KitchenView, to: np.ndarray, height: float) -> Aim:
-        """Move the gripper by what the kettle lacks to a place (2,) and a height."""
+        """Return the aim that moves the kettle to a position (2,) and a height."""
         style, (position, _) = self._style, view.kettle()
         share = float(np.clip((position[1] - 0.35) / 0.4, 0.0, 1.0))
         rotation = pointing(YAW + style.yaw + share * (YAW_PLACED - YAW), (1.0 - share) * PITCH + style.pitch)

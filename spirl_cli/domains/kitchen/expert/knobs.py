@@ -17,8 +17,8 @@ POSTURES = {
 }
 DEPTH = -0.037  # m from the knob's middle to the gripper's centre; the finger tips are 5 cm farther
 PITCHES = {"bottom burner": 0.15, "top burner": 0.22}
-LEAD = 0.5  # rad by which the wrist is turned ahead of the knob
-GOAL = -0.9  # rad at which to let go, and how much it varies either way
+LEAD = 0.5  # rad by which the wrist turns ahead of the knob
+GOAL = -0.9  # rad, angle at which to let go, and the largest deviation from it
 VARIES = 0.08
 
 

@@ -14,11 +14,11 @@ from spirl_cli.domains.kitchen.expert.view import KitchenView
 
 TASK, SITE = "light switch", "light_site"
 POSTURE = (-1.32, -1.59, 1.36, -2.1, 0.07, 1.87, 1.52)
-ANCHOR = np.array([-0.4, 0.691])  # (x, y) about which the lever turns
+ANCHOR = np.array([-0.4, 0.691])  # (x, y) of the lever's axis
 DEPTH = -0.035  # m from the lever's tip to the gripper's centre
 PITCH = 0.18
 LEAD = 0.9  # rad by which the aim is ahead of the lever
-GOAL = -0.66  # rad at which to let go
+GOAL = -0.66  # rad, angle at which to let go
 
 
 def light_machine(style: Style) -> Machine:

@@ -1,4 +1,4 @@
-"""The state machine of every subtask by name."""
+"""Looks up the state machine of a subtask by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HANDLES = {handle.task: handle for handle in (MICROWAVE, HINGE_CABINET, SLIDE_CA
 
 
 def machine_of(task: str, style: Style) -> Machine:
-    """Return a new state machine for a subtask, to be carried out in a style."""
+    """Return a new state machine that does a subtask in a style."""
     if task in HANDLES:
         return handle_machine(HANDLES[task], style)
     if task == "kettle":
