@@ -36,7 +36,7 @@ def folded_layers(
     prefix: str,
     action_scale: ActionScale | None = None,
 ) -> dict[str, Tensor]:
-    """Return linear layers (inputs, outputs) with BatchNorm, normaliser and, in the last one, the actions' units folded in.
+    """Return linear layers (inputs, outputs) with BatchNorm, normaliser and units of actions folded in.
 
     The normaliser applies to the first inputs, the visible numbers of the state; the other inputs (features of the
     image, the skill) stay unchanged. The result includes the layers of the image encoder.
