@@ -19,7 +19,7 @@ class GymnasiumSection(EnvSection):
     module: str | None = None  # imported first, so that it can register the id
     episode_length: PositiveInt
     observation: tuple[ObservationPart, ...] = WHOLE_OBSERVATION
-    success_key: str | None = None  # key of `info` that is true once the episode succeeded
+    success_key: str | None = None  # key of `info`, or path to it, that is true once the episode succeeded
     reward: Literal["environment", "success"] = "environment"
     terminate_on_success: bool = False
     order: None = None
