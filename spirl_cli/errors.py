@@ -49,6 +49,12 @@ class DivergedError(SpirlError):
     exit_code = 4
 
 
+class NotFiniteError(SpirlError):
+    """An environment returned a number that is not finite, which is not the policy's fault (exit code 4)."""
+
+    exit_code = 4
+
+
 class Interrupted(SpirlError):
     """SIGINT or SIGTERM arrived and the state was saved; resumable (exit code 130)."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from spirl_cli import strict_json
 from spirl_cli.errors import Interrupted, SpirlError
 
 
@@ -22,8 +22,8 @@ def emit(text: str) -> None:
 
 
 def emit_json(value: Any) -> None:
-    """Print a result on stdout as one JSON value."""
-    emit(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print a result on stdout as one JSON value; numbers that are not finite are null."""
+    emit(strict_json.dumps(value, indent=2))
 
 
 def note(text: str) -> None:

@@ -106,6 +106,7 @@ class SkillLearning:
         terminals = step.ended if parity.terminal_timeouts else step.terminated
         rewards = np.asarray(rewards * (self.section.reward_scale or 1.0), np.float32)
         transitions = Transitions(states, latents, rewards, self.sac.encode(step.next_observation), terminals)
+        self._require_finite(transitions)
         if self.replay.rewarded_share is None:
             self.replay.add(*transitions)
         else:
@@ -117,6 +118,15 @@ class SkillLearning:
             if metrics is not None:
                 self.finished.append({"return": float(self.returns[index]), **metrics})
                 self.returns[index] = 0.0
+
+    def _require_finite(self, transitions: Transitions) -> None:
+        """Keep out of the replay memory what rewards and states became here, for instance by a huge reward scale."""
+        for name, values in transitions._asdict().items():
+            if not np.isfinite(values).all():
+                raise DivergedError(
+                    f"train-rl diverged at {self.steps:,} steps: {name} of a transition are not finite numbers.",
+                    "Look at train_rl.reward_scale; the last good checkpoint is kept.",
+                )
 
     def _add_episode(self, episode: Transitions) -> None:
         """Add a whole episode with its returns, one transition after the other, so that they share images."""

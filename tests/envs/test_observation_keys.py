@@ -49,6 +49,6 @@ def test_an_environment_whose_keys_hold_slashes() -> None:
 
 
 def test_a_misspelt_key_with_slashes_names_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="no key 'cart/tme'.*Did you mean 'cart/time'") as missing:
+    with pytest.raises(UsageError, match=r"no key 'cart/tme'.*Did you mean 'cart/time'") as missing:
         make_env(odd(Slashes, observation=[{"key": "cart/tme"}]))
     assert missing.value.hint == "known keys: cart/places, cart/time"
