@@ -69,7 +69,7 @@ def find(node: Any, key: str) -> Any:
     children = _children(node)
     if key in children:
         return children[key]
-    for end in (position for position, letter in enumerate(key) if letter == "/"):
+    for end in (position for position in reversed(range(len(key))) if key[position] == "/"):  # longest name first
         if key[:end] in children:
             with contextlib.suppress(KeyError):
                 return find(children[key[:end]], key[end + 1 :])

@@ -184,10 +184,12 @@ class SkillLearning:
         self.losses = {name: torch.tensor(value) for name, value in state.scalars.get("losses", {}).items()}
 
     def _save_replay(self, folder: Path) -> State:
-        return State(scalars={"replay": self.replay.save(folder)})
+        segments = self.replay.save(folder)
+        return State(scalars={"replay": segments, "replay_sha256": self.replay.digests})
 
     def _restore_replay(self, state: State, folder: Path) -> None:
-        self.replay.restore(folder, saved_scalar(state, "replay"))
+        # the first checkpoints had no checksums
+        self.replay.restore(folder, saved_scalar(state, "replay"), state.scalars.get("replay_sha256"))
 
     def _restore_log_alpha(self, saved: float) -> None:
         with torch.no_grad():

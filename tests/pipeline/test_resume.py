@@ -69,7 +69,9 @@ def checkpoint_content(path: Path) -> Any:
     state = read_state(path)
     tensors = {name: hashlib.sha256(tensor.numpy().tobytes()).hexdigest() for name, tensor in state.tensors.items()}
     # how long it took, and into which segments the replay was cut, depends on when it was saved
-    return tensors, {name: value for name, value in state.scalars.items() if name not in ("run", "replay")}
+    return tensors, {
+        name: value for name, value in state.scalars.items() if name not in ("run", "replay", "replay_sha256")
+    }
 
 
 def checkpoints(work: Workspace) -> set[int]:
