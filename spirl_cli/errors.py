@@ -56,7 +56,7 @@ class NotFiniteError(SpirlError):
 
 
 class Interrupted(SpirlError):
-    """SIGINT or SIGTERM arrived and the state was saved; resumable (exit code 130)."""
+    """A signal that asks to stop arrived and the state was saved; resumable (exit code 130)."""
 
     exit_code = 130
 

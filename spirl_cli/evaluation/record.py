@@ -7,6 +7,7 @@ one line per ten frames, ``<episode> <share of the episode's time limit that is 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Generator
@@ -25,6 +26,8 @@ from spirl_cli.evaluation.rollouts import RolloutSettings
 from spirl_cli.evaluation.video import VideoRequest
 from spirl_cli.inference.decoders import DecoderFile
 from spirl_cli.inference.policies import load_policy
+from spirl_cli.monitor.signals import SIGNALS
+from spirl_cli.monitor.streams import STDERR, STDOUT
 
 FALLBACK_FRAMES_PER_SECOND = 30
 FRAMES_PER_REPORT = 10
@@ -87,10 +90,13 @@ class Movie:
 def main() -> int:
     """Draw what the request on standard input asks for."""
     # Ctrl-C reaches the whole group: the parent decides, and ends this process if it gives up.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     request = VideoRequest(**json.loads(sys.stdin.read()))
-    lines = sys.stdout
-    sys.stdout = sys.stderr  # libraries that print must not break into the lines of progress
+    # libraries that print, also those below Python, must not break into the lines of progress
+    lines = os.fdopen(os.dup(STDOUT), "w")
+    os.dup2(STDERR, STDOUT)
+    sys.stdout = sys.stderr
 
     def report(episode: int, share: float) -> None:
         print(episode, share, file=lines, flush=True)

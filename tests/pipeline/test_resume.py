@@ -187,7 +187,7 @@ def test_signals_save_exit_with_130_and_the_same_command_resumes(stage: str, wor
     work = workspace(*inputs)
     arguments = [stage, "swing.yaml", "--set", longer]
     reached = 0
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         command = work.start(*arguments, SPIRL_CHECKPOINT_SECONDS="0.05")
         assert command.wait_until(lambda reached=reached: max(checkpoints(work), default=0) > reached)  # type: ignore[misc]
         command.interrupt(number)
