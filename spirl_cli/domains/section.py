@@ -70,6 +70,11 @@ class EnvSection(Section):
         """
         return self
 
+    @property
+    def folder(self) -> Path | None:
+        """Return the folder from which files that the section still names are looked up; None where it names none."""
+        return None
+
     def mismatch(self, settings: Section | None) -> str | None:
         """Say how the state differs in size from that of the planner's demonstrations, or return None.
 

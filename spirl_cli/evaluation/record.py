@@ -112,6 +112,8 @@ def draw(request: VideoRequest, report: Callable[[int, float], None]) -> None:
         report: called with the episode and the share of it that is done.
     """
     section = read_section(request.env)
+    if request.recipe_folder is not None:
+        section = section.with_files(Path(request.recipe_folder))
     env = make_env(section, render_mode="rgb_array")
     cheapen_drawing(env)
     rate = float(env.metadata.get("render_fps") or FALLBACK_FRAMES_PER_SECOND)

@@ -32,6 +32,7 @@ class VideoRequest:
         kind: how the policy acts.
         squashed: the decoder's actions are squashed, see `DecoderFile`.
         folder: where ``<name>-<episode>.mp4`` are written.
+        recipe_folder: where the module of the environment is looked for too.
     """
 
     env: dict[str, Any]
@@ -43,6 +44,7 @@ class VideoRequest:
     squashed: bool
     folder: str
     name: str
+    recipe_folder: str | None = None
 
     def path(self, episode: int) -> Path:
         """Return the file of one episode."""
