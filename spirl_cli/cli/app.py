@@ -18,6 +18,8 @@ import typer
 from spirl_cli.cli import artifacts, doctor, export, recipes, remove, report, stages, sweep
 from spirl_cli.cli.console import note, say_error
 from spirl_cli.errors import SpirlError, UsageError, did_you_mean
+from spirl_cli.monitor.signals import heeded
+from spirl_cli.monitor.streams import guard_stderr, show_warnings_once
 
 # Typer's own base class of usage errors, whichever version of click it brings.
 _COMMAND_LINE_ERROR: Any = typer.BadParameter.__mro__[1]
@@ -105,7 +107,11 @@ def main() -> NoReturn:
     """Run the command line of this process and exit with the code that the contract promises."""
     arguments = sys.argv[1:]
     debug = _DEBUG in arguments
-    signal.signal(signal.SIGTERM, _interrupt)
+    guard_stderr()
+    show_warnings_once()
+    for number in heeded():
+        if number is not signal.SIGINT:
+            signal.signal(number, _interrupt)
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # looking for them takes longer than reading a recipe
     sys.exit(run([argument for argument in arguments if argument != _DEBUG], debug=debug))
 
@@ -159,5 +165,5 @@ def _unexpected(error: Exception) -> SpirlError:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Treat SIGTERM like Ctrl-C wherever no training run has its own handler."""
+    """Treat signals that ask to stop like Ctrl-C wherever no training run has its own handler."""
     raise KeyboardInterrupt

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from spirl_cli import strict_json
 from spirl_cli.errors import Interrupted, SpirlError
 
 
 def emit(text: str) -> None:
-    """Print a result on stdout. A reader that closed the pipe ends the program quietly."""
+    """Print a result on stdout. A reader that closed the pipe ends the program quietly.
+
+    Raises:
+        SpirlError: the result cannot be written, for instance to a disk that is full.
+    """
     try:
         print(text, flush=True)
-    except BrokenPipeError:
+    except OSError as error:
         # what python would still flush at exit has to go somewhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
+        if isinstance(error, BrokenPipeError):
+            raise SystemExit(0) from None
+        raise SpirlError(
+            f"the result cannot be written to stdout: {error.strerror}",
+            "what was made is kept: the same command prints it again",
+        ) from error
 
 
 def emit_json(value: Any) -> None:
-    """Print a result on stdout as one JSON value."""
-    emit(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print a result on stdout as one JSON value; numbers that are not finite are null."""
+    emit(strict_json.dumps(value, indent=2))
 
 
 def note(text: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from spirl_cli.cli.console import emit, emit_json, metrics_line, note
 from spirl_cli.errors import UsageError
+from spirl_cli.monitor.streams import foreign_output_on_stderr
 
 if TYPE_CHECKING:
     from spirl_cli.cli.options import StageOptions
@@ -85,7 +86,8 @@ def execute_one(request: Request, options: StageOptions) -> None:
         if planned[-1].artifact is None:
             inputs_of(planned[-1], planned, request)
         return
-    outcome = run_stage(request, _session(options))
+    with foreign_output_on_stderr():
+        outcome = run_stage(request, _session(options))
     if options.json:
         emit_json(describe(outcome))
     else:
@@ -100,7 +102,8 @@ def execute_all(request: Request, options: StageOptions) -> None:
     if options.dry_run:
         _print_plan(plan(request), options)
         return
-    outcomes = run_pipeline(request, _session(options))
+    with foreign_output_on_stderr():
+        outcomes = run_pipeline(request, _session(options))
     if not any(outcome.made for outcome in outcomes):
         note("everything is up to date")
     if options.json:

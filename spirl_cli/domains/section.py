@@ -72,6 +72,11 @@ class EnvSection(Section):
         """
         return self
 
+    @property
+    def folder(self) -> Path | None:
+        """Return the folder from which files that the section still names are looked up; None where it names none."""
+        return None
+
     def mismatch(self, settings: Section | None) -> str | None:
         """Return a message if the planner's demonstrations have a state of another size, else None.
 

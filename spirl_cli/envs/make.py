@@ -12,6 +12,7 @@ from gymnasium.utils import RecordConstructorArgs
 
 from spirl_cli.domains.registry import domain_of
 from spirl_cli.domains.section import EnvSection
+from spirl_cli.domains.signals import reward_number
 from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.observation import select
 from spirl_cli.settings import ObservationPart
@@ -43,7 +44,7 @@ class SelectObservation(gym.Wrapper[np.ndarray, Any, Any, Any], RecordConstructo
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Step the wrapped environment."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        return select(observation, self._parts), float(reward), terminated, truncated, info
+        return select(observation, self._parts), reward_number(reward), terminated, truncated, info
 
 
 def make_env(section: EnvSection, render_mode: str | None = None) -> gym.Env[Any, Any]:

@@ -8,6 +8,9 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
+from spirl_cli.domains.signals import reward_number
+from spirl_cli.errors import DivergedError, NotFiniteError
+
 
 class Snapshot(TypedDict):
     """The state of a `ReplayableEnv`, from which the same point of the same episode can be restored.
@@ -38,11 +41,17 @@ class ReplayableEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     needs no access to the simulator, works for every environment that is deterministic given its seed, and costs at
     most one episode of simulation per resume.
 
+    Nothing passes that is not finite: neither the actions, nor what the environment returns.
+
     Args:
         env: environment with a Box action space and an array as observation.
         seed: seed of the whole sequence of episodes.
         slot: index of this environment among the ``slots``.
         slots: number of environments that share the sequence.
+
+    Raises:
+        DivergedError: an action is not finite.
+        NotFiniteError: a reward, a number of an observation, or a metric at the end is not finite.
     """
 
     def __init__(self, env: gym.Env[Any, Any], seed: int, slot: int = 0, slots: int = 1) -> None:
@@ -66,9 +75,17 @@ class ReplayableEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         """Step and record the action."""
         # The space's own type, so that a replay passes exactly the same numbers to the environment.
         action = np.array(action, dtype=self.action_space.dtype)
+        if not np.isfinite(action).all():
+            raise DivergedError(f"the skill became an action that is not finite {self._place(len(self._actions) + 1)}.")
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._actions.append(action)
         self._observation = observation
+        self._require_finite("observation", observation)
+        # as float32, since that is how a replay memory keeps it
+        self._require_finite("reward", np.float32(reward_number(reward)))
+        if terminated or truncated:
+            for name, value in info.get("metrics", {}).items():
+                self._require_finite(f"metric '{name}'", value)
         return observation, float(reward), bool(terminated), bool(truncated), {**info, "episode": self._episode}
 
     @property
@@ -102,7 +119,27 @@ class ReplayableEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     def _begin(self, env_seed: int, options: dict[str, Any] | None) -> tuple[Any, dict[str, Any]]:
         self._env_seed, self._actions = env_seed, []
         self._observation, info = self.env.reset(seed=env_seed, options=options)
+        self._require_finite("observation", self._observation)
         return self._observation, {**info, "episode": self._episode}
+
+    def _require_finite(self, quantity: str, value: Any) -> None:
+        finite = np.isfinite(value)
+        if finite.all():
+            return
+        index = int(np.argmin(finite))
+        number = f" (number {index} of {finite.size})" if finite.size > 1 else ""
+        spec = self.env.spec
+        name = f" '{spec.id}'" if spec is not None else ""
+        raise NotFiniteError(
+            f"the environment{name} returned {np.ravel(value)[index]} as {quantity}{number} "
+            f"{self._place(len(self._actions))}.",
+            "this is the environment's, not the policy's: mend it, then run the same command again; "
+            "nothing of this step was stored",
+        )
+
+    def _place(self, step: int) -> str:
+        shared = f", in environment {self._slot} of {self._slots}" if self._slots > 1 else ""
+        return f"at step {step} of episode {self._episode} (reset with seed {self._env_seed}{shared})"
 
 
 def episode_seed(seed: int, episode: int) -> int:

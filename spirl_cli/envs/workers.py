@@ -8,9 +8,9 @@ import multiprocessing
 import signal
 import time
 import traceback
+import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any, Literal, TypeAlias
 
@@ -20,7 +20,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from spirl_cli.errors import SpirlError
-from spirl_cli.monitor.children import WORKER_ENVIRONMENT, become_worker, signals_blocked, variables
+from spirl_cli.monitor.children import WORKER_ENVIRONMENT, become_worker, signals_blocked, start_tracker, variables
+from spirl_cli.monitor.streams import show_warnings_once, shown_warnings
 
 CLOSE_SECONDS = 5.0
 Env: TypeAlias = "gym.Env[Any, Any]"
@@ -34,8 +35,9 @@ class WorkerVector(VectorEnv[Any, Any, Any]):
 
     - An environment that ends is reset within the same step (``final_obs`` in the infos), so that
       every step is a transition.
-    - Workers are spawned and ignore SIGINT and SIGTERM: a Ctrl-C reaches the whole process group, and the learner has
-    to save its state first. Workers end when the learner closes them or dies.
+    - Workers are spawned, and ignore signals that ask to stop: a Ctrl-C reaches the whole process group,
+      and the learner wants to save its state first. They end when the learner closes them or dies.
+    - Workers are no daemons, since an environment may start processes of its own.
     - A worker that dies, or an environment that raises, becomes a :class:`SpirlError`.
 
     Args:
@@ -57,8 +59,7 @@ class WorkerVector(VectorEnv[Any, Any, Any]):
         self.observation_space = batch_space(env.observation_space, self.num_envs)
         self.action_space = batch_space(env.action_space, self.num_envs)
         env.close()
-        # Starting the resource tracker unblocks signals, so it must be started before signals are blocked.
-        resource_tracker.ensure_running()
+        start_tracker()
         with signals_blocked(), variables(WORKER_ENVIRONMENT):
             for index, make in enumerate(makers):
                 self._start(index, make)
@@ -67,7 +68,9 @@ class WorkerVector(VectorEnv[Any, Any, Any]):
     def _start(self, index: int, make: Callable[[], Env]) -> None:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=serve, args=(make, theirs), name=f"environment-{index}", daemon=True)
+        # The first worker says what this process has not said yet, for all of them.
+        known = shown_warnings() if index == 0 else None
+        process = context.Process(target=serve, args=(make, theirs, known), name=f"environment-{index}")
         self.processes.append(process)
         self._pipes.append(ours)
         process.start()
@@ -202,9 +205,19 @@ class WorkerEnv(gym.Wrapper[Any, Any, Any, Any]):
         return {key: value for key, value in info.items() if key in self._keys}
 
 
-def serve(make: Callable[[], Env], pipe: Connection) -> None:
-    """Make an environment and answer the learner until the learner closes its end of the pipe or dies."""
+def serve(make: Callable[[], Env], pipe: Connection, known_warnings: frozenset[str] | None) -> None:
+    """Make an environment and answer the learner, until it closes its end of the pipe or is gone.
+
+    Args:
+        make: makes the environment.
+        pipe: to the learner.
+        known_warnings: warnings that need no repetition; None silences all.
+    """
     become_worker()
+    if known_warnings is None:
+        warnings.simplefilter("ignore")
+    else:
+        show_warnings_once(known_warnings)
     env = make()
     with contextlib.closing(env), contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
@@ -281,7 +294,7 @@ def _kill_running() -> None:
             vector.kill()
 
 
-# At exit, multiprocessing sends SIGTERM to its daemons and waits for them, which would be forever, since they ignore
-# it. Functions that are registered later run earlier, hence before multiprocessing's own.
+# At exit, multiprocessing waits for its children: for ever, since they wait for commands. Functions
+# registered later run earlier, and its own was registered when it was imported.
 _running: weakref.WeakSet[WorkerVector] = weakref.WeakSet()
 atexit.register(_kill_running)

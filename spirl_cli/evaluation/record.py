@@ -7,6 +7,7 @@ frames, ``<episode> <finished share of the episode's time limit>``.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Generator
@@ -25,6 +26,8 @@ from spirl_cli.evaluation.rollouts import RolloutSettings
 from spirl_cli.evaluation.video import VideoRequest
 from spirl_cli.inference.decoders import DecoderFile
 from spirl_cli.inference.policies import load_policy
+from spirl_cli.monitor.signals import SIGNALS
+from spirl_cli.monitor.streams import STDERR, STDOUT
 
 FALLBACK_FRAMES_PER_SECOND = 30
 FRAMES_PER_REPORT = 10
@@ -85,12 +88,15 @@ class Movie:
 
 
 def main() -> int:
-    """Draw the episodes that the request on standard input asks for."""
-    # Ctrl-C reaches the whole process group; the parent alone decides, and ends this process if needed.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Draw what the request on standard input asks for."""
+    # Ctrl-C reaches the whole group: the parent decides, and ends this process if it gives up.
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     request = VideoRequest(**json.loads(sys.stdin.read()))
-    lines = sys.stdout
-    sys.stdout = sys.stderr  # so that output of libraries does not mix with the lines of progress
+    # libraries that print, also those below Python, must not break into the lines of progress
+    lines = os.fdopen(os.dup(STDOUT), "w")
+    os.dup2(STDERR, STDOUT)
+    sys.stdout = sys.stderr
 
     def report(episode: int, share: float) -> None:
         print(episode, share, file=lines, flush=True)
@@ -106,6 +112,8 @@ def draw(request: VideoRequest, report: Callable[[int, float], None]) -> None:
         report: receives the episode and its finished share.
     """
     section = read_section(request.env)
+    if request.recipe_folder is not None:
+        section = section.with_files(Path(request.recipe_folder))
     env = make_env(section, render_mode="rgb_array")
     cheapen_drawing(env)
     rate = float(env.metadata.get("render_fps") or FALLBACK_FRAMES_PER_SECOND)

@@ -144,7 +144,7 @@ def write_results(
         for group in evaluated
     ]
     content = {"rows": [asdict(row) for row in rows], "metrics": rates}
-    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
+    write_whole(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
 
 def _rates(group: Evaluated, resamples: int, seed: int) -> dict[str, dict[str, float]]:

@@ -28,9 +28,10 @@ class VideoRequest:
     Attributes:
         env: the environment's section, as plain data.
         decoder, policy: paths of exported networks.
-        kind: kind of the policy, mean or sampled.
-        squashed: whether the decoder's actions are squashed, see `DecoderFile`.
-        folder: folder for the files ``<name>-<episode>.mp4``.
+        kind: how the policy acts.
+        squashed: the decoder's actions are squashed, see `DecoderFile`.
+        folder: where ``<name>-<episode>.mp4`` are written.
+        recipe_folder: where the module of the environment is looked for too.
     """
 
     env: dict[str, Any]
@@ -42,6 +43,7 @@ class VideoRequest:
     squashed: bool
     folder: str
     name: str
+    recipe_folder: str | None = None
 
     def path(self, episode: int) -> Path:
         """Return the file of one episode."""

@@ -6,10 +6,14 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Mapping
+from multiprocessing import resource_tracker
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from spirl_cli.monitor.signals import SIGNALS
+from spirl_cli.monitor.streams import LossyStream, guard_stderr
+
 # One BLAS thread per worker: their matrices are tiny, and there is a worker per core already.
 WORKER_ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 # If workers and learner share cores, the learner has priority, since a round usually waits for it.
@@ -26,8 +30,12 @@ def usable_cores() -> int:
 def become_worker() -> None:
     """Prepare a worker: ignore signals, yield to other processes, end with the parent.
 
-    A Ctrl-C reaches the whole process group; the parent alone decides what to do.
+    A Ctrl-C reaches the whole process group; it is the parent who decides what it means. What a worker
+    prints may get lost, but printing never fails.
     """
+    guard_stderr()
+    if sys.stdout is not None:
+        sys.stdout = LossyStream(sys.stdout)
     os.nice(WORKER_NICENESS)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
@@ -41,6 +49,20 @@ def signals_blocked() -> Iterator[None]:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def start_tracker() -> None:
+    """Start multiprocessing's own helper so that signals to the process group do not end it.
+
+    It ignores SIGINT and SIGTERM by itself, and starting it unblocks them: so it has to run before
+    `signals_blocked`.
+    """
+    others = [one for one in SIGNALS if one not in (signal.SIGINT, signal.SIGTERM)]
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, others)
+    try:
+        resource_tracker.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

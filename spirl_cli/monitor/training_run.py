@@ -16,7 +16,7 @@ import torch
 from spirl_cli.errors import ArtifactError, DivergedError, Interrupted, UsageError
 from spirl_cli.monitor.checkpoint import CheckpointFolder, State
 from spirl_cli.monitor.interrupts import Interrupts
-from spirl_cli.monitor.metrics import MetricsLog
+from spirl_cli.monitor.metrics import NO_ROWS, MetricsLog
 from spirl_cli.monitor.progress import duration
 from spirl_cli.monitor.reporter import Reporter
 
@@ -147,8 +147,8 @@ class TrainingRun:
         if _RUN in state.scalars:
             raise ValueError(f"the scalar {_RUN!r} of a state is reserved for the run itself")
         self._require_finite(state)
-        self.metrics.flush()  # rows up to this step must be on the disk before the checkpoint
-        own = {"step": self.step, "seconds": self.seconds}
+        self.metrics.flush()  # rows up to this step are on the disk before the checkpoint is
+        own = {"step": self.step, "seconds": self.seconds, "metrics": self.metrics.digest}
         self._checkpoints.save(State(state.tensors, {**state.scalars, _RUN: own}), self.step)
         self._schedule(time.monotonic(), saved=True)
 
@@ -199,10 +199,16 @@ class TrainingRun:
             self.metrics.rewind(-1)
             return
         self.step, self._earlier_seconds = own["step"], own["seconds"]
+        self._rewind_metrics(own.get("metrics"))
         self._checkpoints.discard_after(self.step)
-        self.metrics.rewind(self.step)
         spent = duration(self._earlier_seconds)
         self._reporter.message(f"{self._description}: resuming at {self._place()}, after {spent}")
+
+    def _rewind_metrics(self, digest: str | None) -> None:
+        """Forget the rows after the checkpoint; say so if those before it are gone."""
+        if digest not in (None, NO_ROWS) and not self.metrics.path.exists():
+            self._reporter.warn(f"{self.metrics.path} is not there: rows up to step {self.step:,} are missing from it")
+        self.metrics.rewind(self.step, digest)
 
     def _restore(self) -> dict[str, Any]:
         """Restore the newest usable checkpoint and return the run's own numbers in it."""
@@ -214,8 +220,12 @@ class TrainingRun:
                 self._reporter.warn(f"The checkpoint at {step:,} cannot be restored: {error.message}")
             else:
                 return own
-        # No new start: hours of work might be lost, and the learner may be half restored.
-        raise ArtifactError(f"No checkpoint in {self.folder} can be restored.", "Start anew with --no-resume.")
+        # Not a fresh start: hours of work may be lost, and the learner may be half restored.
+        raise ArtifactError(
+            f"No checkpoint in {self.folder} can be restored.",
+            "Put sound copies of the files that are named above in their place and run the same command again. "
+            "Only if there are none: --no-resume starts anew, and what is there is lost.",
+        )
 
 
 def _checkpoint_seconds(chosen: float) -> float:

@@ -128,6 +128,7 @@ class SkillLearning:
         terminals = step.ended if parity.terminal_timeouts else step.terminated
         rewards = np.asarray(rewards if self._finds_scale else rewards * self.sac.reward_scale, np.float32)
         transitions = Transitions(states, latents, rewards, self.sac.encode(step.next_observation), terminals)
+        self._require_finite(transitions)
         if self.replay.rewarded_share is None:
             self.replay.add(*transitions)
         else:
@@ -139,6 +140,15 @@ class SkillLearning:
             if metrics is not None:
                 self.finished.append({"return": float(self.returns[index]), **metrics})
                 self.returns[index] = 0.0
+
+    def _require_finite(self, transitions: Transitions) -> None:
+        """Keep out of the replay memory what rewards and states became here, for instance by a huge reward scale."""
+        for name, values in transitions._asdict().items():
+            if not np.isfinite(values).all():
+                raise DivergedError(
+                    f"train-rl diverged at {self.steps:,} steps: {name} of a transition are not finite numbers.",
+                    "Look at train_rl.reward_scale; the last good checkpoint is kept.",
+                )
 
     def _add_episode(self, episode: Transitions) -> None:
         """Add a whole episode with its returns, one transition after the other, so that neighbours share images."""
@@ -205,10 +215,12 @@ class SkillLearning:
         self.losses = {name: torch.tensor(value) for name, value in state.scalars.get("losses", {}).items()}
 
     def _save_replay(self, folder: Path) -> State:
-        return State(scalars={"replay": self.replay.save(folder)})
+        segments = self.replay.save(folder)
+        return State(scalars={"replay": segments, "replay_sha256": self.replay.digests})
 
     def _restore_replay(self, state: State, folder: Path) -> None:
-        self.replay.restore(folder, saved_scalar(state, "replay"))
+        # the first checkpoints had no checksums
+        self.replay.restore(folder, saved_scalar(state, "replay"), state.scalars.get("replay_sha256"))
 
     def _restore_log_alpha(self, saved: float) -> None:
         with torch.no_grad():

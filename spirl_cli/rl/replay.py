@@ -6,6 +6,9 @@ images, which adds about one uint8 image per skill step.
 
 from __future__ import annotations
 
+import hashlib
+from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +20,7 @@ from torch import Tensor
 
 from spirl_cli.errors import ArtifactError
 from spirl_cli.files import written_whole
-from spirl_cli.payload import replay_file
+from spirl_cli.payload import REPLAY_FILES, replay_end, replay_file
 from spirl_cli.rl.image_store import ImageStore, Pixels
 
 Array = NDArray[np.float32]
@@ -84,6 +87,8 @@ class Replay:
         self.added = 0  # number of transitions ever added
         self.saved = 0  # of them, the number in segments on disk
         self.segments: list[str] = []
+        self.digests: dict[str, str] = {}  # their checksums
+        self._listed: deque[list[str]] = deque(maxlen=3)  # by the last checkpoints and the one that comes
 
     def __len__(self) -> int:
         return min(self.added, self.capacity)
@@ -176,9 +181,11 @@ class Replay:
         return torch.from_numpy(observations)
 
     def save(self, folder: Path) -> list[str]:
-        """Write the transitions since the last save as a new segment; return the names of all segments.
+        """Write what was added since the last save as a new segment; returns the names of all that count.
 
-        A segment is written once and never changed; it is valid if a checkpoint lists it.
+        A segment is written and renamed once and never touched again: the checkpoint that lists
+        it, with its checksum in `digests`, decides whether it counts. One whose transitions are all
+        overwritten is listed no more.
         """
         first = max(self.saved, self.added - self.capacity)
         if self.added > first:
@@ -188,20 +195,42 @@ class Replay:
             images = np.empty((len(used), self.images.pixels), np.uint8)
             for image, slot in zip(images, used.tolist(), strict=True):
                 image[:] = self.images[slot]
-            _write_segment(folder / name, Segment(first, self.rows[slots], images, shown.reshape(len(slots), -1)))
+            segment = Segment(first, self.rows[slots], images, shown.reshape(len(slots), -1))
+            self.digests[name] = _write_segment(folder / name, segment)
             self.segments.append(name)
             self.saved = self.added
+        oldest = self.added - self.capacity
+        self.segments = [name for name in self.segments if replay_end(name) > oldest]
+        self.digests = {name: self.digests[name] for name in self.segments if name in self.digests}
+        self._forget_overwritten(folder)
         return list(self.segments)
 
-    def restore(self, folder: Path, segments: list[str]) -> None:
+    def _forget_overwritten(self, folder: Path) -> None:
+        """Delete the segments that neither this checkpoint nor one of the two before it lists: two are kept."""
+        if not self._listed or self._listed[-1] != self.segments:
+            self._listed.append(list(self.segments))
+        if len(self._listed) == self._listed.maxlen:
+            needed = {name for names in self._listed for name in names}
+            for path in folder.glob(REPLAY_FILES):
+                if path.name not in needed:
+                    path.unlink()
+
+    def restore(self, folder: Path, segments: list[str], digests: Mapping[str, str] | None = None) -> None:
         """Read the segments that a checkpoint lists, in order.
+
+        Args:
+            folder: where they lie.
+            segments: their names.
+            digests: checksums by name; the first checkpoints did not have them.
 
         Raises:
             ArtifactError: a segment is missing or damaged.
         """
         self.added = self.saved = 0
+        self.images, self.shown = ImageStore(self.images.pixels), np.full_like(self.shown, -1)
+        self.digests = dict(digests or {})
         for name in segments:
-            segment = _read_segment(folder / name)
+            segment = _read_segment(folder / name, self.digests.get(name))
             slots = np.array([self.images.add(image) for image in segment.images], np.int64)
             for slot in segment.shown.ravel().tolist():
                 self.images.use(int(slots[slot]))
@@ -209,10 +238,13 @@ class Replay:
             self.added = segment.first
             self._append(segment.rows, slots[segment.shown])
         self.saved, self.segments = self.added, list(segments)
+        self._listed.clear()
 
 
-def _read_segment(path: Path) -> Segment:
+def _read_segment(path: Path, digest: str | None) -> Segment:
     try:
+        if digest is not None and _digest(path) != digest:
+            raise ArtifactError(f"{path} is corrupt: its content does not match its checksum")
         with h5py.File(path, "r") as file:
             first, rows = int(file.attrs["first"]), file["transitions"][:]
             if "images" not in file:
@@ -222,10 +254,18 @@ def _read_segment(path: Path) -> Segment:
         raise ArtifactError(f"{path} is missing or damaged ({error})") from error
 
 
-def _write_segment(path: Path, segment: Segment) -> None:
-    with written_whole(path) as temporary, h5py.File(temporary, "w") as file:
-        file.create_dataset("transitions", data=segment.rows)
-        if len(segment.images):
-            file.create_dataset("images", data=segment.images, compression="lzf")
-            file.create_dataset("shown", data=segment.shown)
-        file.attrs["first"] = segment.first
+def _write_segment(path: Path, segment: Segment) -> str:
+    """Write a segment; return its checksum."""
+    with written_whole(path) as temporary:
+        with h5py.File(temporary, "w") as file:
+            file.create_dataset("transitions", data=segment.rows)
+            if len(segment.images):
+                file.create_dataset("images", data=segment.images, compression="lzf")
+                file.create_dataset("shown", data=segment.shown)
+            file.attrs["first"] = segment.first
+        return _digest(temporary)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -168,6 +168,7 @@ def _film(context: StageContext, subject: Subject, stop: Stop) -> bool:
         squashed=subject.decoder.squashed,
         folder=str(context.folder / VIDEOS_FOLDER),
         name=target.label,
+        recipe_folder=None if context.recipe.env.folder is None else str(context.recipe.env.folder),
     )
     files = record_videos(request, context.reporter, stop=stop)
     if stop():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt, PrivateAttr
 
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.settings import WHOLE_OBSERVATION, ObservationPart
@@ -16,11 +17,23 @@ class GymnasiumSection(EnvSection):
     kind: Literal["gymnasium"]
     id: str
     kwargs: dict[str, Any] = Field(default_factory=dict)
-    module: str | None = None  # module that registers the id; it is imported first
+    module: str | None = None  # imported first, so that it can register the id; or its file, such as ./mine.py
     episode_length: PositiveInt
     observation: tuple[ObservationPart, ...] = WHOLE_OBSERVATION
-    success_key: str | None = None  # key of `info` that is true once the episode succeeded
+    success_key: str | None = None  # key of `info`, or path to it, that is true once the episode succeeded
     reward: Literal["environment", "success"] = "environment"
     terminate_on_success: bool = False
     order: None = None
     noise: NonNegativeFloat | None = None
+    _folder: Path | None = PrivateAttr(None)  # of the recipe; no part of its values
+
+    def with_files(self, folder: Path) -> Self:
+        """Return the section that looks for its module in a folder too."""
+        section = self.model_copy()
+        section._folder = folder.absolute()
+        return section
+
+    @property
+    def folder(self) -> Path | None:
+        """Return the recipe's folder; None where the section is not read from a file."""
+        return self._folder
