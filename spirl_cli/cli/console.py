@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spirl_cli.errors import Interrupted, SpirlError
+from spirl_cli.printable import printable, printable_lines
 
 
 def emit(text: str) -> None:
     """Print a result on stdout. A reader that closed the pipe ends the program quietly."""
     try:
-        print(text, flush=True)
+        print(printable_lines(text), flush=True)
     except BrokenPipeError:
         # what python would still flush at exit has to go somewhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -22,27 +23,33 @@ def emit(text: str) -> None:
 
 
 def emit_json(value: Any) -> None:
-    """Print a result on stdout as one JSON value."""
-    emit(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print a result on stdout as one JSON value; what stdout cannot encode is escaped as JSON does it."""
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    emit(json.dumps(value, indent=2, ensure_ascii=not unicode))
 
 
 def note(text: str) -> None:
     """Say something on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    _say(printable_lines(text))
 
 
 def say_error(error: SpirlError) -> None:
     """Print an error and what to type next as one short paragraph on stderr."""
     colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     label = "\033[1;31merror:\033[0m " if colour else "error: "
-    note(error.message if isinstance(error, Interrupted) else label + error.message)
+    message = printable_lines(error.message)
+    _say(message if isinstance(error, Interrupted) else label + message)
     if error.hint:
         note(f"hint: {error.hint}")
 
 
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
 def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Align rows under a header with two spaces between columns."""
-    table = [header, *rows]
+    table = [[printable(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[index]) for row in table) for index in range(len(header))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table)
     return "\n".join(line.rstrip() for line in lines)

@@ -88,7 +88,7 @@ def _recorded(artifact: Artifact, options: StageOptions) -> Recipe:
     if options.profile is not None or options.method is not None:
         option = "--profile" if options.profile is not None else "--method"
         raise UsageError(f"{option} needs a recipe.", "name the recipe as well")
-    data = artifact.manifest.extra.get("recipe")
+    data = artifact.manifest.recorded("recipe")
     if isinstance(data, Mapping):
         return recorded_recipe(data, f"the recipe of {artifact.reference}", options.set_ or [])
     return load_recipe(artifact.manifest.recipe, overrides=options.set_ or [])
@@ -114,7 +114,7 @@ def _say_differences(artifact: Artifact, recipe: Recipe) -> None:
     from spirl_cli.store.diff import differences
 
     trained = artifact.manifest.parameters.get("env")
-    if trained is None:
+    if not isinstance(trained, Mapping):
         return
     for difference in differences({"env": trained}, {"env": recipe.env.model_dump(mode="json")}):
         note(f"note: {artifact.reference} was trained with another {difference}")

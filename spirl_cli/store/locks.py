@@ -94,7 +94,7 @@ def holder_of(lock: Path) -> Holder | None:
     try:
         content = json.loads(_sidecar(lock).read_text(encoding="utf-8"))
         return Holder(int(content["process"]), str(content["host"]), str(content["started"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 
