@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spirl_cli.errors import Interrupted, SpirlError
+from spirl_cli.errors import Interrupted, SpirlError, UsageError
 from spirl_cli.printable import printable, printable_lines
 
 
@@ -41,6 +41,11 @@ def say_error(error: SpirlError) -> None:
     _say(message if isinstance(error, Interrupted) else label + message)
     if error.hint:
         note(f"hint: {error.hint}")
+
+
+def folder_is_gone() -> UsageError:
+    """Return the error of a working folder that was deleted: not even torch can be loaded from there."""
+    return UsageError("The working folder was deleted.", "go to a folder that exists, for example with `cd ~`")
 
 
 def _say(text: str) -> None:

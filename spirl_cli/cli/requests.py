@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spirl_cli.cli.console import emit, emit_json, metrics_line, note
+from spirl_cli.cli.console import emit, emit_json, folder_is_gone, metrics_line, note
 from spirl_cli.errors import UsageError
+from spirl_cli.files import expanded, working_folder_is_gone
 
 if TYPE_CHECKING:
     from spirl_cli.cli.options import StageOptions
@@ -63,10 +64,16 @@ def load(options: StageOptions, seed: int | None = None) -> Recipe:
 
 
 def open_store(root: Path) -> Store:
-    """Return the store in a folder, which need not exist."""
+    """Return the store in a folder, which need not exist.
+
+    Raises:
+        UsageError: the working folder was deleted.
+    """
     from spirl_cli.store.store import Store
 
-    return Store(root.expanduser())
+    if working_folder_is_gone():
+        raise folder_is_gone()
+    return Store(expanded(root))
 
 
 def resolve(references: Mapping[str, str | None], store: Store) -> dict[str, Artifact]:

@@ -19,7 +19,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from spirl_cli.demos.formats.minari import datasets_folder, local_datasets
+from spirl_cli.demos.formats.minari import datasets_folder, local_datasets, require_datasets_folder
 from spirl_cli.errors import DatasetError, did_you_mean
 from spirl_cli.files import make_folder, publish_folder
 
@@ -53,8 +53,8 @@ def download(dataset_id: str, announce: Callable[[str], None]) -> None:
     reason = _unreachable(server)
     if reason:
         raise unavailable(dataset_id, f"{server} cannot be reached ({reason})")
-    announce(f"downloading {dataset_id} from {server} to {datasets_folder()}")
-    root = datasets_folder()
+    root = require_datasets_folder()
+    announce(f"downloading {dataset_id} from {server} to {root}")
     make_folder(root)
     with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as folder:
         _run_minari(dataset_id, Path(folder))

@@ -26,6 +26,7 @@ import numpy as np
 
 from spirl_cli.demos.dataset import Contents, StoredEpisode
 from spirl_cli.errors import DatasetError
+from spirl_cli.files import expanded
 
 SUFFIXES = (".hdf5", ".h5")
 FLAG_ROWS = 1_000_000  # end-of-episode flags read at once
@@ -37,7 +38,7 @@ def open_hdf5(name: str) -> FlatFile | RolloutFolder:
     Raises:
         DatasetError: there is nothing at this path.
     """
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.is_dir():
         return RolloutFolder(name)
     if path.is_file():
@@ -52,7 +53,7 @@ class FlatFile:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._path = Path(name).expanduser()
+        self._path = expanded(name)
 
     def files(self) -> list[Path]:
         """Return the file itself."""
@@ -122,7 +123,7 @@ class RolloutFolder:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._path = Path(name).expanduser()
+        self._path = expanded(name)
 
     def files(self) -> list[Path]:
         """Return the episodes' files in order.

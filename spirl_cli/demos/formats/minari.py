@@ -16,6 +16,7 @@ import numpy as np
 
 from spirl_cli.demos.dataset import Contents, StoredEpisode
 from spirl_cli.errors import DatasetError
+from spirl_cli.files import expanded
 
 if TYPE_CHECKING:
     from minari import MinariDataset
@@ -23,7 +24,19 @@ if TYPE_CHECKING:
 
 def datasets_folder() -> Path:
     """Return the folder in which Minari keeps its datasets; it may not exist."""
-    return Path(os.environ.get("MINARI_DATASETS_PATH") or Path.home() / ".minari" / "datasets")
+    return expanded(os.environ.get("MINARI_DATASETS_PATH") or "~/.minari/datasets")
+
+
+def require_datasets_folder() -> Path:
+    """Return the folder of datasets, to write to.
+
+    Raises:
+        DatasetError: this user has none.
+    """
+    folder = datasets_folder()
+    if str(folder).startswith("~"):
+        raise DatasetError("there is no home folder for datasets", "set MINARI_DATASETS_PATH to a folder for them")
+    return folder
 
 
 def local_datasets() -> list[str]:
