@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from spirl_cli.cli.console import note
 from spirl_cli.cli.requests import load, open_store, recipe_arguments, recipe_name
+from spirl_cli.cli.trust import require_trust
 from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.payload import AGENT, EVALUATION, PRIOR
 
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 
 
 def evaluation_request(
-    options: StageOptions, references: Mapping[str, str | None], *, prior_only: bool, chosen: EvaluateOptions
+    options: StageOptions,
+    references: Mapping[str, str | None],
+    *,
+    prior_only: bool,
+    chosen: EvaluateOptions,
+    trusted: Sequence[str] = (),
 ) -> Request:
     """Build the request of an evaluation.
 
@@ -29,10 +35,11 @@ def evaluation_request(
         references: artifacts that were named, by stage.
         prior_only: evaluate a prior instead of an agent.
         chosen: options of the stage that are not in the recipe.
+        trusted: modules that may be imported although only an artifact names them.
 
     Raises:
         ArtifactError: there is nothing to evaluate.
-        UsageError: the recipe or an option is wrong.
+        UsageError: the recipe or an option is wrong, or an artifact asks for a module that is not trusted.
     """
     from spirl_cli.pipeline.graph import PRIOR_EVALUATION, stage
     from spirl_cli.pipeline.plan import Request
@@ -44,6 +51,8 @@ def evaluation_request(
     if not named and wanted not in given:
         given[wanted] = _newest(wanted, store)
     recipe = load(options) if named else _recorded(given[wanted], options)
+    if not named:
+        require_trust(recipe.env, given[wanted].reference, trusted)
     request = Request(
         recipe,
         store,

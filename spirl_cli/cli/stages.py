@@ -79,6 +79,10 @@ def evaluate(
         typer.Option("--save-dataset", metavar="ID", help="Also write the episodes as a Minari dataset."),
     ] = None,
     video: Annotated[bool, typer.Option("--video/--no-video", help="Record the first episodes.")] = True,
+    trust_module: Annotated[
+        list[str] | None,
+        typer.Option("--trust-module", metavar="NAME", help="Import this module if the artifact asks for it."),
+    ] = None,
 ) -> None:
     """Agent → numbers, figures and videos.
 
@@ -103,6 +107,7 @@ def evaluate(
         {SKILLS: skills, PRIOR: prior, AGENT: agent},
         prior_only=prior_only,
         chosen=EvaluateOptions(step, save_dataset),
+        trusted=trust_module or (),
     )
     execute_one(request, options)
 

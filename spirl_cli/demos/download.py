@@ -22,6 +22,7 @@ from pathlib import Path
 from spirl_cli.demos.formats.minari import datasets_folder, local_datasets, require_datasets_folder
 from spirl_cli.errors import DatasetError, did_you_mean
 from spirl_cli.files import make_folder, publish_folder
+from spirl_cli.monitor.children import python_command
 
 REACH_SECONDS = 3.0  # to reach the server, name resolution included
 
@@ -81,7 +82,7 @@ def _misspelt(dataset_id: str, known: list[str]) -> str:
 def _run_minari(dataset_id: str, folder: Path) -> None:
     """Run Minari's download into ``folder``; its progress bars are shown on a terminal only."""
     done = subprocess.run(
-        [sys.executable, "-c", _CHILD, dataset_id],
+        python_command("-c", _CHILD, dataset_id),
         env={**os.environ, "MINARI_DATASETS_PATH": str(folder)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

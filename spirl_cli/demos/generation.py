@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,14 @@ from spirl_cli.demos.dataset import StoredEpisode
 from spirl_cli.domains.domain import GeneratedEpisode, Generator
 from spirl_cli.errors import Interrupted, SpirlError
 from spirl_cli.files import make_folder
-from spirl_cli.monitor.children import WORKER_ENVIRONMENT, become_worker, signals_blocked, usable_cores, variables
+from spirl_cli.monitor.children import (
+    WORKER_ENVIRONMENT,
+    become_worker,
+    signals_blocked,
+    start_tracker,
+    usable_cores,
+    variables,
+)
 from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.monitor.reporter import Reporter
 
@@ -142,6 +148,5 @@ def _executor(workers: int) -> Iterator[Executor]:
 def _start(workers: int) -> Executor:
     if workers == 1:
         return ThreadPoolExecutor(1)
-    # Starting the tracker unblocks signals, so it has to run before they are blocked.
-    resource_tracker.ensure_running()
+    start_tracker()
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=become_worker)

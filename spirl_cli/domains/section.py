@@ -59,6 +59,11 @@ class EnvSection(Section):
         """Return the values that decide what clips show; part of their fingerprint."""
         return {}
 
+    @property
+    def foreign_modules(self) -> tuple[str, ...]:
+        """Names of modules that making the environment imports because this section names them."""
+        return ()
+
     def with_files(self, folder: Path) -> Self:
         """Return the section with the content of files in place of their names.
 

@@ -10,7 +10,6 @@ import time
 import traceback
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any, Literal, TypeAlias
 
@@ -20,7 +19,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from spirl_cli.errors import SpirlError
-from spirl_cli.monitor.children import WORKER_ENVIRONMENT, become_worker, signals_blocked, variables
+from spirl_cli.monitor.children import WORKER_ENVIRONMENT, become_worker, signals_blocked, start_tracker, variables
 
 CLOSE_SECONDS = 5.0
 Env: TypeAlias = "gym.Env[Any, Any]"
@@ -57,8 +56,7 @@ class WorkerVector(VectorEnv[Any, Any, Any]):
         self.observation_space = batch_space(env.observation_space, self.num_envs)
         self.action_space = batch_space(env.action_space, self.num_envs)
         env.close()
-        # Starting the tracker unblocks signals, so it has to run before they are blocked.
-        resource_tracker.ensure_running()
+        start_tracker()
         with signals_blocked(), variables(WORKER_ENVIRONMENT):
             for index, make in enumerate(makers):
                 self._start(index, make)

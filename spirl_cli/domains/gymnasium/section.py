@@ -24,3 +24,11 @@ class GymnasiumSection(EnvSection):
     terminate_on_success: bool = False
     order: None = None
     noise: NonNegativeFloat | None = None
+
+    @property
+    def foreign_modules(self) -> tuple[str, ...]:
+        """The module to import first, and one before a colon in an id, which Gymnasium imports."""
+        inner = self.kwargs.get("env_id")  # of the environments that wrap one of the old gym package
+        ids = (self.id, *([inner] if isinstance(inner, str) else []))
+        named = (self.module, *(one.rpartition(":")[0] for one in ids))
+        return tuple(dict.fromkeys(name for name in named if name))
