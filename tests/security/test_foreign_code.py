@@ -32,7 +32,7 @@ TRAPS = (
     "gymnasium",
     "pickle",
 )
-TRAP = "from pathlib import Path\nPath({file!r}).open('a').write(__name__ + '\\n')\nraise ImportError(__name__)\n"
+TRAP = "open({file!r}, 'a').write(__name__ + '\\n')\nraise ImportError(__name__)\n"
 
 
 def set_traps(folder: Path) -> Path:
