@@ -8,13 +8,18 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def dumps(value: Any, indent: int | None = None) -> str:
-    """Return a value as JSON text, a number that is not finite as null; other letters than ASCII stay.
+def dumps(value: Any, indent: int | None = None, *, ascii_only: bool = False) -> str:
+    """Return a value as JSON text, a number that is not finite as null.
+
+    Args:
+        value: what JSON can hold.
+        indent: spaces per level; None: one line.
+        ascii_only: escape other letters than those of ASCII.
 
     Raises:
         TypeError: something in it has no place in JSON.
     """
-    return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    return json.dumps(_finite(value), indent=indent, ensure_ascii=ascii_only, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spirl_cli.cli.console import emit, emit_json, metrics_line, note
+from spirl_cli.cli.console import emit, emit_json, folder_is_gone, metrics_line, note
+from spirl_cli.cli.trust import remember_modules
 from spirl_cli.errors import UsageError
+from spirl_cli.files import expanded, working_folder_is_gone
 from spirl_cli.monitor.streams import foreign_output_on_stderr
 
 if TYPE_CHECKING:
@@ -60,14 +62,23 @@ def load(options: StageOptions, seed: int | None = None) -> Recipe:
         raise UsageError("Which recipe? None was named.", f"name one of {known}, or the path of a YAML file")
     from spirl_cli.recipe.load import load_recipe
 
-    return load_recipe(name, profile=options.profile, overrides=options.set_ or [], seed=seed, method=options.method)
+    recipe = load_recipe(name, profile=options.profile, overrides=options.set_ or [], seed=seed, method=options.method)
+    if not options.dry_run:
+        remember_modules(recipe.env)
+    return recipe
 
 
 def open_store(root: Path) -> Store:
-    """Return the store in a folder, which need not exist."""
+    """Return the store in a folder, which need not exist.
+
+    Raises:
+        UsageError: the working folder was deleted.
+    """
     from spirl_cli.store.store import Store
 
-    return Store(root.expanduser())
+    if working_folder_is_gone():
+        raise folder_is_gone()
+    return Store(expanded(root))
 
 
 def resolve(references: Mapping[str, str | None], store: Store) -> dict[str, Artifact]:

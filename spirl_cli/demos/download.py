@@ -20,9 +20,10 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from spirl_cli.demos.formats.minari import datasets_folder, local_datasets
+from spirl_cli.demos.formats.minari import datasets_folder, local_datasets, require_datasets_folder
 from spirl_cli.errors import DatasetError, did_you_mean
 from spirl_cli.files import make_folder, publish_folder
+from spirl_cli.monitor.children import python_command
 
 REACH_SECONDS = 3.0  # limit for reaching the server, name resolution included
 
@@ -55,8 +56,8 @@ def download(dataset_id: str, announce: Callable[[str], None]) -> None:
     reason = _unreachable(server)
     if reason:
         raise unavailable(dataset_id, f"{server} cannot be reached ({reason})")
-    announce(f"downloading {dataset_id} from {server} to {datasets_folder()}")
-    root = datasets_folder()
+    root = require_datasets_folder()
+    announce(f"downloading {dataset_id} from {server} to {root}")
     make_folder(root)
     with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as folder:
         _run_minari(dataset_id, Path(folder))
@@ -94,7 +95,7 @@ def _misspelt(dataset_id: str, known: list[str]) -> str:
 def _run_minari(dataset_id: str, folder: Path) -> None:
     """Run Minari's download into ``folder``; progress bars appear on a terminal only."""
     done = subprocess.run(
-        [sys.executable, "-c", _CHILD, dataset_id],
+        python_command("-c", _CHILD, dataset_id),
         env={**os.environ, "MINARI_DATASETS_PATH": str(folder)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -1,7 +1,7 @@
 """The checksum of a dataset's content, cached so that it is computed once.
 
-The cache is a small JSON file in the user's cache folder (``$XDG_CACHE_HOME/spirl``, else ``~/.cache/spirl``). An entry
-is valid as long as no file changes its path, size or time.
+The cache is a small JSON file in the user's cache folder (``$XDG_CACHE_HOME/spirl``, else ``~/.cache/spirl``), if there
+is one. An entry is valid as long as no file changes its path, size or time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from spirl_cli.demos.dataset import Dataset
-from spirl_cli.files import make_folder, write_whole
+from spirl_cli.files import cache_folder, make_folder, write_whole
 from spirl_cli.store.fingerprint import canonical, sha256_file
 
 REMEMBERED = 200  # datasets
@@ -88,22 +88,25 @@ def _key(files: list[Path], selection: str | None = None) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def _memory() -> Path:
-    folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(folder) / "spirl" / "datasets.json"
+def _memory() -> Path | None:
+    folder = cache_folder()
+    return None if folder is None else folder / "datasets.json"
 
 
 def _remembered() -> dict[str, Any]:
+    path = _memory()
     try:
-        entries = json.loads(_memory().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        entries = {} if path is None else json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
     return entries if isinstance(entries, dict) else {}
 
 
 def _remember(key: str, entry: dict[str, Any]) -> None:
-    """Write the entry; without a writable cache folder only time is lost."""
+    """Write the entry; without a cache folder, or one that cannot be written, only time is lost."""
     path = _memory()
+    if path is None:
+        return
     newest = list({**_remembered(), key: entry}.items())[-REMEMBERED:]
     try:
         make_folder(path.parent)

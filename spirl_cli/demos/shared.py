@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from spirl_cli.demos.formats.minari import MinariFolder, datasets_folder, is_local
+from spirl_cli.demos.formats.minari import MinariFolder, datasets_folder, is_local, require_datasets_folder
 from spirl_cli.demos.generation import GeneratedDataset, generate
 from spirl_cli.demos.identity import DatasetIdentity
 from spirl_cli.domains.domain import Generator, SharedDataset
@@ -67,7 +67,7 @@ def _store(made: GeneratedDataset, shared: SharedDataset, identity: DatasetIdent
     from minari import create_dataset_from_buffers
 
     observations, actions = shared.spaces()
-    root = datasets_folder()
+    root = require_datasets_folder()
     make_folder(root)
     with tempfile.TemporaryDirectory(prefix=".scripted-", dir=root) as folder:
         with variables({"MINARI_DATASETS_PATH": folder}), warnings.catch_warnings():

@@ -6,6 +6,7 @@ network, tells why it was chosen, and opens the demonstrations.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, cast
@@ -20,6 +21,7 @@ from spirl_cli.domains.domain import Generator, SharedDataset, Wanted
 from spirl_cli.domains.registry import domain_of, find_domain, kinds
 from spirl_cli.domains.section import EnvSection, PlannerKey
 from spirl_cli.errors import UsageError
+from spirl_cli.files import expanded
 from spirl_cli.monitor.reporter import Reporter
 from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.settings import WHOLE_OBSERVATION
@@ -103,7 +105,7 @@ class StoredSource:
 
     def identity(self) -> DatasetIdentity | None:
         """Return the identity of the local files; they are read once, then the checksum is cached."""
-        if _is_path(self.section) and not Path(self._name).expanduser().exists():
+        if _is_path(self.section) and not os.path.exists(expanded(self._name)):
             return None
         dataset = self._local()
         return None if dataset is None else identity_of(dataset)
@@ -233,7 +235,7 @@ def _is_path(section: ExtractSection) -> bool:
     if section.source != "auto":
         return section.source == "hdf5"
     name = _name(section)
-    return Path(name).expanduser().exists() or name.startswith((".", "/", "~")) or name.endswith(PATH_SUFFIXES)
+    return os.path.exists(expanded(name)) or name.startswith((".", "/", "~")) or name.endswith(PATH_SUFFIXES)
 
 
 def _name(section: ExtractSection) -> str:

@@ -61,6 +61,11 @@ class EnvSection(Section):
         """Return the values that decide the images of clips; part of the clips' fingerprint."""
         return {}
 
+    @property
+    def foreign_modules(self) -> tuple[str, ...]:
+        """Names of modules that making the environment imports because this section names them."""
+        return ()
+
     def with_files(self, folder: Path) -> Self:
         """Return the section with names of files replaced by the files' content.
 

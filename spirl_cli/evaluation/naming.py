@@ -62,8 +62,8 @@ def training_data(artifact: Artifact) -> str | None:
     recorded = next(_datasets(store.lineage(artifact)), None)
     if recorded is not None:
         return _short(recorded.record.reference.partition(":")[2])
-    planned = artifact.manifest.extra.get("recipe", {}).get("extract", {}).get("dataset")
-    return None if planned is None else _short(planned)
+    planned = artifact.manifest.recorded("recipe", "extract", "dataset")
+    return _short(planned) if isinstance(planned, str) else None
 
 
 def _datasets(ancestors: Iterable[Ancestor]) -> Iterator[Ancestor]:

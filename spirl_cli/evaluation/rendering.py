@@ -8,6 +8,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from spirl_cli.monitor.children import python_command
+
 INSTALL_HINT = (
     "MuJoCo finds no OpenGL to draw with: install EGL (apt-get install libegl1 libgl1-mesa-dri) "
     "or OSMesa (apt-get install libosmesa6)"
@@ -60,7 +62,7 @@ def _candidates() -> tuple[str, ...]:
 
 
 def _draws(backend: str) -> bool:
-    command = [sys.executable, "-c", _PROBE]
+    command = python_command("-c", _PROBE)
     try:
         result = subprocess.run(
             command, env=rendering_environment(backend), capture_output=True, timeout=PROBE_SECONDS, check=False

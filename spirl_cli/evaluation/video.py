@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from typing import Any
 from spirl_cli.domains.registry import section_type
 from spirl_cli.evaluation.rendering import INSTALL_HINT, probe_rendering, rendering_environment
 from spirl_cli.inference.policies import PolicyKind
+from spirl_cli.monitor.children import python_command
 from spirl_cli.monitor.reporter import Reporter
 
 
@@ -62,7 +62,7 @@ def record_videos(request: VideoRequest, reporter: Reporter, *, stop: Callable[[
     draws_itself = not section_type(request.env).needs_opengl
     backend = None if draws_itself else probe_rendering()
     Path(request.folder).mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "spirl_cli.evaluation.record"]
+    command = python_command("-m", "spirl_cli.evaluation.record")
     with tempfile.TemporaryFile("w+", errors="replace") as complaints:
         with subprocess.Popen(
             command,

@@ -167,7 +167,7 @@ def load_agent(
     skills, weights = agent_decoder(artifact), policy_file(artifact, snapshot)
     header = skills.header
     pixels = max(header.pixels, read_density_header(weights).pixels)
-    env = read_section(artifact.manifest.parameters["env"])
+    env = artifact.section("env", read_section)
     return Agent(
         load_policy(weights, policy),
         skills.load(),

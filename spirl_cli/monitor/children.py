@@ -16,7 +16,13 @@ from spirl_cli.monitor.streams import LossyStream, guard_stderr
 
 # One BLAS thread per worker: their matrices are tiny, and there is a worker per core already.
 WORKER_ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-# If workers and learner share cores, the learner has priority, since a round usually waits for it.
+# Python looks for modules in the working folder first, where anybody's `numpy.py` may lie. Workers get the folders of
+# this process instead, once they have begun.
+_SAFE_PATH = "PYTHONSAFEPATH"
+_OURS = "of spirl"  # any text switches it on; this one says that the user did not
+if not os.environ.get(_SAFE_PATH):
+    WORKER_ENVIRONMENT[_SAFE_PATH] = _OURS
+# Where workers and learner share cores the learner goes first: it is what a round usually waits for.
 WORKER_NICENESS = 10
 
 
@@ -36,11 +42,18 @@ def become_worker() -> None:
     guard_stderr()
     if sys.stdout is not None:
         sys.stdout = LossyStream(sys.stdout)
+    if os.environ.get(_SAFE_PATH) == _OURS:
+        del os.environ[_SAFE_PATH]  # an environment may start a Python program of its own
     os.nice(WORKER_NICENESS)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def python_command(*arguments: str) -> list[str]:
+    """Return the command of a child process of this Python, which does not look for modules in the working folder."""
+    return [sys.executable, "-P", *arguments]
 
 
 @contextlib.contextmanager
@@ -62,7 +75,8 @@ def start_tracker() -> None:
     others = [one for one in SIGNALS if one not in (signal.SIGINT, signal.SIGTERM)]
     before = signal.pthread_sigmask(signal.SIG_BLOCK, others)
     try:
-        resource_tracker.ensure_running()
+        with variables({_SAFE_PATH: os.environ.get(_SAFE_PATH) or _OURS}):
+            resource_tracker.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

@@ -40,11 +40,21 @@ def longest_beginning(
 def _is_beginning(finished: Artifact, wanted: Mapping[str, Any]) -> bool:
     """Say whether a finished run is the beginning of the run `wanted`."""
     done = finished.manifest.parameters
+    if not _has_steps(done):
+        return False
     if _training(done)["steps"] >= _training(wanted)["steps"] or differences(_rest(done), _rest(wanted)):
         return False
     # its last skill may have passed the requested number of steps
     reached = finished.manifest.metrics.get("steps", _training(done)["steps"])
     return _snapshots(wanted, reached) <= _snapshots(done, reached)
+
+
+def _has_steps(parameters: Mapping[str, Any]) -> bool:
+    """Tell whether parameters are those of training at all: a manifest may have been written by a stranger."""
+    section = parameters.get("train_rl")
+    if not isinstance(section, Mapping) or not isinstance(section.get("snapshots"), list):
+        return False
+    return all(isinstance(number, int) for number in (section.get("steps"), *section["snapshots"]))
 
 
 def _rest(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def agent_subject(context: StageContext) -> Subject:
         ArtifactError: there is no snapshot at the requested step.
     """
     agent = context.inputs[AGENT]
-    section = TrainRLSection.model_validate(agent.manifest.parameters["train_rl"])
+    section = agent.section("train_rl", TrainRLSection.model_validate)
     decoder = agent_decoder(agent)
     method = method_name(decoder.header.kind, section, context.recipe.env)
     targets = (*_agent_targets(context, agent, section, method), *_baselines(context, decoder))

@@ -54,5 +54,5 @@ def read_started(path: Path) -> str | None:
     try:
         content = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
         return str(content["started"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

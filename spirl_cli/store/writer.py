@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Required, TypedDict, Unpack
 
-from spirl_cli.errors import ArtifactError
 from spirl_cli.files import discard, files_below, link_or_copy, make_folder, publish_folder, sweep, write_whole
 from spirl_cli.store import provenance
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.fingerprint import plain, sha256_file
-from spirl_cli.store.locks import hold, now, run_lock, stage_lock
+from spirl_cli.store.locks import hold, now, run_lock, stage_lock, written_store
 from spirl_cli.store.manifest import InputRecord, Manifest, OutputRecord
 from spirl_cli.store.names import MANIFEST, check_recipe, check_stage, parse_version_folder, version_folder
 from spirl_cli.store.runs import RUN_FILE, read_started
@@ -49,23 +48,17 @@ def open_run(
     check_recipe(recipe)
     check_stage(stage)
     folder = store.run_folder(recipe, stage, fingerprint).parent
-    _make_folder(folder, store.root)
-    with hold(run_lock(folder, fingerprint), f"{recipe}/{stage}", wait=wait, on_wait=on_wait):
-        sweep(folder)
-        run = Run(store, recipe, stage, fingerprint)
+    with ExitStack() as stack:
+        with written_store(store.root):
+            make_folder(folder)
+            lock = run_lock(folder, fingerprint)
+            stack.enter_context(hold(lock, f"{recipe}/{stage}", wait=wait, on_wait=on_wait))
+            sweep(folder)
+            run = Run(store, recipe, stage, fingerprint)
         try:
             yield run
         finally:
             run.forget_if_empty()
-
-
-def _make_folder(folder: Path, root: Path) -> None:
-    try:
-        make_folder(folder)
-    except OSError as error:
-        raise ArtifactError(
-            f"cannot write to the store {root}: {error.strerror}", hint="choose another place with --artifacts DIR"
-        ) from error
 
 
 class Facts(TypedDict, total=False):

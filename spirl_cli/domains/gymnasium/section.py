@@ -37,3 +37,11 @@ class GymnasiumSection(EnvSection):
     def folder(self) -> Path | None:
         """Return the recipe's folder; None where the section is not read from a file."""
         return self._folder
+
+    @property
+    def foreign_modules(self) -> tuple[str, ...]:
+        """The module to import first, and one before a colon in an id, which Gymnasium imports."""
+        inner = self.kwargs.get("env_id")  # of the environments that wrap one of the old gym package
+        ids = (self.id, *([inner] if isinstance(inner, str) else []))
+        named = (self.module, *(one.rpartition(":")[0] for one in ids))
+        return tuple(dict.fromkeys(name for name in named if name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -10,6 +11,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from spirl_cli.domains.drawn import STATE_AND_IMAGE, DrawnSection
 from spirl_cli.domains.section import PlannerKey
 from spirl_cli.errors import UsageError
+from spirl_cli.files import expanded
 from spirl_cli.settings import ObservationPart, Section
 
 Cell = tuple[NonNegativeInt, NonNegativeInt]  # row and column, the border counted
@@ -81,7 +83,7 @@ def read_layout(layout: str, folder: Path) -> str:
     """
     if "\n" in layout:
         return layout
-    path = next((path for path in (Path(layout).expanduser(), folder / layout) if path.is_file()), None)
+    path = next((path for path in (expanded(layout), folder / layout) if os.path.isfile(path)), None)
     if path is None:
         raise UsageError(f"env.layout: there is no file '{layout}'", "name a text file of rows of '#' (wall) and '.'")
     try:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from spirl_cli.settings import Section
+from spirl_cli.settings import MAX_ENVIRONMENTS, Section
 
 
 class EvaluateSection(Section):
@@ -17,7 +17,7 @@ class EvaluateSection(Section):
     snapshots: bool = True  # evaluate the kept snapshots too, for the learning curve
     # to compare with: skills z ~ N(0, I) without any prior, and actions uniform within their bounds
     baselines: tuple[Literal["no-prior", "random"], ...] | None = None
-    environments: PositiveInt = 2
+    environments: Annotated[int, Field(ge=1, le=MAX_ENVIRONMENTS)] = 2
     video_episodes: NonNegativeInt = 2
     bootstrap: PositiveInt = 10_000
     seed: NonNegativeInt | None = None

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from spirl_cli.settings import Index, Section
+from spirl_cli.settings import MAX_ENVIRONMENTS, Index, Section
 
 
 class Parity(Section):
@@ -55,7 +55,7 @@ class TrainRLSection(Section):
     target_entropy: float | None = None  # null: minus the action's dimension
     # docs/method.md#squashed-skills; bounds: of primitive actions
     squash: Literal["none", "tanh", "consistent-tanh", "bounds"] = "none"
-    environments: PositiveInt = 4
+    environments: Annotated[int, Field(ge=1, le=MAX_ENVIRONMENTS)] = 4
     updates_per_step: PositiveFloat = 1.0  # gradient updates per agent (skill) step
     batch_size: PositiveInt = 256
     discount: Annotated[float, Field(gt=0, le=1)] = 0.99  # per skill step
