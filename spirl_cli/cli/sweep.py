@@ -35,6 +35,7 @@ class EngineChoice(StrEnum):
 
     local = "local"
     slurm = "slurm"
+    ray = "ray"
 
 
 class EmitChoice(StrEnum):
@@ -76,6 +77,10 @@ def start(
         list[str] | None,
         typer.Option("--slurm", metavar="KEY=VALUE,...", help="Options of sbatch: partition=gpu,time=4:00:00."),
     ] = None,
+    ray: Annotated[
+        list[str] | None,
+        typer.Option("--ray", metavar="KEY=VALUE,...", help="Cluster and needs of a task: address=auto,num_cpus=2."),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="With Slurm: watch until all is done.")] = True,
     emit_: Annotated[
         EmitChoice | None, typer.Option("--emit", help="Print the command lines that are left, and run nothing.")
@@ -101,7 +106,8 @@ def start(
     if dry_run:
         print_dry_run(sweep.status(), jobs, as_json=as_json)
         return
-    status = sweep.run(_engine_maker(sweep.name, engine, jobs, _slurm_options(slurm or []), wait), note)
+    options = {EngineChoice.slurm: _pairs(slurm or []), EngineChoice.ray: _pairs(ray or [])}
+    status = sweep.run(_engine_maker(sweep.name, engine, jobs, options, wait), note)
     if as_json:
         emit_json(describe_status(sweep.folder.read(), sweep.folder, status))
     else:
@@ -180,22 +186,29 @@ def _sweep(tree: Node, name: str, root: Path, device: Device) -> Sweep:
     return Sweep(name, cells_of(study, tree), store, sweep_folder(store.root, name), extra, draw)
 
 
-def _engine_maker(name: str, choice: EngineChoice, jobs: int, options: Mapping[str, str], wait: bool) -> MakeEngine:
+def _engine_maker(
+    name: str, choice: EngineChoice, jobs: int, options: Mapping[EngineChoice, Mapping[str, str]], wait: bool
+) -> MakeEngine:
     def make(submitted: Mapping[str, str], remember: Callable[[dict[str, str]], None]) -> Engine:
         if choice is EngineChoice.slurm:
             from spirl_cli.sweep.slurm import SlurmEngine
 
-            return SlurmEngine(name, options, submitted, remember, wait=wait)
+            return SlurmEngine(name, options[choice], submitted, remember, wait=wait)
+        if choice is EngineChoice.ray:
+            from spirl_cli.sweep.ray import RayEngine
+
+            return RayEngine(options[choice])
         from spirl_cli.sweep.local import LocalEngine
 
         return LocalEngine(jobs)
 
-    if options and choice is not EngineChoice.slurm:
-        raise UsageError("--slurm goes with --engine slurm.")
+    for other, given in options.items():
+        if given and choice is not other:
+            raise UsageError(f"--{other} goes with --engine {other}.")
     return make
 
 
-def _slurm_options(texts: Sequence[str]) -> dict[str, str]:
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
     """Read ``partition=gpu,time=4:00:00``; a key without a value is a switch such as ``exclusive``."""
     words = [word for text in texts for word in text.split(",") if word.strip()]
     pairs = [word.partition("=") for word in words]
