@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,9 @@ def run_command(command: list[str], log: str, folder: str, environment: dict[str
             start_new_session=True,
         )
         try:
-            return process.wait()
+            while process.poll() is None:
+                time.sleep(_POLL)  # not wait(): Ray's interruption arrives between two lines of Python only
+            return process.returncode
         except KeyboardInterrupt:
             process.terminate()
             return process.wait()
