@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +14,7 @@ from typer.core import TyperGroup
 
 from spirl_cli.cli import complete
 from spirl_cli.cli.console import emit, emit_json, note
-from spirl_cli.cli.options import ArtifactsOption, Device, JsonOption, ProfileOption, SetOption
+from spirl_cli.cli.options import ArtifactsOption, Device, JsonOption, ProfileOption, SetOption, takes
 from spirl_cli.cli.requests import open_store
 from spirl_cli.errors import SpirlError, UsageError
 
@@ -55,41 +56,47 @@ class SweepGroup(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-def start(
+@dataclass(frozen=True)
+class SweepOptions:
+    """What `spirl sweep` takes."""
+
     what: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="RECIPE|FILE", help="A recipe, several of them, or a study.", autocompletion=complete.recipes
         ),
-    ] = None,
-    seeds: Annotated[str | None, typer.Option("--seeds", metavar="0-2", help="Seeds of the whole pipeline.")] = None,
+    ] = None
+    seeds: Annotated[str | None, typer.Option("--seeds", metavar="0-2", help="Seeds of the whole pipeline.")] = None
     grid: Annotated[
         list[str] | None,
         typer.Option("--grid", metavar="KEY=A,B", help="An axis: a key of the recipe and its values (repeatable)."),
-    ] = None,
-    method: Annotated[str | None, typer.Option("--method", metavar="A,B", help="Methods, as an axis.")] = None,
-    profile: ProfileOption = None,
-    set_: SetOption = None,
-    name: Annotated[str | None, typer.Option("--name", help="Name of the sweep; default: the recipe's.")] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Stages side by side on this machine.")] = 1,
-    engine: Annotated[EngineChoice, typer.Option("--engine", help="What runs the stages.")] = EngineChoice.local,
+    ] = None
+    method: Annotated[str | None, typer.Option("--method", metavar="A,B", help="Methods, as an axis.")] = None
+    profile: ProfileOption = None
+    set_: SetOption = None
+    name: Annotated[str | None, typer.Option("--name", help="Name of the sweep; default: the recipe's.")] = None
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Stages side by side on this machine.")] = 1
+    engine: Annotated[EngineChoice, typer.Option("--engine", help="What runs the stages.")] = EngineChoice.local
     slurm: Annotated[
         list[str] | None,
         typer.Option("--slurm", metavar="KEY=VALUE,...", help="Options of sbatch: partition=gpu,time=4:00:00."),
-    ] = None,
+    ] = None
     ray: Annotated[
         list[str] | None,
         typer.Option("--ray", metavar="KEY=VALUE,...", help="Cluster and needs of a task: address=auto,num_cpus=2."),
-    ] = None,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="With Slurm: watch until all is done.")] = True,
-    emit_: Annotated[
+    ] = None
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="With Slurm: watch until all is done.")] = True
+    emit: Annotated[
         EmitChoice | None, typer.Option("--emit", help="Print the command lines that are left, and run nothing.")
-    ] = None,
-    device: Annotated[Device, typer.Option("--device", help="Where networks are trained.")] = Device.auto,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would run, and how long.")] = False,
-    root: ArtifactsOption = _ROOT,
-    as_json: JsonOption = False,
-) -> None:
+    ] = None
+    device: Annotated[Device, typer.Option("--device", help="Where networks are trained.")] = Device.auto
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would run, and how long.")] = False
+    artifacts: ArtifactsOption = _ROOT
+    json: JsonOption = False
+
+
+@takes(SweepOptions)
+def start(options: SweepOptions) -> None:
     """Run a recipe with several settings and seeds; `spirl sweep status` shows how far it is.
 
     A sweep is a list of ordinary command lines over one store: stages that cells share are made
@@ -98,17 +105,16 @@ def start(
     """
     from spirl_cli.cli.sweep_output import describe_status, print_dry_run, print_lines
 
-    tree, default_name = _tree(what or [], profile, method, seeds, grid or [], set_ or [])
-    sweep = _sweep(tree, name or default_name, root, device)
-    if emit_ is not None:
-        print_lines(sweep.status(), sweep.cells, sweep.extra, by_cell=emit_ is EmitChoice.cells, as_json=as_json)
+    sweep = _sweep(options)
+    if options.emit is not None:
+        by_cell = options.emit is EmitChoice.cells
+        print_lines(sweep.status(), sweep.cells, sweep.extra, by_cell=by_cell, as_json=options.json)
         return
-    if dry_run:
-        print_dry_run(sweep.status(), jobs, as_json=as_json)
+    if options.dry_run:
+        print_dry_run(sweep.status(), options.jobs, as_json=options.json)
         return
-    options = {EngineChoice.slurm: _pairs(slurm or []), EngineChoice.ray: _pairs(ray or [])}
-    status = sweep.run(_engine_maker(sweep.name, engine, jobs, options, wait), note)
-    if as_json:
+    status = sweep.run(_engine_maker(sweep.name, options), note)
+    if options.json:
         emit_json(describe_status(sweep.folder.read(), sweep.folder, status))
     else:
         emit(str(sweep.folder.path))
@@ -142,69 +148,69 @@ def status(
     emit_json(describe_status(record, folder, found)) if as_json else emit(text)
 
 
-def _tree(
-    what: Sequence[str],
-    profile: str | None,
-    method: str | None,
-    seeds: str | None,
-    grid: Sequence[str],
-    overrides: Sequence[str],
-) -> tuple[Node, str]:
+def _tree(options: SweepOptions) -> tuple[Node, str]:
     """Return the tree of the study that was asked for, and its name."""
     from spirl_cli.recipe.folder import find_recipe, recipe_id
     from spirl_cli.recipe.layers import merge
     from spirl_cli.sweep.study import find_study, options_tree, study_tree
 
-    if not what:
+    words = options.what or []
+    if not words:
         raise UsageError("Which recipe or study? None was named.", "for example: spirl sweep kitchen --seeds 0-2")
-    studies = {word: path for word in what if (path := find_study(word)) is not None}
-    if studies and len(what) > 1:
+    studies = {word: path for word in words if (path := find_study(word)) is not None}
+    if studies and len(words) > 1:
         raise UsageError(f"{next(iter(studies))} is a study: name it alone.", "its axes may hold several recipes")
-    recipes = () if studies else what
-    options = options_tree(
-        recipes=recipes, profile=profile, methods=method, seeds=seeds, grid=grid, overrides=overrides
+    typed = options_tree(
+        recipes=() if studies else words,
+        profile=options.profile,
+        methods=options.method,
+        seeds=options.seeds,
+        grid=options.grid or [],
+        overrides=options.set_ or [],
     )
     for path in studies.values():
-        return merge(study_tree(path), options), path.stem
-    return options, "-".join(recipe_id(find_recipe(word)) for word in what)
+        return merge(study_tree(path), typed), path.stem
+    return typed, "-".join(recipe_id(find_recipe(word)) for word in words)
 
 
-def _sweep(tree: Node, name: str, root: Path, device: Device) -> Sweep:
+def _sweep(options: SweepOptions) -> Sweep:
     from spirl_cli.store.store import default_root
     from spirl_cli.sweep.cells import cells_of
     from spirl_cli.sweep.drive import Sweep
     from spirl_cli.sweep.record import sweep_folder
     from spirl_cli.sweep.study import read_study
 
-    store = open_store(root)
+    tree, default_name = _tree(options)
+    name = options.name or default_name
+    store = open_store(options.artifacts)
     extra = [
-        *(["--device", device.value] if device is not Device.auto else []),
-        *(["--artifacts", str(root)] if root != default_root() else []),
+        *(["--device", options.device.value] if options.device is not Device.auto else []),
+        *(["--artifacts", str(options.artifacts)] if options.artifacts != default_root() else []),
     ]
     study = read_study(tree)
     draw = [(drawing.against, drawing.metric) for drawing in study.draw]
     return Sweep(name, cells_of(study, tree), store, sweep_folder(store.root, name), extra, draw)
 
 
-def _engine_maker(
-    name: str, choice: EngineChoice, jobs: int, options: Mapping[EngineChoice, Mapping[str, str]], wait: bool
-) -> MakeEngine:
+def _engine_maker(name: str, options: SweepOptions) -> MakeEngine:
+    given = {EngineChoice.slurm: _pairs(options.slurm or []), EngineChoice.ray: _pairs(options.ray or [])}
+    for other, pairs in given.items():
+        if pairs and options.engine is not other:
+            raise UsageError(f"--{other} goes with --engine {other}.")
+
     def make(submitted: Mapping[str, str], remember: Callable[[dict[str, str]], None]) -> Engine:
-        if choice is EngineChoice.slurm:
+        if options.engine is EngineChoice.slurm:
             from spirl_cli.sweep.slurm import SlurmEngine
 
-            return SlurmEngine(name, options[choice], submitted, remember, wait=wait)
-        if choice is EngineChoice.ray:
+            return SlurmEngine(name, given[EngineChoice.slurm], submitted, remember, wait=options.wait)
+        if options.engine is EngineChoice.ray:
             from spirl_cli.sweep.ray import RayEngine
 
-            return RayEngine(options[choice])
+            return RayEngine(given[EngineChoice.ray])
         from spirl_cli.sweep.local import LocalEngine
 
-        return LocalEngine(jobs)
+        return LocalEngine(options.jobs)
 
-    for other, given in options.items():
-        if given and choice is not other:
-            raise UsageError(f"--{other} goes with --engine {other}.")
     return make
 
 
