@@ -49,16 +49,18 @@ class EmitChoice(StrEnum):
 class SweepGroup(TyperGroup):
     """`spirl sweep RECIPE` is `spirl sweep start RECIPE`, unless the first word is another of its commands."""
 
+    default = _DEFAULT
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the default command first."""
         if not args or args[0] not in self.commands:
-            args = [_DEFAULT, *args]
+            args = [self.default, *args]
         return super().parse_args(ctx, args)
 
 
 @dataclass(frozen=True)
 class SweepOptions:
-    """What `spirl sweep` takes."""
+    """What `spirl sweep start` takes."""
 
     what: Annotated[
         list[str] | None,
@@ -148,29 +150,30 @@ def status(
     emit_json(describe_status(record, folder, found)) if as_json else emit(text)
 
 
-def _tree(options: SweepOptions) -> tuple[Node, str]:
+def _tree(chosen: SweepOptions) -> tuple[Node, str]:
     """Return the tree of the study that was asked for, and its name."""
     from spirl_cli.recipe.folder import find_recipe, recipe_id
     from spirl_cli.recipe.layers import merge
     from spirl_cli.sweep.study import find_study, options_tree, study_tree
 
-    words = options.what or []
-    if not words:
+    what = chosen.what or []
+    if not what:
         raise UsageError("Which recipe or study? None was named.", "for example: spirl sweep kitchen --seeds 0-2")
-    studies = {word: path for word in words if (path := find_study(word)) is not None}
-    if studies and len(words) > 1:
+    studies = {word: path for word in what if (path := find_study(word)) is not None}
+    if studies and len(what) > 1:
         raise UsageError(f"{next(iter(studies))} is a study: name it alone.", "its axes may hold several recipes")
-    typed = options_tree(
-        recipes=() if studies else words,
-        profile=options.profile,
-        methods=options.method,
-        seeds=options.seeds,
-        grid=options.grid or [],
-        overrides=options.set_ or [],
+    recipes = () if studies else what
+    options = options_tree(
+        recipes=recipes,
+        profile=chosen.profile,
+        methods=chosen.method,
+        seeds=chosen.seeds,
+        grid=chosen.grid or [],
+        overrides=chosen.set_ or [],
     )
     for path in studies.values():
-        return merge(study_tree(path), typed), path.stem
-    return typed, "-".join(recipe_id(find_recipe(word)) for word in words)
+        return merge(study_tree(path), options), path.stem
+    return options, "-".join(recipe_id(find_recipe(word)) for word in what)
 
 
 def _sweep(options: SweepOptions) -> Sweep:
