@@ -15,7 +15,7 @@ from spirl_cli.monitor.streams import foreign_output_on_stderr
 
 if TYPE_CHECKING:
     from spirl_cli.cli.options import StageOptions
-    from spirl_cli.pipeline.execute import Outcome, Session
+    from spirl_cli.pipeline.execute import ExecutionSettings, Outcome
     from spirl_cli.pipeline.plan import PlannedStage, Request
     from spirl_cli.recipe.schema import Recipe
     from spirl_cli.store.artifact import Artifact
@@ -98,7 +98,7 @@ def execute_one(request: Request, options: StageOptions) -> None:
             inputs_of(planned[-1], planned, request)
         return
     with foreign_output_on_stderr():
-        outcome = run_stage(request, _session(options))
+        outcome = run_stage(request, _execution_settings(options))
     if options.json:
         emit_json(describe(outcome))
     else:
@@ -114,7 +114,7 @@ def execute_all(request: Request, options: StageOptions) -> None:
         _print_plan(plan(request), options)
         return
     with foreign_output_on_stderr():
-        outcomes = run_pipeline(request, _session(options))
+        outcomes = run_pipeline(request, _execution_settings(options))
     if not any(outcome.made for outcome in outcomes):
         note("everything is up to date")
     if options.json:
@@ -161,11 +161,11 @@ def _joined(parts: Sequence[object]) -> str:
     return ", ".join(str(part) for part in parts)
 
 
-def _session(options: StageOptions) -> Session:
+def _execution_settings(options: StageOptions) -> ExecutionSettings:
     from spirl_cli.monitor.reporter import RichReporter
-    from spirl_cli.pipeline.execute import Session
+    from spirl_cli.pipeline.execute import ExecutionSettings
 
-    return Session(RichReporter(), device=options.device.value, resume=options.resume, on_outcome=report)
+    return ExecutionSettings(RichReporter(), device=options.device.value, resume=options.resume, on_outcome=report)
 
 
 def _print_plan(planned: Sequence[PlannedStage], options: StageOptions) -> None:

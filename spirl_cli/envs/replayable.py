@@ -12,7 +12,7 @@ from spirl_cli.domains.signals import reward_number
 from spirl_cli.errors import DivergedError, NotFiniteError
 
 
-class Snapshot(TypedDict):
+class EpisodeState(TypedDict):
     """The state of a `ReplayableEnv`, from which the same point of the same episode can be restored.
 
     Attributes:
@@ -61,7 +61,7 @@ class ReplayableEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._resets, self._episode, self._env_seed = 0, -1, 0
         self._actions: list[np.ndarray] = []
         self._observation: np.ndarray = np.zeros(0, np.float32)
-        self.restored_exactly = True  # whether the last restored snapshot gave the same observation
+        self.restored_exactly = True  # whether the last restored state gave the same observation
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start the next numbered episode; with ``seed``, start the current number with that seed."""
@@ -89,14 +89,14 @@ class ReplayableEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         return observation, float(reward), bool(terminated), bool(truncated), {**info, "episode": self._episode}
 
     @property
-    def snapshot(self) -> Snapshot:
+    def episode_state(self) -> EpisodeState:
         """The present point of the present episode; assigning it returns to that point.
 
         Assigning sets ``restored_exactly`` to False if the replay ends in another observation,
         which means that the environment is not deterministic given its seed.
         """
         size = int(np.prod(self.action_space.shape or (1,)))
-        return Snapshot(
+        return EpisodeState(
             resets=self._resets,
             episode=self._episode,
             env_seed=self._env_seed,
@@ -104,17 +104,17 @@ class ReplayableEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             observation=np.array(self._observation),
         )
 
-    @snapshot.setter
-    def snapshot(self, snapshot: Snapshot) -> None:
-        self._resets, self._episode = int(snapshot["resets"]), int(snapshot["episode"])
+    @episode_state.setter
+    def episode_state(self, episode_state: EpisodeState) -> None:
+        self._resets, self._episode = int(episode_state["resets"]), int(episode_state["episode"])
         self.restored_exactly = True
         if self._episode < 0:
             return
-        self._begin(int(snapshot["env_seed"]), None)
+        self._begin(int(episode_state["env_seed"]), None)
         shape = self.action_space.shape or ()
-        for action in np.asarray(snapshot["actions"]):
+        for action in np.asarray(episode_state["actions"]):
             self.step(action.reshape(shape))
-        self.restored_exactly = np.array_equal(self._observation, snapshot["observation"], equal_nan=True)
+        self.restored_exactly = np.array_equal(self._observation, episode_state["observation"], equal_nan=True)
 
     def _begin(self, env_seed: int, options: dict[str, Any] | None) -> tuple[Any, dict[str, Any]]:
         self._env_seed, self._actions = env_seed, []

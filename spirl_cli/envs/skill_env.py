@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
-from spirl_cli.envs.replayable import Snapshot
+from spirl_cli.envs.replayable import EpisodeState
 from spirl_cli.errors import DivergedError, UsageError
 from spirl_cli.inference.decoders import SkillDecoder
 
@@ -89,15 +89,15 @@ class SkillEnv(gym.Wrapper[np.ndarray, np.ndarray, Any, Any], RecordConstructorA
         return observation, total, terminated, truncated, {**info, **extra}
 
     @property
-    def snapshot(self) -> Snapshot:
-        """The wrapped `ReplayableEnv`'s snapshot; between two skills there is nothing else to save."""
-        snapshot: Snapshot = self.env.get_wrapper_attr("snapshot")
-        return snapshot
+    def episode_state(self) -> EpisodeState:
+        """The wrapped `ReplayableEnv`'s episode state; between two skills there is nothing else to save."""
+        episode_state: EpisodeState = self.env.get_wrapper_attr("episode_state")
+        return episode_state
 
-    @snapshot.setter
-    def snapshot(self, snapshot: Snapshot) -> None:
-        self.env.set_wrapper_attr("snapshot", snapshot)
-        self._observation = self.snapshot["observation"]
+    @episode_state.setter
+    def episode_state(self, episode_state: EpisodeState) -> None:
+        self.env.set_wrapper_attr("episode_state", episode_state)
+        self._observation = self.episode_state["observation"]
 
     def _primitive_action(self) -> np.ndarray:
         action = self.decoder.act(self._observation)

@@ -13,7 +13,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.envs.make import make_env
-from spirl_cli.envs.replayable import ReplayableEnv, Snapshot
+from spirl_cli.envs.replayable import EpisodeState, ReplayableEnv
 from spirl_cli.envs.skill_env import SkillEnv
 from spirl_cli.envs.workers import WorkerEnv, WorkerVector
 from spirl_cli.inference.decoders import SkillDecoder
@@ -160,15 +160,15 @@ class RestoredVector:
     exact: bool
 
 
-def take_snapshots(vector: SkillVector) -> list[Snapshot]:
+def read_episode_states(vector: SkillVector) -> list[EpisodeState]:
     """Return the state of every environment; call it between steps only."""
-    return list(vector.get_attr("snapshot"))
+    return list(vector.get_attr("episode_state"))
 
 
-def restore_snapshots(vector: SkillVector, snapshots: Sequence[Snapshot]) -> RestoredVector:
+def restore_episode_states(vector: SkillVector, episode_states: Sequence[EpisodeState]) -> RestoredVector:
     """Restore the state of every environment by repeating its episode's actions."""
-    vector.set_attr("snapshot", list(snapshots))
-    now = take_snapshots(vector)
+    vector.set_attr("episode_state", list(episode_states))
+    now = read_episode_states(vector)
     return RestoredVector(np.stack([s["observation"] for s in now]), all(vector.get_attr("restored_exactly")))
 
 

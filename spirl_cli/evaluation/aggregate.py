@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 from spirl_cli.errors import ArtifactError
-from spirl_cli.evaluation.episodes import Evaluated, read_episodes
+from spirl_cli.evaluation.episodes import PolicyEpisodes, read_episodes
 from spirl_cli.evaluation.results import ResultRow, metric_values, read_rows
 from spirl_cli.evaluation.statistics import bootstrap_mean, interval_name
 from spirl_cli.payload import EPISODES_FILE, RESULTS_FILE
 from spirl_cli.store.artifact import Artifact
 
-EvaluatedByPolicy = Mapping[tuple[str, str, int], Evaluated]
+EpisodesByPolicy = Mapping[tuple[str, str, int], PolicyEpisodes]
 
 
 def aggregate(artifacts: Sequence[Artifact], *, command: str, resamples: int = 10_000) -> list[ResultRow]:
@@ -37,7 +37,7 @@ def aggregate(artifacts: Sequence[Artifact], *, command: str, resamples: int = 1
     return [replace(row, commit="+".join(commits) or None, command=command) for row in joined]
 
 
-def _join(row: ResultRow, evaluated: Sequence[EvaluatedByPolicy], resamples: int) -> ResultRow:
+def _join(row: ResultRow, evaluated: Sequence[EpisodesByPolicy], resamples: int) -> ResultRow:
     """Replace the numbers of one seed by those of all seeds."""
     groups = [metric_values(table[row.method, row.policy, row.env_steps], row.metric) for table in evaluated]
     estimate = bootstrap_mean(groups, resamples=resamples)
@@ -45,7 +45,7 @@ def _join(row: ResultRow, evaluated: Sequence[EvaluatedByPolicy], resamples: int
     return replace(row, **asdict(estimate), seeds=len(groups), episodes=sum(map(len, groups)), interval=interval)
 
 
-def _by_policy(artifact: Artifact) -> EvaluatedByPolicy:
+def _by_policy(artifact: Artifact) -> EpisodesByPolicy:
     groups = read_episodes(artifact.file(EPISODES_FILE))
     return {(group.method, group.policy, group.env_steps): group for group in groups}
 

@@ -15,7 +15,7 @@ from spirl_cli.domains.domain import RETURN, Metric
 from spirl_cli.domains.registry import domain_of
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.errors import ArtifactError
-from spirl_cli.evaluation.episodes import Evaluated
+from spirl_cli.evaluation.episodes import PolicyEpisodes
 from spirl_cli.evaluation.statistics import Estimate, bootstrap_mean, interval_name, metric_rates
 from spirl_cli.files import write_whole
 
@@ -90,7 +90,7 @@ def metric_named(env: EnvSection, name: str) -> Metric:
 
 
 def result_rows(
-    evaluated: Sequence[Evaluated], env: EnvSection, provenance: Provenance, *, resamples: int, seed: int
+    evaluated: Sequence[PolicyEpisodes], env: EnvSection, provenance: Provenance, *, resamples: int, seed: int
 ) -> list[ResultRow]:
     """Return the rows of one evaluation (one seed), in the order of `evaluated`."""
     rows = []
@@ -101,14 +101,14 @@ def result_rows(
     return rows
 
 
-def metric_values(evaluated: Evaluated, metric: str) -> list[float]:
+def metric_values(evaluated: PolicyEpisodes, metric: str) -> list[float]:
     """Return the metric's value of every episode."""
     if metric == "return":
         return [result.return_ for result in evaluated.episodes]
     return [float(result.metrics[metric]) for result in evaluated.episodes]
 
 
-def _row(group: Evaluated, metric: str, estimate: Estimate, env: EnvSection, provenance: Provenance) -> ResultRow:
+def _row(group: PolicyEpisodes, metric: str, estimate: Estimate, env: EnvSection, provenance: Provenance) -> ResultRow:
     setting = domain_of(env).setting(env)
     return ResultRow(
         env=setting.env,
@@ -131,7 +131,7 @@ def _row(group: Evaluated, metric: str, estimate: Estimate, env: EnvSection, pro
 
 
 def write_results(
-    path: Path, rows: Sequence[ResultRow], evaluated: Sequence[Evaluated], *, resamples: int, seed: int
+    path: Path, rows: Sequence[ResultRow], evaluated: Sequence[PolicyEpisodes], *, resamples: int, seed: int
 ) -> None:
     """Write ``results.json`` of one evaluation: its rows, and mean and interval of every metric."""
     rates = [
@@ -147,7 +147,7 @@ def write_results(
     write_whole(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
 
-def _rates(group: Evaluated, resamples: int, seed: int) -> dict[str, dict[str, float]]:
+def _rates(group: PolicyEpisodes, resamples: int, seed: int) -> dict[str, dict[str, float]]:
     metrics = [result.metrics for result in group.episodes]
     rates = metric_rates(metrics, resamples=resamples, seed=seed)
     return {name: asdict(estimate) for name, estimate in rates.items()}

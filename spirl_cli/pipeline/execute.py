@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Session:
+class ExecutionSettings:
     """Settings of running stages in this process; none of them affects a fingerprint.
 
     Attributes:
@@ -60,25 +60,25 @@ def prepare(request: Request, reporter: Reporter) -> list[PlannedStage]:
     return plan(replace(request, dataset=record))
 
 
-def run_pipeline(request: Request, session: Session) -> list[Outcome]:
+def run_pipeline(request: Request, settings: ExecutionSettings) -> list[Outcome]:
     """Make the wanted artifact and all artifacts that it depends on, unless they are up to date."""
     outcomes: list[Outcome] = []
-    for stage in prepare(request, session.reporter):
+    for stage in prepare(request, settings.reporter):
         inputs = {outcome.stage.spec.name: outcome.artifact for outcome in outcomes}
-        outcomes.append(_ensure(stage, request, session, inputs))
+        outcomes.append(_ensure(stage, request, settings, inputs))
     return outcomes
 
 
-def run_stage(request: Request, session: Session) -> Outcome:
+def run_stage(request: Request, settings: ExecutionSettings) -> Outcome:
     """Make the wanted artifact alone; its inputs must exist.
 
     Raises:
         ArtifactError: an input is missing; the message names the nearest candidates.
     """
-    planned = prepare(request, session.reporter) if request.last.reads_dataset else plan(request)
+    planned = prepare(request, settings.reporter) if request.last.reads_dataset else plan(request)
     last = planned[-1]
     inputs = inputs_of(last, planned, request) if last.artifact is None else {}
-    return _ensure(last, request, session, inputs)
+    return _ensure(last, request, settings, inputs)
 
 
 def inputs_of(stage: PlannedStage, planned: Sequence[PlannedStage], request: Request) -> dict[str, Artifact]:
@@ -112,29 +112,31 @@ def _missing(wanted: PlannedStage, reader: PlannedStage, request: Request) -> Ar
     return ArtifactError(message, hint)
 
 
-def _ensure(stage: PlannedStage, request: Request, session: Session, inputs: Mapping[str, Artifact]) -> Outcome:
+def _ensure(
+    stage: PlannedStage, request: Request, settings: ExecutionSettings, inputs: Mapping[str, Artifact]
+) -> Outcome:
     if stage.artifact is not None:
         outcome = Outcome(stage, stage.artifact, made=False)
     else:
-        session.reporter.message(f"{stage.spec.command} {request.recipe.id}: {'; '.join(stage.reasons)}")
-        outcome = _run(stage, request, session, inputs)
-    session.on_outcome(outcome)
+        settings.reporter.message(f"{stage.spec.command} {request.recipe.id}: {'; '.join(stage.reasons)}")
+        outcome = _run(stage, request, settings, inputs)
+    settings.on_outcome(outcome)
     return outcome
 
 
-def _run(stage: PlannedStage, request: Request, session: Session, inputs: Mapping[str, Artifact]) -> Outcome:
+def _run(stage: PlannedStage, request: Request, settings: ExecutionSettings, inputs: Mapping[str, Artifact]) -> Outcome:
     """Run one stage under its lock, unless another process has finished it in the meantime."""
     if stage.fingerprint is None:
         raise ArtifactError(f"{stage.spec.command}: the dataset of the recipe cannot be identified.")
     forced = stage.spec.name in request.force
     with open_run(
-        request.store, request.recipe.id, stage.spec.name, stage.fingerprint, on_wait=session.reporter.message
+        request.store, request.recipe.id, stage.spec.name, stage.fingerprint, on_wait=settings.reporter.message
     ) as run:
         if run.existing is not None and not forced:
             return Outcome(stage, run.existing, made=False)
-        if not session.resume:
+        if not settings.resume:
             run.fresh()
-        context = _context(stage, request, session, inputs, run)
+        context = _context(stage, request, settings, inputs, run)
         result: StageResult = import_module(stage.spec.module).execute(context)
         _check_dataset(stage, result)
         return Outcome(stage, _commit(context, result, run), made=True)
@@ -176,7 +178,7 @@ def stage_seed(recipe: Recipe, spec: StageSpec) -> int:
 
 
 def _context(
-    stage: PlannedStage, request: Request, session: Session, inputs: Mapping[str, Artifact], run: Run
+    stage: PlannedStage, request: Request, settings: ExecutionSettings, inputs: Mapping[str, Artifact], run: Run
 ) -> StageContext:
     dataset = stage.records.get("dataset")
     return StageContext(
@@ -185,8 +187,8 @@ def _context(
         parameters=stage.parameters,
         inputs={name: inputs[name] for name in stage.spec.inputs},
         folder=run.folder,
-        reporter=session.reporter,
-        device=session.device,
-        resume=session.resume,
+        reporter=settings.reporter,
+        device=settings.device,
+        resume=settings.resume,
         options=Options(ExtractOptions(dataset), TrainRLOptions(stage.continue_from), request.evaluate),
     )

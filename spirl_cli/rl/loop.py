@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from spirl_cli.envs.replayable import Snapshot
-from spirl_cli.envs.vector import SkillVector, VectorStep, restore_snapshots, split_step, take_snapshots
+from spirl_cli.envs.replayable import EpisodeState
+from spirl_cli.envs.vector import SkillVector, VectorStep, read_episode_states, restore_episode_states, split_step
 from spirl_cli.errors import DivergedError
 from spirl_cli.monitor.checkpoint import State
 from spirl_cli.monitor.parts import (
@@ -227,31 +227,35 @@ class SkillLearning:
             self.sac.log_alpha.fill_(saved)
 
     def _save_environments(self, folder: Path) -> State:
-        return State() if self.states is None else pack_snapshots(take_snapshots(self.vector))
+        return State() if self.states is None else pack_episode_states(read_episode_states(self.vector))
 
     def _restore_environments(self, state: State, folder: Path) -> None:
-        snapshots = unpack_snapshots(state)
-        if snapshots:
-            restored = restore_snapshots(self.vector, snapshots)
+        episode_states = unpack_episode_states(state)
+        if episode_states:
+            restored = restore_episode_states(self.vector, episode_states)
             self.states, self.exact = self.sac.encode(restored.observation), restored.exact
 
 
-def pack_snapshots(snapshots: list[Snapshot]) -> State:
+def pack_episode_states(episode_states: list[EpisodeState]) -> State:
     """Return the state of every environment, for a checkpoint."""
     tensors: dict[str, torch.Tensor] = {}
     scalars: list[dict[str, Any]] = []
-    for index, snapshot in enumerate(snapshots):
-        tensors[f"environment{index}/actions"] = torch.from_numpy(snapshot["actions"])
-        tensors[f"environment{index}/observation"] = torch.from_numpy(snapshot["observation"])
-        numbers = {"resets": snapshot["resets"], "episode": snapshot["episode"], "env_seed": snapshot["env_seed"]}
+    for index, episode_state in enumerate(episode_states):
+        tensors[f"environment{index}/actions"] = torch.from_numpy(episode_state["actions"])
+        tensors[f"environment{index}/observation"] = torch.from_numpy(episode_state["observation"])
+        numbers = {
+            "resets": episode_state["resets"],
+            "episode": episode_state["episode"],
+            "env_seed": episode_state["env_seed"],
+        }
         scalars.append(numbers)
     return State(tensors, {"environments": scalars})
 
 
-def unpack_snapshots(state: State) -> list[Snapshot]:
-    """Return the snapshots of :func:`pack_snapshots`; none if the run had not begun."""
+def unpack_episode_states(state: State) -> list[EpisodeState]:
+    """Return the states of :func:`pack_episode_states`; none if the run had not begun."""
     return [
-        Snapshot(
+        EpisodeState(
             actions=state.tensors[f"environment{index}/actions"].numpy(),
             observation=state.tensors[f"environment{index}/observation"].numpy(),
             resets=numbers["resets"],

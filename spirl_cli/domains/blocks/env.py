@@ -70,7 +70,7 @@ class BlocksEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         half = geometry.half_length(blocks)
         self.physics.reset((rng.uniform(-half, half), rng.uniform(*START_HEIGHT)), places)
         self.towers.reset()
-        self.towers.look()
+        self.towers.update()
         self._elapsed, self._max_stacked, self._max_height = 0, 0, 0.0
         self._views.clear()
         return self._observe(), {"metrics": self._metrics()}
@@ -80,7 +80,7 @@ class BlocksEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         towers = self.towers
         lifted, delivered = len(towers.lifted), len(towers.delivered)
         self.physics.step(action)
-        towers.look()
+        towers.update()
         self._elapsed += 1
         self._max_stacked = max(self._max_stacked, towers.stacked)
         self._max_height = max(self._max_height, towers.height)
@@ -92,7 +92,7 @@ class BlocksEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
 
     def render(self) -> Any:
         """Draw the whole plane, uint8 (height, width, 3)."""
-        return picture.draw_scene(self.physics.state, frozenset(self.towers.held))
+        return picture.draw_picture(self.physics.state, frozenset(self.towers.held))
 
     def _observe(self) -> Observation:
         state = self.physics.state.astype(np.float32)

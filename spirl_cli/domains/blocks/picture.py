@@ -26,7 +26,7 @@ FINGERS: Colour = (206, 66, 54)
 RIM_WIDTH = 0.004  # m
 
 
-def draw_scene(state: npt.NDArray[np.floating], held: frozenset[int] = frozenset()) -> Picture:
+def draw_picture(state: npt.NDArray[np.floating], held: frozenset[int] = frozenset()) -> Picture:
     """Draw a state (8 + 3·n,); held blocks have another colour.
 
     Returns:

@@ -21,7 +21,7 @@ from spirl_cli.domains.blocks import geometry
 from spirl_cli.domains.blocks.physics import BlocksPhysics
 from spirl_cli.domains.blocks.pilot import ACCESS, CLEARANCE, CLOSE, OPEN, OutOfStepsError, Pilot, Point
 from spirl_cli.domains.blocks.section import BlocksPlanner
-from spirl_cli.domains.blocks.standing import Standing, arrange, levels, standing
+from spirl_cli.domains.blocks.standing import Supports, arrange, levels, standing
 from spirl_cli.domains.domain import GeneratedEpisode
 
 ACTIONS = 3
@@ -45,16 +45,16 @@ def stack_episode(planner: BlocksPlanner, seed: np.random.SeedSequence) -> Gener
     """
     rng = np.random.default_rng(seed)
     physics = BlocksPhysics(planner.blocks)
-    for attempt in range(1, ATTEMPTS + 1):
-        demonstration = Demonstration(planner, physics, rng)
-        if demonstration.perform():
-            states = np.array(demonstration.pilot.states, np.float32)
-            return GeneratedEpisode(states, np.array(demonstration.pilot.actions, np.float32), attempts=attempt)
+    for number in range(1, ATTEMPTS + 1):
+        attempt = StackingAttempt(planner, physics, rng)
+        if attempt.perform():
+            states = np.array(attempt.pilot.states, np.float32)
+            return GeneratedEpisode(states, np.array(attempt.pilot.actions, np.float32), attempts=number)
     raise RuntimeError(f"none of {ATTEMPTS} demonstrations succeeded: allow more steps in extract.blocks_planner")
 
 
-class Demonstration:
-    """One demonstration while it is performed.
+class StackingAttempt:
+    """One attempt at a demonstration, while it is performed.
 
     Attributes:
         pilot: moves the gripper and has recorded states and actions so far.
@@ -126,7 +126,7 @@ class Demonstration:
         return self._physics.places
 
     @property
-    def _standing(self) -> Standing:
+    def _standing(self) -> Supports:
         """Return the standing blocks, each with its support."""
         return standing(arrange(self._physics), self._physics, range(self._planner.blocks))
 

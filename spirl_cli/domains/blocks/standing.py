@@ -15,7 +15,7 @@ LEVEL_TOLERANCE = 0.01  # m, tolerance of the height of a block above its suppor
 LOWER = geometry.BLOCK / 4  # m, least height difference between a block and its support
 
 # Block → its support, which is another block or `TABLE`; lower blocks come first.
-Standing: TypeAlias = dict[int, int]
+Supports: TypeAlias = dict[int, int]
 
 
 class Arrangement(NamedTuple):
@@ -41,46 +41,46 @@ class Arrangement(NamedTuple):
 def arrange(physics: BlocksPhysics) -> Arrangement:
     """Return the present arrangement of the blocks."""
     places: list[list[float]] = physics.places.tolist()
-    lie = Arrangement(places, set(), set(), {}, set(), set())
+    arrangement = Arrangement(places, set(), set(), {}, set(), set())
     touching = physics.touching()
     for one, other in touching:
         if one == TABLE:
-            lie.resting.add(other)
+            arrangement.resting.add(other)
         elif one >= 0:
-            lie.meeting.update((one, other))
+            arrangement.meeting.update((one, other))
             rise = places[one][1] - places[other][1]
             if rise >= LOWER:
-                lie.below.setdefault(one, []).append(other)
+                arrangement.below.setdefault(one, []).append(other)
             elif rise <= -LOWER:
-                lie.below.setdefault(other, []).append(one)
+                arrangement.below.setdefault(other, []).append(one)
         elif one >= PALM:
-            lie.touched.add(other)
+            arrangement.touched.add(other)
             if one == LEFT and (RIGHT, other) in touching:
-                lie.held.add(other)
-    return lie
+                arrangement.held.add(other)
+    return arrangement
 
 
-def standing(lie: Arrangement, physics: BlocksPhysics, blocks: Iterable[int]) -> Standing:
+def standing(arrangement: Arrangement, physics: BlocksPhysics, blocks: Iterable[int]) -> Supports:
     """Return the blocks that are upright, at rest, not held, and stable without contacts from the side.
 
     Args:
-        lie: the present arrangement.
+        arrangement: the present arrangement.
         physics: the simulation at the same moment.
         blocks: the candidates; they must include the blocks below and above each of them.
     """
     speeds: list[list[float]] = physics.speeds.tolist()
-    places = lie.places
-    found: Standing = {}
+    places = arrangement.places
+    found: Supports = {}
     for block in sorted(blocks, key=lambda block: places[block][1]):
         y, z, angle = places[block]
         along_y, along_z, turning = speeds[block]
         moves = abs(along_y) > STILL or abs(along_z) > STILL or abs(turning) > TURNING
-        if moves or abs(angle) > UPRIGHT or block in lie.held:
+        if moves or abs(angle) > UPRIGHT or block in arrangement.held:
             continue
-        if block in lie.resting:
+        if block in arrangement.resting:
             found[block] = TABLE
             continue
-        for support in lie.below.get(block, ()):
+        for support in arrangement.below.get(block, ()):
             over, above = y - places[support][0], z - places[support][1]
             fits = abs(over) <= geometry.HALF and abs(above - geometry.BLOCK) <= LEVEL_TOLERANCE
             if support in found and fits:
@@ -88,7 +88,7 @@ def standing(lie: Arrangement, physics: BlocksPhysics, blocks: Iterable[int]) ->
     return found if set(found.values()) <= {TABLE} else _balanced(found, places)
 
 
-def levels(upright: Standing) -> dict[int, int]:
+def levels(upright: Supports) -> dict[int, int]:
     """Return the level of every block in a chain of supports that ends on the table: 1, 2 and up from below."""
     found = {TABLE: 0}
     for block, support in upright.items():
@@ -98,7 +98,7 @@ def levels(upright: Standing) -> dict[int, int]:
     return found
 
 
-def _balanced(upright: Standing, places: list[list[float]]) -> Standing:
+def _balanced(upright: Supports, places: list[list[float]]) -> Supports:
     """Leave out blocks that would tip over: their centre of mass, with all blocks above, is not over the support."""
     count = dict.fromkeys(upright, 1)
     moment = {block: places[block][0] for block in upright}

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from spirl_cli.domains.blocks import geometry
 from spirl_cli.domains.blocks.physics import TABLE, BlocksPhysics
-from spirl_cli.domains.blocks.standing import LEVEL_TOLERANCE, Arrangement, Standing, arrange, levels, standing
+from spirl_cli.domains.blocks.standing import LEVEL_TOLERANCE, Arrangement, Supports, arrange, levels, standing
 
 LIFTED_BY = 0.01  # m above the table
 DROP = geometry.HALF  # m, largest height above another block at which a released block counts as placed
 
 
 class Towers:
-    """Follows the blocks of one episode; :meth:`look` is called after every step.
+    """Follows the blocks of one episode; :meth:`update` is called after every step.
 
     Attributes:
         lifted: blocks that both fingers have held in the air while the blocks touched nothing else.
@@ -44,37 +44,38 @@ class Towers:
         self._carried: set[int] = set()  # held blocks that were in the air since they were grasped
         self._put: dict[int, set[int]] = {}  # carried block → the blocks right below its last position in the air
 
-    def look(self) -> None:
+    def update(self) -> None:
         """Update the metrics from the present state."""
-        lie = arrange(self._physics)
-        self.held = lie.held
-        if not (lie.held or self.lifted):
+        arrangement = arrange(self._physics)
+        self.held = arrangement.held
+        if not (arrangement.held or self.lifted):
             return  # there is nothing to count yet
-        self._follow(lie)
-        matter = self.lifted.union(lie.below, *lie.below.values())  # other blocks cannot be part of a tower
-        self._count(lie, standing(lie, self._physics, matter))
-        self.height = self._height(lie)
+        self._follow(arrangement)
+        # other blocks cannot be part of a tower
+        candidates = self.lifted.union(arrangement.below, *arrangement.below.values())
+        self._count(arrangement, standing(arrangement, self._physics, candidates))
+        self.height = self._height(arrangement)
 
-    def _follow(self, lie: Arrangement) -> None:
+    def _follow(self, arrangement: Arrangement) -> None:
         """Note which blocks are carried, and which blocks are right below them."""
-        self._carried &= lie.held
-        for block in lie.held:
-            y, z, _ = lie.places[block]
-            if block not in lie.resting | lie.meeting and z > geometry.HALF + LIFTED_BY:
+        self._carried &= arrangement.held
+        for block in arrangement.held:
+            y, z, _ = arrangement.places[block]
+            if block not in arrangement.resting | arrangement.meeting and z > geometry.HALF + LIFTED_BY:
                 self._carried.add(block)
                 self.lifted.add(block)
             if block in self._carried:
                 self._put[block] = {
                     other
-                    for other, (other_y, other_z, _) in enumerate(lie.places)
+                    for other, (other_y, other_z, _) in enumerate(arrangement.places)
                     if abs(y - other_y) <= geometry.HALF and -LEVEL_TOLERANCE <= z - other_z - geometry.BLOCK <= DROP
                 }
-        for block in lie.resting & self._put.keys():
+        for block in arrangement.resting & self._put.keys():
             del self._put[block]
 
-    def _count(self, lie: Arrangement, upright: Standing) -> None:
+    def _count(self, arrangement: Arrangement, upright: Supports) -> None:
         """Count the tallest tower of blocks that were placed on their supports and do not touch the gripper."""
-        free = {block: support for block, support in upright.items() if block not in lie.touched}
+        free = {block: support for block, support in upright.items() if block not in arrangement.touched}
         put = {block: on for block, on in free.items() if on == TABLE or on in self._put.get(block, ())}
         self.stacked = int(not self.lifted.isdisjoint(free))
         for block, level in levels(put).items():
@@ -82,12 +83,12 @@ class Towers:
                 self.delivered.add(block)
                 self.stacked = max(self.stacked, level)
 
-    def _height(self, lie: Arrangement) -> float:
+    def _height(self, arrangement: Arrangement) -> float:
         """Return the top of the highest block that was lifted and rests, in units of blocks."""
-        places = lie.places
-        supported = lie.resting - lie.held
-        for block in sorted(lie.below.keys() - lie.held, key=lambda block: places[block][1]):
-            if not supported.isdisjoint(lie.below[block]):
+        places = arrangement.places
+        supported = arrangement.resting - arrangement.held
+        for block in sorted(arrangement.below.keys() - arrangement.held, key=lambda block: places[block][1]):
+            if not supported.isdisjoint(arrangement.below[block]):
                 supported.add(block)
-        tops = [places[block][1] for block in supported & self.lifted - lie.touched]
+        tops = [places[block][1] for block in supported & self.lifted - arrangement.touched]
         return (max(tops) + geometry.HALF) / geometry.BLOCK if tops else 0.0

@@ -54,7 +54,7 @@ class Controller:
     """
 
     def __init__(self, view: KitchenView) -> None:
-        self._scene = view
+        self._view = view
         gain, damping = view.model.actuator_gainprm[:ARM, 0], view.model.dof_damping[:ARM]
         self._stiffness = gain.copy()
         self._response = 1.0 - np.exp(-gain * STEP / damping)  # share of the distance to a target covered in one step
@@ -68,7 +68,7 @@ class Controller:
             aim: the wanted pose.
             posture: (7,) preferred arm angles, where the aim leaves freedom.
         """
-        view = self._scene
+        view = self._view
         self._velocity = self._next_velocity(aim)
         turn = ROTATION_GAIN * rotation_between(aim.rotation, view.rotation)
         twist = np.concatenate([self._velocity, _capped(turn, TOP_ROTATION * max(aim.pace, 0.5))])
@@ -79,11 +79,11 @@ class Controller:
     def hold(self) -> np.ndarray:
         """Return the action (9,) that keeps arm and fingers where they are."""
         self._velocity = np.zeros(3)
-        squeeze = self._finger_action(CLOSED) if self._scene.width < 0.06 else np.zeros(2)
+        squeeze = self._finger_action(CLOSED) if self._view.width < 0.06 else np.zeros(2)
         return np.concatenate([self._arm_action(np.zeros(ARM)), squeeze])
 
     def _next_velocity(self, aim: Aim) -> np.ndarray:
-        wanted = _capped(POSITION_GAIN * (aim.position - self._scene.position), TOP_SPEED * aim.pace)
+        wanted = _capped(POSITION_GAIN * (aim.position - self._view.position), TOP_SPEED * aim.pace)
         return self._velocity + _capped(wanted - self._velocity, ACCELERATION * STEP * max(aim.pace, 0.5))
 
     def _joint_velocities(self, twist: np.ndarray, drift: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -91,7 +91,7 @@ class Controller:
 
         Joints stop at the ends of their ranges, and the other joints compensate for them.
         """
-        angles, jacobian, twist = self._scene.arm, weights[:, None] * self._scene.jacobian(), weights * twist
+        angles, jacobian, twist = self._view.arm, weights[:, None] * self._view.jacobian(), weights * twist
         lowest, highest = (self._range - angles[:, None]).T / STEP  # (7,) rad/s to the end of the range in a step
         velocities = np.zeros(ARM)
         free = np.ones(ARM, bool)
@@ -107,13 +107,13 @@ class Controller:
         return velocities
 
     def _arm_action(self, joints: np.ndarray) -> np.ndarray:
-        sag = self._scene.data.qfrc_bias[:ARM] / self._stiffness / (VELOCITY * STEP)
+        sag = self._view.data.qfrc_bias[:ARM] / self._stiffness / (VELOCITY * STEP)
         action = joints / self._response / VELOCITY
         largest = float(np.abs(action).max())
         return np.asarray(np.clip(action / max(largest, 1.0) + sag, -1.0, 1.0))
 
     def _finger_action(self, opening: float) -> np.ndarray:
-        away = opening - self._scene.fingers
+        away = opening - self._view.fingers
         return np.asarray(np.clip(FINGER_GAIN * away / VELOCITY, -FINGER_LIMIT, FINGER_LIMIT))
 
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from spirl_cli.domains.kitchen.expert.control import Controller
 from spirl_cli.domains.kitchen.expert.disturbance import Disturbance, draw_rest
-from spirl_cli.domains.kitchen.expert.machine import Machine
-from spirl_cli.domains.kitchen.expert.machines import machine_of
 from spirl_cli.domains.kitchen.expert.plans import completes_target, draw_plan
+from spirl_cli.domains.kitchen.expert.state_machine import StateMachine
 from spirl_cli.domains.kitchen.expert.style import draw_style
+from spirl_cli.domains.kitchen.expert.subtask_machines import make_machine
 from spirl_cli.domains.kitchen.expert.view import ARM, KitchenView
 from spirl_cli.domains.kitchen.section import KITCHEN_TASKS, KitchenExpert
 from spirl_cli.domains.kitchen.simulation import Kitchen
@@ -82,7 +82,7 @@ class Demonstrator:
             if number:
                 recorder.rest(controller, draw_rest(self._settings, rng))
             tail = int(rng.integers(*TAIL)) if number == len(plan) - 1 else None
-            machine = machine_of(task, draw_style(rng, self._settings.variation))
+            machine = make_machine(task, draw_style(rng, self._settings.variation))
             self._do(machine, view, controller, Disturbance(self._settings, rng), recorder, tail)
             restarts += machine.restarts
             if task not in recorder.completed:
@@ -91,7 +91,7 @@ class Demonstrator:
 
     def _do(
         self,
-        machine: Machine,
+        machine: StateMachine,
         view: KitchenView,
         controller: Controller,
         disturbance: Disturbance,

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spirl_cli.domains.kitchen.expert.control import CLOSED, OPEN, Aim
-from spirl_cli.domains.kitchen.expert.machine import Contact, Funnel, Machine, Phase, back_out
 from spirl_cli.domains.kitchen.expert.rotations import pointing
+from spirl_cli.domains.kitchen.expert.state_machine import Approach, Contact, Phase, StateMachine, back_out
 from spirl_cli.domains.kitchen.expert.style import Style
 from spirl_cli.domains.kitchen.expert.view import KitchenView
 
@@ -105,9 +105,9 @@ DOOR_OPEN = 0.5  # rad, opening of the hinge cabinet above which its door is in 
 DOOR_BOTTOM = 2.36  # m, height at which the gripper passes under the door
 
 
-def handle_machine(handle: Handle, style: Style) -> Machine:
+def handle_machine(handle: Handle, style: Style) -> StateMachine:
     """Return the state machine that opens a door by its handle."""
-    funnel = Funnel(standoff=style.standoff, bow=style.bow)
+    approach = Approach(standoff=style.standoff, bow=style.bow)
     goal = handle.sign * (handle.goal[0] + handle.goal[1] * style.extent)
 
     def contact(view: KitchenView, ahead: float = 0.0) -> Contact:
@@ -124,13 +124,13 @@ def handle_machine(handle: Handle, style: Style) -> Machine:
         now = contact(view)
         if handle is SLIDE_CABINET and _door_between(view, now):
             return _under_the_door(view, now, style.pace)
-        return funnel.aim(view, now, style.pace)
+        return approach.aim(view, now, style.pace)
 
     phases = (
         Phase(
             "reach",
             reach,
-            lambda view: funnel.arrived(view, contact(view)),
+            lambda view: approach.arrived(view, contact(view)),
             limit=90,
         ),
         Phase("grasp", lambda view: hold(view, 0.0), lambda view: view.width < 0.058, slipped, 12),
@@ -143,7 +143,7 @@ def handle_machine(handle: Handle, style: Style) -> Machine:
         ),
         back_out(handle.clearance, lambda view: view.site(handle.site), style.pace),
     )
-    return Machine(handle.task, phases, np.array(handle.posture))
+    return StateMachine(handle.task, phases, np.array(handle.posture))
 
 
 def _contact(handle: Handle, style: Style, view: KitchenView, ahead: float) -> Contact:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from spirl_cli.domains.kitchen.expert.control import CLOSED, Aim
-from spirl_cli.domains.kitchen.expert.machine import Contact, Funnel, Machine, Phase, back_out
 from spirl_cli.domains.kitchen.expert.rotations import pointing
+from spirl_cli.domains.kitchen.expert.state_machine import Approach, Contact, Phase, StateMachine, back_out
 from spirl_cli.domains.kitchen.expert.style import Style
 from spirl_cli.domains.kitchen.expert.view import KitchenView
 
@@ -21,21 +21,21 @@ TABLE, LIFTED, CARRIED = 1.62, 1.65, 1.71  # m, heights of the kettle
 PLACED = 0.04  # m, distance to the goal that counts as reached
 
 
-def kettle_machine(style: Style) -> Machine:
+def kettle_machine(style: Style) -> StateMachine:
     """Return the state machine that moves the kettle to the back burner."""
-    way = _Way(style, GOAL + 0.02 * style.extent * np.array([0.5, 1.0]))
+    mover = _KettleMover(style, GOAL + 0.02 * style.extent * np.array([0.5, 1.0]))
     phases = (
-        Phase("reach", way.reach, lambda view: way.arrived(view) or way.near(view), limit=90),
-        Phase("grasp", way.grasp, lambda view: view.width < 0.054 or way.near(view), _lost, 12),
-        Phase("lift", way.lift, lambda view: bool(view.kettle()[0][2] > LIFTED) or way.near(view), _lost, 20),
-        Phase("carry", lambda view: way.carry(view, way.place, CARRIED), way.near, _lost, 60),
-        Phase("lower", lambda view: way.carry(view, way.place, TABLE - 0.02), _settled, _lost, 20),
+        Phase("reach", mover.reach, lambda view: mover.arrived(view) or mover.near(view), limit=90),
+        Phase("grasp", mover.grasp, lambda view: view.width < 0.054 or mover.near(view), _lost, 12),
+        Phase("lift", mover.lift, lambda view: bool(view.kettle()[0][2] > LIFTED) or mover.near(view), _lost, 20),
+        Phase("carry", lambda view: mover.carry(view, mover.place, CARRIED), mover.near, _lost, 60),
+        Phase("lower", lambda view: mover.carry(view, mover.place, TABLE - 0.02), _settled, _lost, 20),
         back_out(0.16, _post, style.pace),
     )
-    return Machine(TASK, phases, np.array(POSTURE))
+    return StateMachine(TASK, phases, np.array(POSTURE))
 
 
-class _Way:
+class _KettleMover:
     """Moves the kettle to a place, in one style.
 
     Args:
@@ -45,15 +45,15 @@ class _Way:
 
     def __init__(self, style: Style, place: np.ndarray) -> None:
         self.place, self._style = place, style
-        self._funnel = Funnel(standoff=style.standoff, bow=style.bow)
+        self._approach = Approach(standoff=style.standoff, bow=style.bow)
 
     def reach(self, view: KitchenView) -> Aim:
         """Return the aim on the way to the handle."""
-        return self._funnel.aim(view, self._contact(view), self._style.pace)
+        return self._approach.aim(view, self._contact(view), self._style.pace)
 
     def arrived(self, view: KitchenView) -> bool:
         """Say whether the gripper is at the handle."""
-        return self._funnel.arrived(view, self._contact(view))
+        return self._approach.arrived(view, self._contact(view))
 
     def grasp(self, view: KitchenView) -> Aim:
         """Return the aim that closes the fingers around the handle."""

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from spirl_cli.domains.kitchen.expert.control import CLOSED, Aim
-from spirl_cli.domains.kitchen.expert.machine import Contact, Funnel, Machine, Phase, back_out
 from spirl_cli.domains.kitchen.expert.rotations import pointing
+from spirl_cli.domains.kitchen.expert.state_machine import Approach, Contact, Phase, StateMachine, back_out
 from spirl_cli.domains.kitchen.expert.style import Style
 from spirl_cli.domains.kitchen.expert.view import KitchenView
 
@@ -21,9 +21,9 @@ LEAD = 0.9  # rad by which the aim is ahead of the lever
 GOAL = -0.66  # rad, angle at which to let go
 
 
-def light_machine(style: Style) -> Machine:
+def light_machine(style: Style) -> StateMachine:
     """Return the state machine that switches the light on."""
-    funnel = Funnel(standoff=style.standoff, bow=style.bow)
+    approach = Approach(standoff=style.standoff, bow=style.bow)
 
     def contact(view: KitchenView, ahead: float = 0.0) -> Contact:
         lever = view.site(SITE)[:2] - ANCHOR
@@ -43,12 +43,12 @@ def light_machine(style: Style) -> Machine:
     phases = (
         Phase(
             "reach",
-            lambda view: funnel.aim(view, contact(view), style.pace),
-            lambda view: funnel.arrived(view, contact(view)),
+            lambda view: approach.aim(view, contact(view), style.pace),
+            lambda view: approach.arrived(view, contact(view)),
             limit=90,
         ),
         Phase("grasp", lambda view: push(view, 0.0), lambda view: view.width < 0.065, slipped, 8),
         Phase("push", lambda view: push(view, LEAD), lambda view: view.angle(TASK) < GOAL, slipped, 40),
         back_out(0.1, lambda view: view.site(SITE), style.pace),
     )
-    return Machine(TASK, phases, np.array(POSTURE))
+    return StateMachine(TASK, phases, np.array(POSTURE))

@@ -6,13 +6,13 @@ from spirl_cli.domains.kitchen.expert.handles import HINGE_CABINET, MICROWAVE, S
 from spirl_cli.domains.kitchen.expert.kettle import kettle_machine
 from spirl_cli.domains.kitchen.expert.knobs import knob_machine
 from spirl_cli.domains.kitchen.expert.light import light_machine
-from spirl_cli.domains.kitchen.expert.machine import Machine
+from spirl_cli.domains.kitchen.expert.state_machine import StateMachine
 from spirl_cli.domains.kitchen.expert.style import Style
 
 HANDLES = {handle.task: handle for handle in (MICROWAVE, HINGE_CABINET, SLIDE_CABINET)}
 
 
-def machine_of(task: str, style: Style) -> Machine:
+def make_machine(task: str, style: Style) -> StateMachine:
     """Return a new state machine that does a subtask in a style."""
     if task in HANDLES:
         return handle_machine(HANDLES[task], style)

@@ -37,8 +37,8 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Subject:
-    """What is evaluated.
+class PolicySet:
+    """The policies in one evaluation.
 
     Attributes:
         artifact: the agent or the prior.
@@ -56,7 +56,7 @@ class Subject:
         return self.targets[0].method
 
 
-def agent_subject(context: StageContext) -> Subject:
+def agent_policies(context: StageContext) -> PolicySet:
     """Return the agent to evaluate, with its policies and the baselines.
 
     Raises:
@@ -67,7 +67,7 @@ def agent_subject(context: StageContext) -> Subject:
     decoder = agent_decoder(agent)
     method = method_name(decoder.header.kind, section, context.recipe.env)
     targets = (*_agent_targets(context, agent, section, method), *_baselines(context, decoder))
-    return Subject(agent, decoder, targets)
+    return PolicySet(agent, decoder, targets)
 
 
 def _agent_targets(context: StageContext, agent: Artifact, section: TrainRLSection, method: str) -> Iterator[Target]:
@@ -89,14 +89,14 @@ def _agent_targets(context: StageContext, agent: Artifact, section: TrainRLSecti
             yield Target(method, kind, nominal_steps(section, kept), policy_file(agent, kept))
 
 
-def prior_subject(context: StageContext) -> Subject:
+def prior_policies(context: StageContext) -> PolicySet:
     """Return the prior to evaluate alone, with the baselines."""
     prior, skills = context.inputs[PRIOR], context.inputs[SKILLS]
     weights = prior.file(PRIOR_FILE)
     decoder = DecoderFile.of(skills.file(DECODER_FILE), context.parameters)
     method = prior_name(decoder.header.kind, context.recipe.env)
     targets = tuple(Target(method, kind, 0, weights) for kind in context.recipe.evaluate.policies)
-    return Subject(prior, decoder, (*targets, *_baselines(context, decoder)))
+    return PolicySet(prior, decoder, (*targets, *_baselines(context, decoder)))
 
 
 def _baselines(context: StageContext, decoder: DecoderFile) -> Iterator[Target]:
@@ -107,13 +107,13 @@ def _baselines(context: StageContext, decoder: DecoderFile) -> Iterator[Target]:
             yield Target(name, "sampled", 0, None)
 
 
-def behavior(subject: Subject, target: Target) -> tuple[SkillDecoder, SkillPolicy]:
+def decoder_and_policy(policies: PolicySet, target: Target) -> tuple[SkillDecoder, SkillPolicy]:
     """Return the decoder of skills, and the policy that chooses skills."""
-    decoder = subject.decoder.load()
+    decoder = policies.decoder.load()
     if target.weights is not None:
         return decoder, load_policy(target.weights, target.kind)
     if target.method == "no-prior":
         return decoder, NormalPolicy(decoder.latent_dim)
-    header = subject.decoder.header
+    header = policies.decoder.header
     low, high = np.asarray(header.action_low), np.asarray(header.action_high)
-    return subject.decoder.with_squash(PrimitiveDecoder(header.action_dim)), UniformPolicy(low, high)
+    return policies.decoder.with_squash(PrimitiveDecoder(header.action_dim)), UniformPolicy(low, high)

@@ -39,7 +39,7 @@ class Phase:
     limit: int = 60
 
 
-class Machine:
+class StateMachine:
     """Goes through the phases of a subtask; in the last phase the gripper leaves the object.
 
     Args:
@@ -101,7 +101,7 @@ class Contact:
     position: np.ndarray
     rotation: np.ndarray
 
-    def split(self, view: KitchenView) -> tuple[float, float]:
+    def distances(self, view: KitchenView) -> tuple[float, float]:
         """Return the gripper's distances beyond the contact, along its direction, and beside it, metres."""
         away = view.position - self.position
         forward = self.rotation[:, 2]
@@ -110,7 +110,7 @@ class Contact:
 
 
 @dataclass(frozen=True)
-class Funnel:
+class Approach:
     """An approach to a contact from the front: the farther beside it, the farther in front.
 
     Attributes:
@@ -129,7 +129,7 @@ class Funnel:
 
     def aim(self, view: KitchenView, contact: Contact, pace: float, opening: float = OPEN) -> Aim:
         """Return the aim on the way to the contact."""
-        along, beside = contact.split(view)
+        along, beside = contact.distances(view)
         forward = contact.rotation[:, 2]
         if beside > 0.06 and along > -0.04:  # if past the contact and beside it, back out first
             return Aim(view.position - 0.15 * forward, contact.rotation, opening, pace)
@@ -143,7 +143,7 @@ class Funnel:
 
     def arrived(self, view: KitchenView, contact: Contact, within: float = 0.012) -> bool:
         """Say whether the gripper is at the contact."""
-        along, beside = contact.split(view)
+        along, beside = contact.distances(view)
         return beside < within + 0.004 and abs(along) < within
 
 
