@@ -108,6 +108,7 @@ def rollout(
         runner.count,
         environment_seed(settings.seed),
         processes=settings.processes,
+        warn=reporter.warn,
     )
     try:
         observation, _ = vector.reset()
