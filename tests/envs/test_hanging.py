@@ -56,9 +56,10 @@ def test_the_second_signal_ends_a_hanging_run_at_once(workspace: MakeWorkspace) 
     assert command.wait_until(lambda: "a second signal ends this at once" in command.stderr)
     begun = time.monotonic()
     os.killpg(command.pid, signal.SIGINT)
+    command.wait_until(lambda: "\ninterrupted" in command.stderr)
+    assert time.monotonic() - begun < 3.0
     command.wait()
     assert (command.returncode, command.stdout) == (130, "")
-    assert time.monotonic() - begun < 3.0
     assert "Traceback" not in command.stderr
 
 
