@@ -114,5 +114,6 @@ class MinariFolder:
     def _damaged(self, error: Exception) -> DatasetError:
         return DatasetError(
             f"minari:{self.name}: the local copy in {self._data} cannot be read: {error}",
-            f"delete that folder and run `minari download {self.name}`",
+            f"if it came from the hub: move that folder elsewhere and run `minari download {self.name}`; "
+            "recordings of your own may need an optional library (pip install 'minari[arrow]') or a backup",
         )
