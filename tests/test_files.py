@@ -19,7 +19,7 @@ REPOSITORY = Path(spirl_cli.__file__).parents[1]
 EPHEMERAL = {"spirl_cli/store/locks.py", "spirl_cli/clips/writer.py", "spirl_cli/recipe/library.py"}
 # grow line by line, and are synced before a checkpoint is; stderr
 STREAMS = {"spirl_cli/monitor/metrics.py", "spirl_cli/monitor/events.py", "spirl_cli/monitor/streams.py"}
-LOGS = {"spirl_cli/sweep/local.py"}  # what commands of a sweep say
+LOGS = {"spirl_cli/sweep/local.py", "spirl_cli/sweep/ray.py"}  # what commands of a sweep say
 
 
 class Disk:

@@ -95,7 +95,8 @@ def verify(
     damaged = sum(1 for found in problems.values() if found)
     if damaged:
         raise ArtifactError(
-            f"{damaged} of {len(problems)} artifacts are damaged.", "delete their folders and run their stages again"
+            f"{damaged} of {len(problems)} artifacts are damaged.",
+            "move their folders elsewhere and run the stages again",
         )
 
 

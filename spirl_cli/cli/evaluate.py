@@ -119,10 +119,11 @@ def _with_reference(request: Request, wanted: str) -> Request:
 
 def _say_differences(artifact: Artifact, recipe: Recipe) -> None:
     """Say where the environment is another one than the agent was trained in."""
+    from spirl_cli.pipeline.graph import env_values
     from spirl_cli.store.diff import differences
 
     trained = artifact.manifest.parameters.get("env")
     if not isinstance(trained, Mapping):
         return
-    for difference in differences({"env": trained}, {"env": recipe.env.model_dump(mode="json")}):
+    for difference in differences({"env": trained}, {"env": env_values(recipe)}):
         note(f"note: {artifact.reference} was trained with another {difference}")

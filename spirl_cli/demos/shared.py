@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from spirl_cli.errors import DatasetError
 from spirl_cli.files import make_folder, publish_folder
 from spirl_cli.monitor.children import variables
 from spirl_cli.monitor.reporter import Reporter
+
+_POLL_SECONDS = 0.2
 
 
 def shared_dataset(
@@ -39,13 +43,41 @@ def shared_dataset(
         Interrupted: SIGINT or SIGTERM arrived; the folder keeps finished chunks.
     """
     dataset_id = identity.name
-    if is_local(dataset_id):
-        _check_same(dataset_id, identity)
-        return MinariFolder(dataset_id), None
-    generate(generator, folder, reporter)
-    made = GeneratedDataset(generator, folder)
-    _store(made, shared, identity)
-    return MinariFolder(dataset_id), made.success_rate
+    if not is_local(dataset_id):
+        with _only_maker(dataset_id, reporter):
+            if not is_local(dataset_id):  # another process may have made it meanwhile
+                generate(generator, folder, reporter)
+                made = GeneratedDataset(generator, folder)
+                _store(made, shared, identity)
+                return MinariFolder(dataset_id), made.success_rate
+    _check_same(dataset_id, identity)
+    return MinariFolder(dataset_id), None
+
+
+@contextmanager
+def _only_maker(dataset_id: str, reporter: Reporter) -> Iterator[None]:
+    """Be the only process that makes a dataset; what a killed one left half written is removed."""
+    from filelock import FileLock, Timeout
+
+    root = datasets_folder()
+    make_folder(root)
+    lock = FileLock(root / f"{_temporary_prefix(dataset_id)}lock")  # hidden, so that Minari lists no dataset there
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        reporter.message(f"another process makes {dataset_id}; waiting for it")
+        lock.acquire(poll_interval=_POLL_SECONDS)
+    try:
+        for left in root.glob(f"{_temporary_prefix(dataset_id)}*"):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+        yield
+    finally:
+        lock.release()
+
+
+def _temporary_prefix(dataset_id: str) -> str:
+    return f".scripted-{dataset_id.replace('/', '-')}-"
 
 
 def _check_same(dataset_id: str, identity: DatasetIdentity) -> None:
@@ -53,11 +85,13 @@ def _check_same(dataset_id: str, identity: DatasetIdentity) -> None:
     try:
         description = str(json.loads(path.read_text(encoding="utf-8")).get("description"))
     except (OSError, ValueError) as error:
-        raise DatasetError(f"{path} cannot be read: {error}", f"delete {path.parent.parent}") from error
+        raise DatasetError(
+            f"{path} cannot be read: {error}", f"move {path.parent.parent} elsewhere, and it is made again"
+        ) from error
     if identity.sha256 not in description:
         raise DatasetError(
             f"the Minari dataset '{dataset_id}' was made by another version of the scripted demonstrator",
-            f"delete {path.parent.parent}, or read it with --set extract.source=minari "
+            f"move {path.parent.parent} elsewhere, or read it with --set extract.source=minari "
             f"--set extract.dataset={dataset_id}",
         )
 
@@ -69,7 +103,7 @@ def _store(made: GeneratedDataset, shared: SharedDataset, identity: DatasetIdent
     observations, actions = shared.spaces()
     root = require_datasets_folder()
     make_folder(root)
-    with tempfile.TemporaryDirectory(prefix=".scripted-", dir=root) as folder:
+    with tempfile.TemporaryDirectory(prefix=_temporary_prefix(identity.name), dir=root) as folder:
         with variables({"MINARI_DATASETS_PATH": folder}), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # warnings about missing fields for an author
             create_dataset_from_buffers(

@@ -56,7 +56,7 @@ def find_domain(kind: str) -> Domain:
     except (ImportError, AttributeError, TypeError) as error:
         raise UsageError(
             f"env.kind '{kind}': {point.value} cannot be used: {error}",
-            "repair or remove the package that registers it",
+            "repair or uninstall the package that registers it",
         ) from error
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
+from pydantic import PositiveFloat
+
 from spirl_cli.settings import ObservationPart, Section
 
 ImageShape: TypeAlias = tuple[int, int, int]  # rows, columns and channels
@@ -35,12 +37,16 @@ class EnvSection(Section):
         kind: name of the domain.
         episode_length: steps after which an episode is truncated.
         observation: which parts of the environment's observation are used.
+        step_seconds: limit of one step, after which an environment counts as hanging; None: no limit. It
+            decides no result, so it is no part of any fingerprint.
     """
 
     planner: ClassVar[PlannerKey | None] = None
     needs_opengl: ClassVar[bool] = True  # to render videos
     # whether actions, states and rewards are of the order of one, so that nothing needs to be scaled
     known_units: ClassVar[bool] = False
+
+    step_seconds: PositiveFloat | None = None
 
     if TYPE_CHECKING:  # declared by each domain, so that every section keeps its own order of keys
         kind: str

@@ -31,20 +31,30 @@ class SelectObservation(gym.Wrapper[np.ndarray, Any, Any, Any], RecordConstructo
         RecordConstructorArgs.__init__(self, parts=parts)  # so that gym.make(env.spec) can make it again
         super().__init__(env)
         self._parts = tuple(parts)
-        size = select(env.observation_space.sample(), self._parts).shape[-1]
-        self.observation_space = gym.spaces.Box(-np.inf, np.inf, (size,), np.float32)
+        self._size = select(env.observation_space.sample(), self._parts).shape[-1]
+        self.observation_space = gym.spaces.Box(-np.inf, np.inf, (self._size,), np.float32)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Start an episode."""
         observation, info = self.env.reset(seed=seed, options=options)
-        return select(observation, self._parts), info
+        return self._selected(observation), info
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Step the wrapped environment."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        return select(observation, self._parts), reward_number(reward), terminated, truncated, info
+        return self._selected(observation), reward_number(reward), terminated, truncated, info
+
+    def _selected(self, observation: Any) -> np.ndarray:
+        selected = select(observation, self._parts)
+        if len(selected) != self._size:
+            raise UsageError(
+                f"the environment's observation_space declares {self._size} numbers of what "
+                f"env.observation selects, but it returned {len(selected)}",
+                "let the space say what reset() and step() return, or select indices that are in both",
+            )
+        return selected
 
 
 def make_env(section: EnvSection, render_mode: str | None = None) -> gym.Env[Any, Any]:
@@ -130,8 +140,9 @@ def _check_bounds(actions: gym.spaces.Box, low: np.ndarray, high: np.ndarray) ->
             raise ArtifactError(
                 f"the {name} bound of action {index} is {theirs[index]:g} in the clips and "
                 f"{ours[index]:g} in the environment",
-                "actions mean the same in both only if their bounds agree; if the dataset's bounds are "
-                "merely recorded wrongly, state them with extract.action_bounds",
+                "actions mean the same in both only if their bounds agree; if the dataset's are recorded wrongly, "
+                f"state those of the environment: --set 'extract.action_bounds=[{actions.low[index]:g}, "
+                f"{actions.high[index]:g}]', and --set extract.out_of_bounds=clip for recorded actions beyond them",
             )
 
 
@@ -142,4 +153,8 @@ def _check_actions(env: gym.Env[Any, Any]) -> None:
     if len(space.shape) != 1:
         raise UsageError(f"actions must be vectors; this environment's have shape {space.shape}")
     if not np.isfinite([space.low, space.high]).all():
-        raise UsageError(f"actions need finite bounds; this environment has {space}")
+        raise UsageError(
+            f"actions need finite bounds; this environment has {space}",
+            "let its action_space say the range of actions that make sense, the same as in the demonstrations; a "
+            "module of your own (env.module) can register it so, wrapped in gymnasium.wrappers.TransformAction",
+        )

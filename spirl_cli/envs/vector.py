@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -64,6 +64,7 @@ def make_vector(
     seed: int,
     *,
     processes: bool = True,
+    warn: Callable[[str], None] = lambda text: None,
 ) -> SkillVector:
     """Make ``count`` environments whose actions are skills (N, K).
 
@@ -77,13 +78,19 @@ def make_vector(
         count: number of environments N, each in its own process.
         seed: seed of the sequence of episodes.
         processes: False keeps them in this process, for tests.
+        warn: is told of an environment that does not answer.
 
     Raises:
         UsageError: as `make_env`.
-        SpirlError: an environment failed, now or in a later step; or its process died.
+        SpirlError: an environment failed, now or in a later step; or its process died, or took longer than
+            `section.step_seconds`.
     """
     makers = [SkillEnvMaker(section, decoder, seed, slot, count) for slot in range(count)]
-    return WorkerVector(makers) if processes else LocalVector(makers)
+    if not processes:
+        return LocalVector(makers)
+    # one skill is up to H steps, and the reset after the last of them counts as one
+    limit = None if section.step_seconds is None else section.step_seconds * (decoder.horizon + 1)
+    return WorkerVector(makers, limit, warn)
 
 
 @dataclass(frozen=True)

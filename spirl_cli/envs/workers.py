@@ -24,6 +24,8 @@ from spirl_cli.monitor.children import WORKER_ENVIRONMENT, become_worker, signal
 from spirl_cli.monitor.streams import show_warnings_once, shown_warnings
 
 CLOSE_SECONDS = 5.0
+BUSY_SECONDS = 0.5  # the same for workers that are at a step, which may never end
+SILENT_SECONDS = 60.0  # after which a worker that does not answer is talked about
 Env: TypeAlias = "gym.Env[Any, Any]"
 Step: TypeAlias = tuple[Any, float, bool, bool, dict[str, Any]]
 Command = Literal["spaces", "reset", "step", "get", "set"]
@@ -39,16 +41,27 @@ class WorkerVector(VectorEnv[Any, Any, Any]):
       and the learner wants to save its state first. They end when the learner closes them or dies.
     - Workers are no daemons, since an environment may start processes of its own.
     - A worker that dies, or an environment that raises, becomes a :class:`SpirlError`.
+    - A worker that does not answer for a minute is named; where there is a limit, it ends the wait.
 
     Args:
         makers: one picklable function per environment.
+        step_limit: seconds within which a worker must answer to a step; None: no limit.
+        warn: is told of silent workers.
 
     Raises:
-        SpirlError: a worker died, or its environment has other spaces than the first one.
+        SpirlError: a worker died or was silent for too long, or its environment has other spaces than the first one.
     """
 
-    def __init__(self, makers: Sequence[Callable[[], Env]]) -> None:
+    def __init__(
+        self,
+        makers: Sequence[Callable[[], Env]],
+        step_limit: float | None = None,
+        warn: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self.num_envs = len(makers)
+        self._step_limit, self._warn = step_limit, warn
+        self._limit: float | None = None  # of the answers that are awaited
+        self._awaited = False
         self.processes: list[multiprocessing.process.BaseProcess] = []
         self._pipes: list[Connection] = []
         _running.add(self)
@@ -119,10 +132,13 @@ class WorkerVector(VectorEnv[Any, Any, Any]):
         self._ask("set", [(name, value) for value in values])
 
     def close_extras(self, timeout: float = CLOSE_SECONDS) -> None:
-        """End the workers by closing their pipes, and kill those that do not end within `timeout` seconds."""
+        """End the workers by closing their pipes, and kill those that do not end within `timeout` seconds.
+
+        Workers that are still at work, because of an error elsewhere or a second Ctrl-C, get `BUSY_SECONDS` only.
+        """
         for pipe in self._pipes:
             pipe.close()
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + (min(timeout, BUSY_SECONDS) if self._awaited else timeout)
         for process in self.processes:
             process.join(max(deadline - time.monotonic(), 0.0))
         self.kill()
@@ -140,6 +156,8 @@ class WorkerVector(VectorEnv[Any, Any, Any]):
         return self._receive()
 
     def _send(self, command: Command, arguments: Iterable[Any]) -> None:
+        self._awaited = True
+        self._limit = self._step_limit if command == "step" else None
         with self._death_explained():
             for pipe, argument in zip(self._pipes, arguments, strict=True):
                 pipe.send((command, argument))
@@ -147,13 +165,32 @@ class WorkerVector(VectorEnv[Any, Any, Any]):
     def _receive(self) -> list[Any]:
         """Return the answer of every worker; after all have answered, raise the first error."""
         with self._death_explained():
-            answers: list[Answer] = [pipe.recv() for pipe in self._pipes]
+            answers = [self._answer_of(index, pipe) for index, pipe in enumerate(self._pipes)]
+        self._awaited = False
         for index, answer in enumerate(answers):
             if not answer[0]:
                 error, trace = answer[1]
                 error.add_note(f"In environment worker {index}:\n{trace}")
                 raise error
         return [value for _, value in answers]
+
+    def _answer_of(self, index: int, pipe: Connection) -> Answer:
+        """Wait for the answer of a worker; say so if that takes long, and give up at the limit."""
+        begun = time.monotonic()
+        limit = float("inf") if self._limit is None else self._limit
+        if not pipe.poll(min(SILENT_SECONDS, limit)) and limit > SILENT_SECONDS:
+            self._warn(
+                f"environment worker {index} (process {self.processes[index].pid}) has not answered for "
+                f"{SILENT_SECONDS:.0f} s; still waiting for it"
+            )
+        rest = None if self._limit is None else max(limit - (time.monotonic() - begun), 0.0)
+        if not pipe.poll(rest):
+            raise SpirlError(
+                f"environment worker {index} did not answer within {limit:.3g} s: its environment hangs",
+                "env.step_seconds sets this limit; the last checkpoint is kept",
+            )
+        answer: Answer = pipe.recv()
+        return answer
 
     @contextlib.contextmanager
     def _death_explained(self) -> Iterator[None]:

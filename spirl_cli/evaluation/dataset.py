@@ -85,7 +85,7 @@ def check_new_dataset(dataset_id: str) -> None:
     if get_dataset_path(dataset_id).exists():
         raise UsageError(
             f"--save-dataset: there is a dataset '{dataset_id}' already",
-            f"choose another version, or delete it with `minari delete {dataset_id}`",
+            "choose another name or version",
         )
 
 

@@ -102,13 +102,8 @@ def rollout(
         SpirlError: an environment's process died.
     """
     runner = _Runner(policy, settings, decoder.latent_dim)
-    vector = make_vector(
-        env,
-        decoder,
-        runner.count,
-        environment_seed(settings.seed),
-        processes=settings.processes,
-    )
+    seed, processes = environment_seed(settings.seed), settings.processes
+    vector = make_vector(env, decoder, runner.count, seed, processes=processes, warn=reporter.warn)
     try:
         observation, _ = vector.reset()
         with reporter.progress(description, settings.episodes, "episodes") as bar:

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from spirl_cli.errors import ArtifactError
+from spirl_cli.payload import AGENT, PRIOR, SKILLS
 from spirl_cli.pipeline.plan import PlannedStage, Request, plan
 from spirl_cli.stages.context import ExtractOptions, Options, StageContext, StageResult, TrainRLOptions
 from spirl_cli.store.writer import open_run
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from spirl_cli.stages.context import StageSpec
     from spirl_cli.store.artifact import Artifact
     from spirl_cli.store.writer import Run
+
+TRAINED = (SKILLS, PRIOR, AGENT)
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,10 @@ def prepare(request: Request, reporter: Reporter) -> list[PlannedStage]:
 def run_pipeline(request: Request, settings: ExecutionSettings) -> list[Outcome]:
     """Make the wanted artifact and all artifacts that it depends on, unless they are up to date."""
     outcomes: list[Outcome] = []
-    for stage in prepare(request, settings.reporter):
+    planned = prepare(request, settings.reporter)
+    if any(stage.artifact is None and stage.spec.name in TRAINED for stage in planned):
+        _try_environment(request, settings)
+    for stage in planned:
         inputs = {outcome.stage.spec.name: outcome.artifact for outcome in outcomes}
         outcomes.append(_ensure(stage, request, settings, inputs))
     return outcomes
@@ -78,7 +84,16 @@ def run_stage(request: Request, settings: ExecutionSettings) -> Outcome:
     planned = prepare(request, settings.reporter) if request.last.reads_dataset else plan(request)
     last = planned[-1]
     inputs = inputs_of(last, planned, request) if last.artifact is None else {}
+    if last.artifact is None and last.spec.name == AGENT:
+        _try_environment(request, settings)
     return _ensure(last, request, settings, inputs)
+
+
+def _try_environment(request: Request, settings: ExecutionSettings) -> None:
+    """Find out what is wrong with the environment before anything is trained for it."""
+    from spirl_cli.envs.trial import try_environment
+
+    try_environment(request.recipe.env, settings.reporter.warn)
 
 
 def inputs_of(stage: PlannedStage, planned: Sequence[PlannedStage], request: Request) -> dict[str, Artifact]:

@@ -22,6 +22,11 @@ def _values(section: BaseModel, *without: str) -> dict[str, Any]:
     return section.model_dump(mode="json", exclude=set(without))
 
 
+def env_values(recipe: Recipe) -> dict[str, Any]:
+    """Return the values of the environment that decide a result."""
+    return _values(recipe.env, "step_seconds")
+
+
 def _clips(recipe: Recipe) -> dict[str, Any]:
     # the horizon decides which episodes are long enough, and the possible starts of windows
     parameters = {"extract": _values(recipe.extract), "train_skills": {"horizon": recipe.train_skills.horizon}}
@@ -38,12 +43,12 @@ def _prior(recipe: Recipe) -> dict[str, Any]:
 
 
 def _agent(recipe: Recipe) -> dict[str, Any]:
-    return {"env": _values(recipe.env), "train_rl": _values(recipe.train_rl, "checkpoint_seconds", "log_every")}
+    return {"env": env_values(recipe), "train_rl": _values(recipe.train_rl, "checkpoint_seconds", "log_every")}
 
 
 def _evaluation(recipe: Recipe) -> dict[str, Any]:
     # episodes do not depend on the number of environments that run side by side
-    return {"env": _values(recipe.env), "evaluate": _values(recipe.evaluate, "environments")}
+    return {"env": env_values(recipe), "evaluate": _values(recipe.evaluate, "environments")}
 
 
 def _prior_evaluation(recipe: Recipe) -> dict[str, Any]:

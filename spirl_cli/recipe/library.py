@@ -75,7 +75,7 @@ def copy_recipe(name: str, destination: Path) -> Path:
         with target.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise UsageError(f"{shown(target)} exists already.", "Give another name, or remove that file first.") from None
+        raise UsageError(f"{shown(target)} exists already.", "Give another name.") from None
     except OSError as error:
         raise UsageError(f"{shown(target)} cannot be written: {error.strerror}.") from None
     return target

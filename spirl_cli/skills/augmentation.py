@@ -12,11 +12,30 @@ displacement e adds −gain·e to the action;
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
 from spirl_cli.recipe.sections.skills import Augmentation
 from spirl_cli.settings import expand_indices
+
+
+class Pool(Protocol):
+    """States to draw from, (N, D): a tensor, or something that gathers the rows that are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return N and D."""
+        ...
+
+    def __len__(self) -> int:
+        """Return N."""
+        ...
+
+    def __getitem__(self, numbers: Tensor, /) -> Tensor:
+        """Return the states of these numbers (B,), as (B, D)."""
+        ...
 
 
 class Augmenter:
@@ -33,7 +52,7 @@ class Augmenter:
     def __init__(
         self,
         section: Augmentation,
-        pool: Tensor,
+        pool: Pool,
         action_low: Tensor,
         action_high: Tensor,
         generator: torch.Generator,

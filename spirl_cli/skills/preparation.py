@@ -59,12 +59,38 @@ def make_action_scale(section: TrainSkillsSection, clips: Clips) -> ActionScale 
     return ActionScale(torch.from_numpy(centre), torch.from_numpy(np.where(far, FAR * spread, half)))
 
 
+class StatePool:
+    """The states at some rows of clips, gathered when they are asked for: clips may be larger than memory.
+
+    Args:
+        clips: the clips.
+        rows: (N,) of them.
+    """
+
+    def __init__(self, clips: Clips, rows: np.ndarray) -> None:
+        self._clips, self._rows = clips, rows
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Return N and D."""
+        return len(self._rows), self._clips.observation_dim
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self._rows)
+
+    def __getitem__(self, numbers: torch.Tensor, /) -> torch.Tensor:
+        """Return the states of these numbers (B,), as float32 (B, D)."""
+        return torch.from_numpy(self._clips.states(self._rows[numbers.numpy()])).float()
+
+
 def make_augmenter(section: Augmentation, clips: Clips, generator: torch.Generator) -> Augmenter:
     """Return an augmenter that draws swapped states from the starts of the training windows."""
-    pool = clips.states(clips.starts("train")) if section.swap_groups else np.zeros((1, clips.observation_dim))
+    none = torch.zeros(1, clips.observation_dim)
+    pool = StatePool(clips, clips.starts("train")) if section.swap_groups else none
     low, high = torch.from_numpy(clips.action_low), torch.from_numpy(clips.action_high)
     _, spread = clips.statistics() if needs_spread(section) else (None, np.ones(clips.observation_dim, np.float32))
-    return Augmenter(section, torch.from_numpy(pool).float(), low, high, generator, torch.from_numpy(spread))
+    return Augmenter(section, pool, low, high, generator, torch.from_numpy(spread))
 
 
 def training_parts(

@@ -107,7 +107,15 @@ def _write(context: StageContext, policies: PolicySet, evaluated: Sequence[Polic
     curve = [row for row in rows if row.metric == rows[0].metric and row.method == policies.method]
     draw_learning_curve(folder / CURVE_FILE, curve, env)
     _show(context, rows, evaluated)
+    _say_if_nothing_succeeds(context, evaluated)
     return rows
+
+
+def _say_if_nothing_succeeds(context: StageContext, evaluated: Sequence[PolicyEpisodes]) -> None:
+    metrics = [result.metrics for group in evaluated for result in group.episodes]
+    said = [one["success"] for one in metrics if "success" in one]
+    if said and not any(said):
+        context.reporter.warn(f"success was true in none of the {len(said)} episodes, whatever the policy")
 
 
 def _show(context: StageContext, rows: Sequence[ResultRow], evaluated: Sequence[PolicyEpisodes]) -> None:

@@ -13,7 +13,6 @@ from spirl_cli.demos.episode import Episode, join_short
 from spirl_cli.demos.identity import DatasetIdentity
 from spirl_cli.demos.source import Source, find_source
 from spirl_cli.errors import DatasetError, Interrupted
-from spirl_cli.files import discard
 from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.monitor.progress import ProgressBar
 from spirl_cli.monitor.reporter import Reporter
@@ -27,7 +26,7 @@ from spirl_cli.store.manifest import InputRecord
 def execute(context: StageContext) -> StageResult:
     """Write the clips of a recipe's demonstrations.
 
-    Generated demonstrations are kept until the clips are complete, so that an interrupted run can go on. Writing the
+    Generated demonstrations are kept until the artifact is complete, so that an interrupted run can go on. Writing the
     clips takes seconds to minutes, so it has no checkpoints; memory holds one episode at a time.
 
     Raises:
@@ -48,7 +47,6 @@ def execute(context: StageContext) -> StageResult:
         context.reporter.message(
             f"{demonstrations.success_rate:.1%} of the demonstrations made succeeded and were kept"
         )
-    discard(context.folder / GENERATED_FOLDER)
     identity = demonstrations.identity
     return StageResult(
         metrics=metrics,

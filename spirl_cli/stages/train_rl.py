@@ -58,7 +58,8 @@ def execute(context: StageContext) -> StageResult:
     finished = context.options.train_rl.continue_from
     if finished is not None and context.resume:
         _adopt(finished, context)
-    vector = make_vector(recipe.env, skills.load(), section.environments, seeds(recipe)["environments"])
+    environments = seeds(recipe)["environments"]
+    vector = make_vector(recipe.env, skills.load(), section.environments, environments, warn=context.reporter.warn)
     try:
         bounds = action_bounds(recipe, skills.header)
         learning = make_learning(recipe, vector, prior, latent_dim, context.device, bounds)

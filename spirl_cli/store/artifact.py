@@ -137,7 +137,7 @@ class Artifact:
             if problem := self._problem(output, checksum=True):
                 raise ArtifactError(
                     f"{self.reference} is corrupt: {problem}",
-                    hint=f"delete {self.path} and run the stage again",
+                    hint=f"move {self.path} elsewhere and run the stage again",
                 )
             if state := _state(path, output):
                 _verified.add(state)
@@ -166,7 +166,7 @@ def open_complete(path: Path) -> Artifact:
     artifact = Artifact.open(path)
     if problem := artifact.incomplete():
         raise ArtifactError(
-            f"{artifact.reference} is incomplete: {problem}", hint=f"delete {path} and run the stage again"
+            f"{artifact.reference} is incomplete: {problem}", hint=f"move {path} elsewhere and run the stage again"
         )
     return artifact
 

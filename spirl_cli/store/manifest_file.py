@@ -76,7 +76,7 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
 
 
 def _corrupt(where: str, reason: str) -> ArtifactError:
-    return ArtifactError(f"{where} is corrupt: {reason}", hint="delete its folder and run the stage again")
+    return ArtifactError(f"{where} is corrupt: {reason}", hint="move its folder elsewhere and run the stage again")
 
 
 def _refuse_constant(name: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 from spirl_cli.errors import UsageError
 from spirl_cli.store.store import Store
 from spirl_cli.sweep.ray import RayEngine
-from tests.conftest import Workspace, cli_environment
+from tests.support.commands import Workspace, cli_environment
 
 LONGER = ("--set", "train_rl.steps=6000", "--set", "evaluate.episodes=3", "--set", "evaluate.snapshots=false")
 OFTEN = {"SPIRL_CHECKPOINT_SECONDS": "0.1"}
