@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from spirl_cli.errors import ArtifactError
 from spirl_cli.payload import AGENT, EVALUATION
+from spirl_cli.pipeline.content import clips_of_content, is_path, recorded_dataset
 from spirl_cli.pipeline.explain import explain
 from spirl_cli.pipeline.graph import STAGES, for_recipe
 from spirl_cli.pipeline.shorter import longest_beginning
@@ -165,8 +166,11 @@ def _status(
         return PlannedStage(spec, "run", None, parameters, inputs, reasons, records=records)
     wanted = fingerprint(spec.name, spec.version, parameters, known)
     existing = request.store.find(spec.name, wanted, request.recipe.id)
+    if existing is None and spec.reads_dataset and is_path(request.recipe.extract.dataset):
+        existing = clips_of_content(spec, request.store, parameters, known)
     if existing is not None and spec.name not in request.force:
-        return PlannedStage(spec, "up to date", wanted, parameters, inputs, artifact=existing, records=records)
+        found = existing.fingerprint
+        return PlannedStage(spec, "up to date", found, parameters, inputs, artifact=existing, records=records)
     if existing is not None:
         reasons = ("forced",)
     else:
@@ -182,6 +186,10 @@ def _dataset(spec: StageSpec, request: Request, parameters: Mapping[str, Any]) -
     known = request.dataset or import_module(spec.module).identify(request.recipe)
     if known is not None:
         return {"dataset": known}
+    dataset = request.recipe.extract.dataset
+    if dataset is not None and is_path(dataset):
+        recorded = recorded_dataset(request.store, spec, parameters, dataset)
+        return {} if recorded is None else {"dataset": recorded}
     for artifact in reversed(request.store.artifacts(stage=spec.name)):
         manifest = artifact.manifest
         if "dataset" in manifest.inputs and not differences(manifest.parameters, parameters):
