@@ -175,10 +175,17 @@ def _status(
         reasons = ("forced",)
     else:
         reasons = explain(spec, parameters, inputs, request.store, request.recipe.id)
+    reasons = (*_damaged(spec, request, wanted), *reasons)
     earlier = longest_beginning(spec, request.store, parameters, known) if spec.name == AGENT else None
     run = request.store.run(request.recipe.id, spec.name, wanted)
     status: Status = "resume" if run is not None and run.has_checkpoint else "run"
     return PlannedStage(spec, status, wanted, parameters, inputs, reasons, records=records, continue_from=earlier)
+
+
+def _damaged(spec: StageSpec, request: Request, wanted: str) -> list[str]:
+    """Say which artifacts with the wanted fingerprint cannot be used."""
+    entries = request.store.broken(request.recipe.id, spec.name)
+    return [f"damaged: {entry.problem}" for entry in entries if entry.path.name.endswith(f"-{wanted}")]
 
 
 def _dataset(spec: StageSpec, request: Request, parameters: Mapping[str, Any]) -> dict[str, InputRecord]:

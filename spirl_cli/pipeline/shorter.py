@@ -20,15 +20,18 @@ def longest_beginning(
 ) -> Artifact | None:
     """Find the longest finished agent that differs only in having had fewer steps.
 
+    One whose files are damaged counts too: its steps must not be lost without a word.
+
     Args:
         spec: the stage that trains agents.
         store: where to look.
         parameters: those of the wanted run.
         inputs: fingerprints of its inputs.
     """
+    damaged = [entry.artifact for entry in store.broken(stage=AGENT) if entry.artifact is not None]
     candidates = [
         artifact
-        for artifact in store.artifacts(stage=AGENT)
+        for artifact in (*store.artifacts(stage=AGENT), *damaged)
         if artifact.manifest.stage_version == spec.version
         and LEFT_OUT not in artifact.manifest.extra
         and {name: record.fingerprint for name, record in artifact.manifest.inputs.items()} == inputs

@@ -176,7 +176,11 @@ def _save_snapshot(folder: Path, learning: SkillLearning, step: int) -> None:
 
 
 def _adopt(finished: Artifact, context: StageContext) -> None:
-    """Start where a finished run with fewer steps ended, by copying its state into this run's folder."""
+    """Start where a finished run with fewer steps ended, by copying its state into this run's folder.
+
+    Raises:
+        ArtifactError: one of its files is missing or damaged.
+    """
     if any(context.folder.glob(CHECKPOINTS)):
         return  # this run has begun already
     context.reporter.message(f"train-rl: continuing {finished.reference}")
@@ -185,7 +189,13 @@ def _adopt(finished: Artifact, context: StageContext) -> None:
     names = [name for name in outputs if name in wanted or not snapshot_steps([name])]
     # the checkpoint last and whole: what it refers to must be there when it is
     for name in sorted(names, key=lambda name: bool(checkpoint_steps([name]))):
-        copy_whole(finished.file(name), context.folder / name)
+        try:
+            copy_whole(finished.file(name), context.folder / name)
+        except ArtifactError as error:
+            raise ArtifactError(
+                f"the steps of {finished.reference} cannot be continued: {error.message}",
+                f"put a good copy of the file back, or start from step 0 with --no-resume; {finished.reference} stays",
+            ) from error
 
 
 def _check_inputs(recipe: Recipe, skills: DecoderHeader) -> None:
