@@ -4,6 +4,7 @@ What spirl costs, on data that is made on the fly:
 
 * `python -m benchmarks`: training beside a bare loop of the same work, replay memory, start-up (`make bench`);
 * `python -m benchmarks.sac`: soft actor-critic beside that of stable-baselines3 (`make bench-sac`);
+* `python -m benchmarks.torture.fuzz`: random inputs for all commands (`make torture`);
 * `python -m benchmarks.house`: sizes, imports and references of the code itself (`make house`).
 
 What spirl learns:

@@ -15,6 +15,8 @@ from spirl_cli.cli.options import (
     PriorOption,
     SkillsOption,
     StageOptions,
+    StepOption,
+    TrustOption,
     takes,
 )
 from spirl_cli.errors import UsageError
@@ -64,9 +66,7 @@ def train_rl(options: StageOptions, skills: SkillsOption = None, prior: PriorOpt
 def evaluate(
     options: StageOptions,
     agent: AgentOption = None,
-    step: Annotated[
-        int | None, typer.Option("--step", min=0, metavar="N", help="Evaluate the weights kept at this step only.")
-    ] = None,
+    step: StepOption = None,
     prior_only: Annotated[
         bool, typer.Option("--prior-only", help="Evaluate the prior as the policy: no agent is needed.")
     ] = False,
@@ -79,10 +79,7 @@ def evaluate(
         typer.Option("--save-dataset", metavar="ID", help="Also write the episodes as a Minari dataset."),
     ] = None,
     video: Annotated[bool, typer.Option("--video/--no-video", help="Record the first episodes.")] = True,
-    trust_module: Annotated[
-        list[str] | None,
-        typer.Option("--trust-module", metavar="NAME", help="Import this module if the artifact asks for it."),
-    ] = None,
+    trust_module: TrustOption = None,
 ) -> None:
     """Agent → numbers, figures and videos.
 

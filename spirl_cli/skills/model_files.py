@@ -25,6 +25,7 @@ from spirl_cli.skills.vision import Perception
 
 Model = TypeVar("Model", SkillModel, PriorNetwork)
 MAX_LAYERS = 1000
+COUNTS = frozenset({"decoder_depth", "depth", "blocks", "members"})  # keys of a section: layers, or whole networks
 
 
 class Sizes(Section):
@@ -128,7 +129,7 @@ def _layers(section: Mapping[str, Any]) -> Iterator[int]:
     for name, value in section.items():
         if isinstance(value, Mapping):
             yield from _layers(value)
-        elif name in ("decoder_depth", "depth", "blocks", "members"):
+        elif name in COUNTS:
             yield value
 
 
