@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 from benchmarks.torture.inputs import json_texts, override_texts, recipe_texts, recipe_values
 from spirl_cli.cli.app import run
 from spirl_cli.errors import ArtifactError
+from spirl_cli.files import write_whole
 from spirl_cli.inference.decoders import load_decoder
 from spirl_cli.inference.network_file import DecoderHeader, encode_header, write_network
 from spirl_cli.store.fingerprint import fingerprint
@@ -92,7 +93,7 @@ class Cases:
         commands = (["recipe", "check"], ["recipe", "show"], ["run", "--dry-run", "--artifacts", str(self._root)])
 
         def check(case: tuple[str, list[str]]) -> None:
-            path.write_bytes(case[0].encode("utf-8", "surrogatepass"))
+            write_whole(path, case[0].encode("utf-8", "surrogatepass"))
             answer([*case[1], str(path)], tally)
 
         return st.tuples(recipe_texts(self._recipes), st.sampled_from(commands)), check
@@ -125,7 +126,7 @@ class Cases:
         )
 
         def check(case: tuple[bytes, list[str]]) -> None:
-            self._manifest.write_bytes(case[0])
+            write_whole(self._manifest, case[0])
             answer([*case[1], *place], tally)
             outside = {path.name for path in self._folder.iterdir()} - {"artifacts", "to", "case.yaml", "decoder"}
             if outside:
@@ -143,7 +144,7 @@ class Cases:
 
         def check(case: bytes) -> None:
             text = json.dumps({"__metadata__": {"network": case.decode("utf-8", "replace")}}).encode()
-            path.write_bytes(len(text).to_bytes(8, "little") + text)
+            write_whole(path, len(text).to_bytes(8, "little") + text)
             begun = time.process_time()
             with contextlib.suppress(ArtifactError):
                 load_decoder(path)
@@ -156,7 +157,7 @@ class Cases:
         recipe = next(one for one in self._recipes if one["env"]["kind"] == "gymnasium")
         parameters = {"env": recipe["env"], "train_rl": recipe["train_rl"]}
         with open_run(Store(self._root), "evil", "agent", fingerprint("agent", 1, parameters, {})) as work:
-            (work.folder / "policy.safetensors").write_bytes(b"weights")
+            write_whole(work.folder / "policy.safetensors", b"weights")
             facts: dict[str, Any] = {"inputs": {}, "seed": 0, "metrics": {"loss": 0.5}, "extra": {"recipe": recipe}}
             made = work.commit(stage_version=1, parameters=parameters, keep=["policy.safetensors"], **facts)
         path = made.path / MANIFEST
@@ -192,7 +193,7 @@ def fuzz(kind: str, cases: int, folder: Path, start: int) -> Tally:
     )
     @given(strategy)
     def try_all(case: Any) -> None:
-        current.write_text(repr(case)[:100_000], errors="backslashreplace")
+        write_whole(current, repr(case)[:100_000].encode("utf-8", "backslashreplace"))
         check(case)
 
     try_all()
