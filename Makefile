@@ -7,12 +7,13 @@ STAMP := $(VENV)/.installed
 WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+CASES ?= 20000
 
 # two test processes with one thread each suit two cores; more threads would only wait for one another
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast check format bench bench-sac house tables clean
+.PHONY: help install demo test test-fast check format bench bench-sac house tables torture clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +57,9 @@ house: $(STAMP)  ## count what keeps the code small: lines, imports, who knows w
 
 tables: $(STAMP)  ## renew the tables of results in docs/results.md and README.md
 	$(BIN)/python -m benchmarks.tables --docs docs/results.md --readme README.md
+
+torture: $(STAMP)  ## try random recipes, overrides, manifests and networks on all commands (CASES=20000; minutes)
+	$(BIN)/python -m benchmarks.torture.fuzz --cases $(CASES)
 
 clean:  ## remove the virtual environment, builds and caches (not artifacts)
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -4,6 +4,7 @@ Costs of spirl, on made-up data:
 
 * `python -m benchmarks`: training compared with a bare loop of the same work, replay memory, start-up (`make bench`);
 * `python -m benchmarks.sac`: soft actor-critic compared with that of stable-baselines3 (`make bench-sac`);
+* `python -m benchmarks.torture.fuzz`: random inputs for all commands (`make torture`);
 * `python -m benchmarks.house`: sizes, imports and references of the code itself (`make house`).
 
 Results of spirl:

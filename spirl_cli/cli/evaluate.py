@@ -49,9 +49,7 @@ def evaluation_request(
     named = recipe_name(options) is not None
     if not named and wanted not in given:
         given[wanted] = _newest(wanted, store)
-    recipe = load(options) if named else _recorded(given[wanted], options)
-    if not named:
-        require_trust(recipe.env, given[wanted].reference, trusted)
+    recipe = load(options) if named else _recorded(given[wanted], options, trusted)
     request = Request(
         recipe,
         store,
@@ -88,8 +86,12 @@ def _newest(wanted: str, store: Store) -> Artifact:
     return found
 
 
-def _recorded(artifact: Artifact, options: StageOptions) -> Recipe:
-    """Return the recipe that an artifact was made by, with the overrides of the command line."""
+def _recorded(artifact: Artifact, options: StageOptions, trusted: Sequence[str]) -> Recipe:
+    """Return the recipe that an artifact was made by, with the overrides of the command line.
+
+    Raises:
+        UsageError: an override is wrong, or the recipe names a module that is not trusted.
+    """
     from spirl_cli.recipe.load import load_recipe
     from spirl_cli.recipe.recorded import recorded_recipe
 
@@ -98,7 +100,9 @@ def _recorded(artifact: Artifact, options: StageOptions) -> Recipe:
         raise UsageError(f"{option} needs a recipe.", "name the recipe as well")
     data = artifact.manifest.recorded("recipe")
     if isinstance(data, Mapping):
-        return recorded_recipe(data, f"the recipe of {artifact.reference}", options.set_ or [])
+        recipe = recorded_recipe(data, f"the recipe of {artifact.reference}", options.set_ or [])
+        require_trust(recipe.env, artifact.reference, trusted)
+        return recipe
     return load_recipe(artifact.manifest.recipe, overrides=options.set_ or [])
 
 

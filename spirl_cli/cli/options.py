@@ -81,6 +81,15 @@ PriorOption = Annotated[str | None, reference_option(PRIOR)]
 AgentOption = Annotated[str | None, reference_option(AGENT)]
 
 
+StepOption = Annotated[
+    int | None, typer.Option("--step", min=0, metavar="N", help="Evaluate the weights kept at this step only.")
+]
+TrustOption = Annotated[
+    list[str] | None,
+    typer.Option("--trust-module", metavar="NAME", help="Import this module if the artifact asks for it."),
+]
+
+
 @dataclass(frozen=True)
 class StageOptions:
     """What every command that runs stages takes."""

@@ -15,6 +15,8 @@ from spirl_cli.cli.options import (
     PriorOption,
     SkillsOption,
     StageOptions,
+    StepOption,
+    TrustOption,
     takes,
 )
 from spirl_cli.errors import UsageError
@@ -65,9 +67,7 @@ class EvaluationOptions(StageOptions):
     """What `spirl evaluate` takes."""
 
     agent: AgentOption = None
-    step: Annotated[
-        int | None, typer.Option("--step", min=0, metavar="N", help="Evaluate the weights kept at this step only.")
-    ] = None
+    step: StepOption = None
     prior_only: Annotated[
         bool, typer.Option("--prior-only", help="Evaluate the prior as the policy: no agent is needed.")
     ] = False
@@ -80,10 +80,7 @@ class EvaluationOptions(StageOptions):
         typer.Option("--save-dataset", metavar="ID", help="Also write the episodes as a Minari dataset."),
     ] = None
     video: Annotated[bool, typer.Option("--video/--no-video", help="Record the first episodes.")] = True
-    trust_module: Annotated[
-        list[str] | None,
-        typer.Option("--trust-module", metavar="NAME", help="Import this module if the artifact asks for it."),
-    ] = None
+    trust_module: TrustOption = None
 
     def overrides(self) -> list[str]:
         """Return what the options say in the words of `--set`."""

@@ -37,6 +37,7 @@ class Clips:
 
     def __init__(self, path: Path, load: bool | None) -> None:
         with _open_hdf5(path) as file:
+            _refuse_foreign(path, file)
             if file.attrs.get("format") != FORMAT:
                 raise ArtifactError(f"{path} is not a clips file of this version (format {FORMAT})")
             self.horizon = int(file.attrs["horizon"])
@@ -65,7 +66,14 @@ class Clips:
         Raises:
             ArtifactError: the file is missing, damaged or not a clips file.
         """
-        return cls(Path(path), load)
+        try:
+            return cls(Path(path), load)
+        except ArtifactError:
+            raise
+        except Exception as error:  # of a file that a stranger wrote, h5py does not say what it raises
+            raise ArtifactError(
+                f"the clips {path} are damaged ({type(error).__name__}: {error})", "run `spirl extract` again"
+            ) from error
 
     @property
     def observation_dim(self) -> int:
@@ -168,6 +176,21 @@ def _open_hdf5(path: Path) -> h5py.File:
         return h5py.File(path, "r")
     except OSError as error:
         raise ArtifactError(f"the clips {path} cannot be read: {error}", "run `spirl extract` again") from error
+
+
+def _refuse_foreign(path: Path, group: h5py.Group) -> None:
+    """Refuse clips whose data lie in other files, or are made up of others: spirl writes none.
+
+    Raises:
+        ArtifactError: names the first such member.
+    """
+    for name in group:
+        stored = isinstance(group.get(name, getlink=True), h5py.HardLink)
+        member = group[name] if stored else None
+        if isinstance(member, h5py.Group):
+            _refuse_foreign(path, member)
+        elif not isinstance(member, h5py.Dataset) or member.external or member.is_virtual:
+            raise ArtifactError(f"the clips {path} point to data outside of the file: {group.name}/{name}")
 
 
 def _read(path: Path, dataset: h5py.Dataset, load: bool) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from spirl_cli.printable import printable
 from spirl_cli.store.diff import differences
+from spirl_cli.store.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from spirl_cli.stages.context import StageSpec
@@ -42,6 +43,25 @@ def clips_of_content(
         same = {name: record.fingerprint for name, record in manifest.inputs.items()} == inputs
         if same and manifest.stage_version == spec.version and _same(manifest, parameters):
             return artifact
+    return None
+
+
+def earlier_parameters(
+    spec: StageSpec, store: Store, parameters: Mapping[str, Any], inputs: Mapping[str, str]
+) -> dict[str, Any] | None:
+    """Return the parameters of clips that are gone, made when paths counted, if something was made from those clips.
+
+    What was made remembers the path as it was typed, and the fingerprint that followed from it.
+    """
+    made = [artifact.manifest for artifact in store.artifacts() if spec.name in artifact.manifest.inputs]
+    used = {manifest.inputs[spec.name].fingerprint for manifest in made}
+    if fingerprint(spec.name, spec.version, parameters, inputs) in used:
+        return None
+    texts = (manifest.recorded("recipe", "extract", "dataset") for manifest in made)
+    for text in dict.fromkeys(text for text in texts if isinstance(text, str)):
+        earlier = {**parameters, "extract": {**parameters["extract"], "dataset": text}}
+        if fingerprint(spec.name, spec.version, earlier, inputs) in used:
+            return earlier
     return None
 
 

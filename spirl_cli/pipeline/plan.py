@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from spirl_cli.errors import ArtifactError
 from spirl_cli.payload import AGENT, EVALUATION
-from spirl_cli.pipeline.content import clips_of_content, is_path, recorded_dataset
+from spirl_cli.pipeline.content import clips_of_content, earlier_parameters, is_path, recorded_dataset
 from spirl_cli.pipeline.explain import explain
 from spirl_cli.pipeline.graph import STAGES, for_recipe
 from spirl_cli.pipeline.shorter import longest_beginning
@@ -171,6 +171,9 @@ def _status(
     existing = request.store.find(spec.name, wanted, request.recipe.id)
     if existing is None and spec.reads_dataset and is_path(request.recipe.extract.dataset):
         existing = clips_of_content(spec, request.store, parameters, known)
+        earlier = None if existing is not None else earlier_parameters(spec, request.store, parameters, known)
+        if earlier is not None:
+            parameters, wanted = earlier, fingerprint(spec.name, spec.version, earlier, known)
     if existing is not None and spec.name not in request.force:
         found = existing.fingerprint
         return PlannedStage(spec, "up to date", found, parameters, inputs, artifact=existing, records=records)
@@ -179,10 +182,10 @@ def _status(
     else:
         reasons = request.explain(spec, parameters, inputs, request.store, request.recipe.id)
     reasons = (*_damaged(spec, request, wanted), *reasons)
-    earlier = longest_beginning(spec, request.store, parameters, known) if spec.name == AGENT else None
+    shorter = longest_beginning(spec, request.store, parameters, known) if spec.name == AGENT else None
     run = request.store.run(request.recipe.id, spec.name, wanted)
     status: Status = "resume" if run is not None and run.has_checkpoint else "run"
-    return PlannedStage(spec, status, wanted, parameters, inputs, reasons, records=records, continue_from=earlier)
+    return PlannedStage(spec, status, wanted, parameters, inputs, reasons, records=records, continue_from=shorter)
 
 
 def _damaged(spec: StageSpec, request: Request, wanted: str) -> list[str]:

@@ -142,8 +142,11 @@ class Store:
 
     def runs(self, recipe: str | None = None, stage: str | None = None) -> list[RunInfo]:
         """Return the unfinished runs, those in progress included."""
-        paths = (path for folder in self._stage_folders(recipe, stage) for path in _children(folder))
-        return [run for path in paths if (run := read_run(path)) is not None]
+        found = []
+        for folder in self._stage_folders(recipe, stage):
+            with contextlib.suppress(ArtifactError):  # `broken` names folders that cannot be read
+                found += [run for path in _children(folder) if (run := read_run(path)) is not None]
+        return found
 
     def run(self, recipe: str, stage: str, fingerprint: str) -> RunInfo | None:
         """Return the unfinished run of a fingerprint, None when there is none."""
@@ -165,8 +168,12 @@ class Store:
 
     def _entries(self, recipe: str | None, stage: str | None) -> Iterator[Artifact | Broken]:
         for folder in self._stage_folders(recipe, stage):
-            for path in self._version_folders(folder.parent.name, folder.name):
-                yield _read_entry(path)
+            try:
+                paths = self._version_folders(folder.parent.name, folder.name)
+            except ArtifactError as error:  # a folder of somebody else, in a store that is shared
+                yield Broken(folder, error.message)
+                continue
+            yield from map(_read_entry, paths)
 
     def _stage_folders(self, recipe: str | None, stage: str | None) -> Iterator[Path]:
         recipes = _children(self.root) if recipe is None else [self.root / recipe]

@@ -8,6 +8,7 @@ import pwd
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,21 @@ def test_a_store_that_is_read_only_can_be_read(minari_folder: SyntheticMinari, w
         refused = run_as_stranger(*arguments, cwd=work.folder, **place)
         assert refused.returncode == 3, refused.stderr
         assert "cannot write to the store artifacts: Permission denied" in refused.stderr
+
+
+def test_a_folder_that_cannot_be_read_is_one_broken_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path)
+    good, other = make(store, "good"), make(store, "other")
+    iterdir = Path.iterdir
+
+    def refuse(path: Path) -> Iterator[Path]:
+        if path == other.path.parent:
+            raise PermissionError(13, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert store.artifacts() == [good] and store.runs() == []
+    assert [entry.path for entry in store.broken()] == [other.path.parent]
 
 
 def test_a_store_whose_locks_cannot_be_taken_is_said_to_be_read_only(

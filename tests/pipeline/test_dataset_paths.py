@@ -21,6 +21,7 @@ from spirl_cli.store.manifest import InputRecord
 from spirl_cli.store.names import MANIFEST, version_folder
 from spirl_cli.store.store import Store
 from tests.support.commands import SWING, MakeWorkspace, Workspace
+from tests.support.hostile_data import put, rewrite
 
 RECIPE = SWING.replace("test/pendulum-v0", "data").replace("iterations: 100", "iterations: 20")
 RECIPE = RECIPE.replace("steps: 600", "steps: 100").replace("validate_every: 40", "validate_every: 20")
@@ -126,3 +127,10 @@ def test_what_was_made_when_paths_counted_is_still_found(own_data: Workspace, st
     skills = store.artifacts(stage="skills")[0]
     assert skills.manifest.inputs["clips"] == InputRecord("own/clips@v1", old.fingerprint, old.sha256)
     assert set(status("sub/own.yaml", "./sub/data").values()) == {"up to date"}
+    rewrite(skills, put("sub/data", "extra", "recipe", "extract", "dataset"))  # as it was typed then
+    shutil.rmtree(old.path)
+    left = status("sub/own.yaml", "./sub/data")
+    assert (left["clips"], left["skills"]) == ("run", "up to date")
+    work.spirl("extract", "sub/own.yaml")
+    assert [one.fingerprint for one in store.artifacts(stage="clips")] == [old.fingerprint]
+    work.spirl("verify", "own/clips@v1")
