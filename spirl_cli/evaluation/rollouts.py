@@ -102,14 +102,8 @@ def rollout(
         SpirlError: an environment's process died.
     """
     runner = _Runner(policy, settings, decoder.latent_dim)
-    vector = make_vector(
-        env,
-        decoder,
-        runner.count,
-        environment_seed(settings.seed),
-        processes=settings.processes,
-        warn=reporter.warn,
-    )
+    seed = environment_seed(settings.seed)
+    vector = make_vector(env, decoder, runner.count, seed, processes=settings.processes, warn=reporter.warn)
     try:
         observation, _ = vector.reset()
         with reporter.progress(description, settings.episodes, "episodes") as bar:
