@@ -30,6 +30,7 @@ from spirl_cli.errors import ArtifactError
 from spirl_cli.files import write_whole
 from spirl_cli.inference.decoders import load_decoder
 from spirl_cli.inference.network_file import DecoderHeader, encode_header, write_network
+from spirl_cli.payload import AGENT, POLICY_FILE
 from spirl_cli.store.fingerprint import fingerprint
 from spirl_cli.store.names import MANIFEST
 from spirl_cli.store.store import Store
@@ -156,10 +157,10 @@ class Cases:
         """Make an agent and return its manifest's path and content."""
         recipe = next(one for one in self._recipes if one["env"]["kind"] == "gymnasium")
         parameters = {"env": recipe["env"], "train_rl": recipe["train_rl"]}
-        with open_run(Store(self._root), "evil", "agent", fingerprint("agent", 1, parameters, {})) as work:
-            write_whole(work.folder / "policy.safetensors", b"weights")
+        with open_run(Store(self._root), "evil", AGENT, fingerprint(AGENT, 1, parameters, {})) as work:
+            write_whole(work.folder / POLICY_FILE, b"weights")
             facts: dict[str, Any] = {"inputs": {}, "seed": 0, "metrics": {"loss": 0.5}, "extra": {"recipe": recipe}}
-            made = work.commit(stage_version=1, parameters=parameters, keep=["policy.safetensors"], **facts)
+            made = work.commit(stage_version=1, parameters=parameters, keep=[POLICY_FILE], **facts)
         path = made.path / MANIFEST
         return path, json.loads(path.read_text())
 

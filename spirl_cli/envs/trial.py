@@ -62,7 +62,7 @@ def _early_successes(env: gym.Env[Any, Any]) -> dict[str, int]:
         for step in range(STEPS):
             action = rng.uniform(actions.low, actions.high).astype(actions.dtype)
             _, _, terminated, truncated, info = env.step(action)
-            at_first_step += step == 0 and info["metrics"].get("success") == 1.0
+            at_first_step += step == 0 and info.get("metrics", {}).get("success") == 1.0
             if terminated or truncated:
                 break
     return {"at the reset": at_reset, "after the first step": at_first_step if at_first_step == EPISODES else 0}

@@ -24,7 +24,7 @@ from spirl_cli.monitor.children import WORKER_ENVIRONMENT, become_worker, signal
 from spirl_cli.monitor.streams import show_warnings_once, shown_warnings
 
 CLOSE_SECONDS = 5.0
-BUSY_SECONDS = 0.5  # the same for workers that are at a step, which may never end
+BUSY_SECONDS = 2.0  # the same for workers that are at a step, which may never end
 SILENT_SECONDS = 60.0  # after which a worker that does not answer is talked about
 Env: TypeAlias = "gym.Env[Any, Any]"
 Step: TypeAlias = tuple[Any, float, bool, bool, dict[str, Any]]

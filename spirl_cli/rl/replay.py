@@ -213,7 +213,7 @@ class Replay:
             needed = {name for names in self._listed for name in names}
             for path in folder.glob(REPLAY_FILES):
                 if path.name not in needed:
-                    path.unlink()
+                    path.unlink(missing_ok=True)
 
     def restore(self, folder: Path, segments: list[str], digests: Mapping[str, str] | None = None) -> None:
         """Read the segments that a checkpoint lists, in order.

@@ -51,12 +51,12 @@ def test_a_package_in_the_working_folder_is_found(tmp_path: Path) -> None:
 
 
 def test_the_file_of_a_module_is_taken_from_the_recipes_folder(tmp_path: Path) -> None:
-    written(tmp_path / "recipes/envs/json.py", "CartFile-v0")  # as a module of Python itself is called
+    file = written(tmp_path / "recipes/envs/json.py", "CartFile-v0")  # as a module of Python itself is called
     sys.modules.pop("json")
     env = make_env(section("./envs/json.py", "CartFile-v0").with_files(tmp_path / "recipes"))
     assert env.spec is not None and env.spec.id == "CartFile-v0"
     env.close()
-    del sys.modules["json"]
+    assert sys.modules.pop("json").__file__ == str(file)
 
 
 def test_a_module_that_is_nowhere_is_not_looked_for_on_the_index(tmp_path: Path) -> None:

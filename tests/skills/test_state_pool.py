@@ -33,7 +33,7 @@ def test_swapped_states_are_those_of_a_copy(tmp_path: Path) -> None:
 
 def test_the_states_are_not_copied(tmp_path: Path) -> None:
     one = np.ones(1, np.float32)
-    states = np.zeros((20_001, 32), np.float32)  # more than two megabytes
+    states = np.zeros((20_001, 32), np.float32)
     with ClipWriter(tmp_path / "clips.hdf5", 3, ActionBounds(-one, one)) as writer:
         for number in range(2):
             writer.append(Episode(number, states, states[:-1, :1]))
