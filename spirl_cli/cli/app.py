@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from spirl_cli.cli import artifacts, doctor, export, recipes, remove, report, stages, sweep
+from spirl_cli.cli import artifacts, doctor, export, inspect, recipes, remove, report, stages, sweep
 from spirl_cli.cli.console import note, say_error
 from spirl_cli.errors import SpirlError, UsageError, did_you_mean
 
@@ -82,6 +82,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "remove": remove.remove,
     "export": export.export,
     "report": report.report,
+    "inspect": inspect.inspect,
     "doctor": doctor.doctor,
 }
 _RECIPE_COMMANDS: dict[str, Callable[..., None]] = {

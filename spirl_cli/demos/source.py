@@ -105,7 +105,7 @@ class StoredSource:
         """Return the identity of the local files, which are read once; after that the checksum is remembered."""
         if _is_path(self.section) and not Path(self._name).expanduser().exists():
             return None
-        dataset = self._local()
+        dataset = self.local()
         return None if dataset is None else identity_of(dataset)
 
     def fetch(self, reporter: Reporter) -> DatasetIdentity:
@@ -114,13 +114,18 @@ class StoredSource:
 
     def open(self, folder: Path, reporter: Reporter) -> Demonstrations:
         """Open the dataset; a Minari dataset that is not local is downloaded."""
-        dataset = self._local()
+        dataset = self.local()
         if dataset is None:
             download(self._name, reporter.message)
             dataset = MinariFolder(self._name)
         return Demonstrations(self.section, dataset, identity_of(dataset))
 
-    def _local(self) -> Dataset | None:
+    def local(self) -> Dataset | None:
+        """Open the dataset if it is on this machine, else return None; never uses the network.
+
+        Raises:
+            DatasetError: there is a path of this name, but no dataset that can be read.
+        """
         if _is_path(self.section):
             return open_dataset(self._name, self.section.filter)
         return MinariFolder(self._name) if is_local(self._name) else None
