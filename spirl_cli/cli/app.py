@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from spirl_cli.cli import artifacts, doctor, export, inspect, recipes, remove, report, stages, sweep
+from spirl_cli.cli import artifacts, doctor, export, inspect, new_recipe, recipes, remove, report, stages, sweep
 from spirl_cli.cli.console import note, say_error
 from spirl_cli.errors import SpirlError, UsageError, did_you_mean
 
@@ -26,7 +26,7 @@ _DEBUG = "--debug"
 # No rich markup: it would double the time that --help takes.
 _SETTINGS: dict[str, Any] = {"rich_markup_mode": None, "context_settings": {"help_option_names": ["--help", "-h"]}}
 app = typer.Typer(name="spirl", pretty_exceptions_enable=False, **_SETTINGS)
-recipe_app = typer.Typer(name="recipe", help="List, show, check and copy recipes.", **_SETTINGS)
+recipe_app = typer.Typer(name="recipe", help="List, show, check, explain, copy and write recipes.", **_SETTINGS)
 sweep_app = typer.Typer(
     name="sweep", help="Run a recipe with several settings and seeds.", cls=sweep.SweepGroup, **_SETTINGS
 )
@@ -90,6 +90,7 @@ _RECIPE_COMMANDS: dict[str, Callable[..., None]] = {
     "show": recipes.show,
     "check": recipes.check,
     "copy": recipes.copy,
+    "new": new_recipe.new,
 }
 
 for _name, _command in _COMMANDS.items():
