@@ -31,7 +31,7 @@ def new(
     from spirl_cli.inspection.draft import draft
     from spirl_cli.inspection.probe import try_environment
     from spirl_cli.inspection.settings_from import basis
-    from spirl_cli.inspection.verdict import advice
+    from spirl_cli.inspection.verdict import windows
     from spirl_cli.recipe.library import check_new, write_new
 
     check_new(destination)
@@ -39,7 +39,7 @@ def new(
     survey = read_survey(dataset, _EPISODES)
     found = basis(survey, probe)
     write_new(destination, draft(found, destination))
-    for sentence in (*survey.notes, *advice(survey)):
-        note(f"dataset: {sentence}")
+    for sentence in (*survey.notes, *survey.problems, *([windows(survey)] if survey.jumps else [])):
+        note(f"note: {sentence}")
     note(f"next: spirl run {destination} --profile quick")
     emit_json({"path": str(destination)}) if as_json else emit(str(destination))

@@ -15,6 +15,7 @@ from spirl_cli.inspection.settings_from import Basis
 
 _WIDTH = 46  # column of the comments
 _STEPS, _WARMUP_EPISODES, _LEAST_WARMUP = 100_000, 5, 1_000
+_NAMED = 4  # observations that are left out
 _TARGET_KL = 1.0  # nats for each number of a skill
 
 
@@ -60,8 +61,9 @@ def _opening(found: Basis, path: Path) -> str:
         f"  spirl run {path} --profile quick     # a smoke test of a minute or two",
         f"  spirl run {path}",
         "",
-        f"Written by `spirl recipe new` from what it saw: {count} episodes of {steps} ({len(survey.lengths)} were read)",
-        f"and {len(probe.rewards)} random steps in the environment. Nothing was trained for it, so it promises no result.",
+        f"Written by `spirl recipe new` from what it saw: {count} episodes of {steps}",
+        f"({len(survey.lengths)} were read), and {len(probe.rewards)} random steps in the environment. Nothing was",
+        "trained for it, so it promises no result.",
         "`spirl recipe explain KEY` says what a key means and what to try.",
     ]
     return "\n".join(f"# {line}".rstrip() for line in lines)
@@ -82,20 +84,23 @@ def _commented(text: str, why: str) -> str:
 def _env(found: Basis) -> list[Line]:
     probe, match = found.probe, found.match
     length, why_length = derive.episode_length(found)
-    left_out = (
-        f"; left out: {', '.join((*match.left_out, *probe.left_out))}" if match.left_out or probe.left_out else ""
-    )
+    module = "as given with --module: registers the id" if probe.module else "none was given"
+    left_out = _left_out((*match.left_out, *probe.left_out))
     return [
         Line("kind", "gymnasium", "any environment of Gymnasium"),
         Line("id", _text(probe.id), "as given with --env"),
-        Line(
-            "module", _text(probe.module), "as given with --module: registers the id" if probe.module else "none given"
-        ),
+        Line("module", _text(probe.module), module),
         Line("episode_length", str(length), why_length),
         Line("observation", _parts(match.env), f"{sum(match.sizes)} numbers, {match.why}{left_out}"),
         _success(probe.success_keys),
         Line("reward", "environment", f"{_rewards(probe.rewards)}; or success: 1 once success_key is true"),
     ]
+
+
+def _left_out(names: Sequence[str]) -> str:
+    """Name the first of what is left out, and count the others."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"; left out: {', '.join(names[:_NAMED])}{more}" if names else ""
 
 
 def _success(keys: Sequence[str]) -> Line:

@@ -17,6 +17,7 @@ from spirl_cli.inspection.columns import is_image
 from spirl_cli.inspection.survey import leaves
 
 STEPS = 100
+RESETS = 5
 _NAMES = ("is_success", "success")  # of success in `info`; then any name that holds the word
 _UNLIMITED = 1_000_000  # steps; while trying, an environment's own limit does not matter
 
@@ -30,6 +31,8 @@ class Probe:
         low, high: bounds of its actions, (A,).
         episode_length: the limit that it was registered with, or None.
         sizes: numbers of each part of its observation, by key (None: a plain array); no images, no texts.
+        first: the values of these parts when they were first seen, flattened.
+        changing: keys of the parts that changed within the steps and resets.
         left_out: keys of what cannot be used.
         rewards: those of the steps.
         success_keys: keys of `info` that may tell of success, the likeliest first.
@@ -42,6 +45,8 @@ class Probe:
     high: np.ndarray
     episode_length: int | None
     sizes: dict[str | None, int] = field(default_factory=dict)
+    first: dict[str | None, np.ndarray] = field(default_factory=dict)
+    changing: set[str | None] = field(default_factory=set)
     left_out: list[str] = field(default_factory=list)
     rewards: list[float] = field(default_factory=list)
     success_keys: list[str] = field(default_factory=list)
@@ -81,10 +86,12 @@ def _stepped(env: gym.Env[Any, Any], env_id: str, module: str | None, steps: int
     assert isinstance(space, gym.spaces.Box), "`check_actions` has looked"
     probe = Probe(env_id, module, space.low.astype(float), space.high.astype(float), gym.spec(env_id).max_episode_steps)
     space.seed(0)
-    observation, _ = env.reset(seed=0)
-    _note_observation(probe, observation)
+    for seed in reversed(range(RESETS)):
+        observation, _ = env.reset(seed=seed)
+        _note_observation(probe, observation)
     for _step in range(steps):
-        _, reward, terminated, truncated, info = env.step(space.sample())
+        observation, reward, terminated, truncated, info = env.step(space.sample())
+        _note_observation(probe, observation)
         probe.rewards.append(float(reward))
         _note_success(probe, info)
         if terminated or truncated:
@@ -97,9 +104,12 @@ def _note_observation(probe: Probe, observation: Any) -> None:
     for key, leaf in leaves(observation):
         array = np.asarray(leaf)
         if array.dtype.kind in "biuf" and array.size and not is_image(array.dtype, array.shape):
-            probe.sizes[key] = array.size
-        else:
-            probe.left_out.append(key or "the observation")
+            probe.sizes.setdefault(key, array.size)
+            first = probe.first.setdefault(key, array.flatten())
+            if not np.array_equal(first, array.flatten(), equal_nan=first.dtype.kind == "f"):
+                probe.changing.add(key)
+        elif (name := key or "the observation") not in probe.left_out:
+            probe.left_out.append(name)
 
 
 def _note_success(probe: Probe, info: Mapping[str, Any]) -> None:

@@ -58,7 +58,7 @@ def basis(survey: Survey, probe: Probe) -> Basis:
     if survey.actions is None or not survey.actions.rows:
         raise DatasetError(f"{survey.name} has no steps", "name another dataset")
     data = {key: column.size for key, column in survey.columns.items() if usable(column)}
-    match = match_observations(data, probe.sizes)
+    match = without_still(match_observations(data, probe.sizes), survey, probe)
     if survey.actions.size != len(probe.low):
         raise DatasetError(
             f"actions of the dataset have {survey.actions.size} numbers, those of the environment {len(probe.low)} "
@@ -67,6 +67,24 @@ def basis(survey: Survey, probe: Probe) -> Basis:
         )
     changes = np.concatenate([survey.columns[key].low != survey.columns[key].high for key in match.data])
     return Basis(survey, probe, match, ranges(np.flatnonzero(changes)), int((~changes).sum()))
+
+
+def without_still(match: Match, survey: Survey, probe: Probe) -> Match:
+    """Leave out the parts of which no number ever changes, neither in the dataset nor in the environment."""
+    if len(match.env) != len(match.data):
+        return match
+    pairs = list(zip(match.env, match.data, match.sizes, strict=True))
+    moving = [pair for pair in pairs if pair[0] in probe.changing or _changes(survey, pair[1])]
+    if not moving:
+        return match
+    env, data, sizes = zip(*moving, strict=True)
+    still = tuple(f"{pair[0]} (never changes)" for pair in pairs if pair not in moving)
+    return Match(env, data, sizes, match.why, (*still, *match.left_out))
+
+
+def _changes(survey: Survey, key: str | None) -> bool:
+    column = survey.columns[key]
+    return bool((column.low != column.high).any())
 
 
 def ranges(places: Sequence[int] | np.ndarray) -> tuple[str, ...]:

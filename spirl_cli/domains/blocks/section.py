@@ -14,19 +14,20 @@ from spirl_cli.settings import ObservationPart, Section
 class BlocksPlanner(Section):
     """Demonstrations of picking and placing blocks (`spirl_cli/domains/blocks/planner.py`)."""
 
-    blocks: Annotated[int, Field(ge=2, le=30)] = 5
+    blocks: Annotated[int, Field(ge=2, le=30)] = 5  # blocks in a demonstration
     stacked: NonNegativeInt = 2  # at most so many lie on another at the start
     stackings: PositiveInt = 2  # at most so many in a demonstration
-    max_steps: PositiveInt = 250
-    disturbance: NonNegativeFloat = 0.2  # of a way's length, by which its displaced sub-goal lies aside
-    travel_height: NonNegativeFloat = 0.0  # m, at least, of the gripper on its ways: above towers that are out of view
+    max_steps: PositiveInt = 250  # longest demonstration. Unit: environment steps
+    disturbance: NonNegativeFloat = 0.2  # share of a way's length by which its displaced sub-goal lies aside
+    # least height of the gripper on its ways: above towers that are out of view. Unit: m
+    travel_height: NonNegativeFloat = 0.0
     # share of demonstrations that begin where a grasp has failed: blocks lie close, and the open fingers rest on them
     failed_grasps: Annotated[float, Field(ge=0, le=1)] = 0.0
     onto_tallest: Annotated[float, Field(ge=0, le=1)] = 0.5  # how often the tallest tower is chosen; else by chance
-    gain: PositiveFloat = 12.0
+    gain: PositiveFloat = 12.0  # action for each metre of distance from the sub-goal
     # standard deviation of what moves the gripper besides its actions, which are recorded as they were meant
     action_noise: NonNegativeFloat = 0.0
-    noisy_share: Annotated[float, Field(ge=0, le=1)] = 1.0  # of the steps
+    noisy_share: Annotated[float, Field(ge=0, le=1)] = 1.0  # share of the steps with such noise
 
     @model_validator(mode="after")
     def _enough_blocks(self) -> BlocksPlanner:
@@ -41,15 +42,16 @@ class BlocksSection(DrawnSection):
     known_units: ClassVar[bool] = True
     planner: ClassVar[PlannerKey | None] = PlannerKey("planner", "blocks_planner", BlocksPlanner)
 
-    kind: Literal["blocks"]
-    blocks: Annotated[int, Field(ge=1, le=30)] = 11  # the table is as long as they need
+    kind: Literal["blocks"]  # the domain
+    blocks: Annotated[int, Field(ge=1, le=30)] = 11  # number of blocks; the table is as long as they need
+    # dense: the height of the towers, and each block lifted and delivered; sparse: the height alone
     reward: Literal["dense", "sparse"] = "dense"
-    episode_length: PositiveInt = 1000
+    episode_length: PositiveInt = 1000  # steps after which an episode is cut. Unit: environment steps
     frames: PositiveInt = 2  # images stacked along the channels of the observation, the oldest first
+    # parts of the observation that networks see, joined in this order; the image comes last
     observation: tuple[ObservationPart, ...] = STATE_AND_IMAGE
-    # always null; fingerprints of agents and evaluations hold these keys
-    order: None = None
-    noise: None = None
+    order: None = None  # always null; fingerprints of agents and evaluations hold this key
+    noise: None = None  # always null; fingerprints of agents and evaluations hold this key
 
     def mismatch(self, settings: Section | None) -> str | None:
         """Say that the demonstrations have another number of blocks, or return None."""
