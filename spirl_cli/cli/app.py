@@ -90,6 +90,7 @@ _RECIPE_COMMANDS: dict[str, Callable[..., None]] = {
     "show": recipes.show,
     "check": recipes.check,
     "copy": recipes.copy,
+    "explain": recipes.explain,
     "new": new_recipe.new,
 }
 
