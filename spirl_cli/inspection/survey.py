@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from spirl_cli.demos.dataset import Contents, Dataset, StoredEpisode
 from spirl_cli.demos.episode import BOUND_TOLERANCE, ActionBounds, action_bounds
-from spirl_cli.demos.formats.checks import DAMAGE, DAMAGED_HINT
+from spirl_cli.demos.formats.checks import DAMAGE, DAMAGED_HINT, damage_refused
 from spirl_cli.demos.source import StoredSource
 from spirl_cli.errors import DatasetError, did_you_mean
 from spirl_cli.inspection.columns import SAMPLED_ROWS, Column, is_image
@@ -160,7 +161,8 @@ def _read_bounds(found: Survey, dataset: Dataset) -> DatasetError | None:
 
 def _add(found: Survey, episode: StoredEpisode, keep: int) -> None:
     actions = np.asarray(episode.actions)
-    arrays = {key: np.asarray(leaf[()] if hasattr(leaf, "id") else leaf) for key, leaf in leaves(episode.observations)}
+    with damage_refused(f"{found.name}: episode {episode.number}"):
+        arrays = {key: _array(leaf) for key, leaf in leaves(episode.observations)}
     found.lengths.append(len(actions))
     for key, rows in arrays.items():
         _add_rows(found, found.columns, key, rows, episode.number, keep)
@@ -187,6 +189,11 @@ def leaves(observations: Any, path: str | None = None) -> Iterator[tuple[str | N
         return
     for name in children:
         yield from leaves(children[name], name if path is None else f"{path}/{name}")
+
+
+def _array(leaf: Any) -> np.ndarray:
+    """Read an array, or one that lies in an open file."""
+    return np.asarray(leaf[()] if isinstance(leaf, h5py.Dataset) else leaf)
 
 
 def _add_rows(
