@@ -11,6 +11,7 @@ import yaml
 
 from spirl_cli.inspection import settings_from as derive
 from spirl_cli.inspection.matching import Key
+from spirl_cli.inspection.probe import Probe
 from spirl_cli.inspection.settings_from import Basis
 
 _WIDTH = 46  # column of the comments
@@ -93,7 +94,7 @@ def _env(found: Basis) -> list[Line]:
         Line("episode_length", str(length), why_length),
         Line("observation", _parts(match.env), f"{sum(match.sizes)} numbers, {match.why}{left_out}"),
         _success(probe.success_keys),
-        Line("reward", "environment", f"{_rewards(probe.rewards)}; or success: 1 once success_key is true"),
+        Line("reward", "environment", _rewards(probe)),
     ]
 
 
@@ -110,11 +111,10 @@ def _success(keys: Sequence[str]) -> Line:
     return Line("success_key", _text(keys[0]), f"seen in info as true or false{others}")
 
 
-def _rewards(rewards: Sequence[float]) -> str:
-    low, high = min(rewards), max(rewards)
-    if low == high:
-        return f"each of {len(rewards)} random steps was paid {low:g}"
-    return f"random steps were paid {low:.4g} to {high:.4g}"
+def _rewards(probe: Probe) -> str:
+    low, high = min(probe.rewards), max(probe.rewards)
+    seen = f"paid random steps {low:.4g}" if low == high else f"paid random steps {low:.4g} to {high:.4g}"
+    return f"{seen}; or success: 1 once success_key is true" if probe.success_keys else seen
 
 
 def _extract(found: Basis) -> list[Line]:
@@ -143,7 +143,11 @@ def _skills(found: Basis, horizon: int, windows: int) -> list[Line]:
         Line("horizon", str(horizon), f"steps of a skill: {median // horizon} skills in a median episode of {median}"),
         Line("latent_dim", str(latent), f"numbers of a skill: twice those of an action ({found.actions}), at most 10"),
         Line("target_kl", f"{_TARGET_KL}", "nats that each number of a skill carries; beta follows"),
-        Line("iterations", str(iterations), f"{_passes(iterations, windows)} over about {windows:,} windows"),
+        Line(
+            "iterations",
+            str(iterations),
+            f"{_passes(iterations, windows)} over some {windows:,} windows, at least {derive.SKILL_RANGE[0]:,}",
+        ),
         Line("batch_size", str(derive.BATCH), "windows of an iteration"),
         Line("validate_every", str(max(iterations // 10, 1)), "ten times in all"),
     ]
@@ -159,7 +163,7 @@ def _skills(found: Basis, horizon: int, windows: int) -> list[Line]:
 
 def _prior(windows: int) -> list[Line]:
     iterations = derive.prior_iterations(windows)
-    why = f"{_passes(iterations, windows)} over the windows: a prior overfits few demonstrations first"
+    why = f"{_passes(iterations, windows)}, at least {derive.PRIOR_RANGE[0]}: a prior overfits few demonstrations first"
     return [
         Line("iterations", str(iterations), why),
         Line("batch_size", str(derive.BATCH), "windows of an iteration"),

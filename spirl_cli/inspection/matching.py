@@ -64,10 +64,16 @@ def _same_names(data: Sizes, env: Sizes) -> Match | None:
     if not shared or any(data[key] != env[key] for key in shared):
         return None
     keys = tuple(without_achieved(shared))
-    others = [f"{key} of the dataset" for key in data if key not in keys]
-    others += [f"{key} of the environment" for key in env if key not in keys]
+    others = [f"{key} of the {_side(key, data, env)}" for key in {**data, **env} if key not in keys]
     why = "a plain array in both" if shared == [None] else "called the same in both"
     return Match(keys, keys, tuple(env[key] for key in keys), why, tuple(others))
+
+
+def _side(key: Key, data: Sizes, env: Sizes) -> str:
+    """Say on which side a key is."""
+    if key in data and key in env:
+        return "dataset and the environment"
+    return "dataset" if key in data else "environment"
 
 
 def _plain_data(data: Sizes, env: Sizes) -> Match | None:

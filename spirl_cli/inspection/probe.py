@@ -84,7 +84,8 @@ def try_environment(env_id: str, module: str | None, folder: Path, steps: int = 
 def _stepped(env: gym.Env[Any, Any], env_id: str, module: str | None, steps: int) -> Probe:
     space = env.action_space
     assert isinstance(space, gym.spaces.Box), "`check_actions` has looked"
-    probe = Probe(env_id, module, space.low.astype(float), space.high.astype(float), gym.spec(env_id).max_episode_steps)
+    limit = gym.spec(env_id.rpartition(":")[2]).max_episode_steps  # an id may begin with its module
+    probe = Probe(env_id, module, space.low.astype(float), space.high.astype(float), limit)
     space.seed(0)
     for seed in reversed(range(RESETS)):
         observation, _ = env.reset(seed=seed)

@@ -19,7 +19,7 @@ BATCH = 128
 _SHORTEST, _LONGEST = 5, 10  # steps of a skill
 _SKILLS_PER_EPISODE = 10
 _SKILL_PASSES, _PRIOR_PASSES = 50, 20  # over all windows
-_SKILL_RANGE, _PRIOR_RANGE = (2_000, 20_000), (300, 5_000)  # iterations
+SKILL_RANGE, PRIOR_RANGE = (2_000, 20_000), (300, 5_000)  # iterations
 _TRAINING = 0.9  # share of the episodes that are trained on
 
 
@@ -114,12 +114,12 @@ def training_windows(survey: Survey, steps: int) -> int:
 
 def skill_iterations(windows: int) -> int:
     """Return iterations of skills for so many training windows."""
-    return _iterations(windows * _SKILL_PASSES, _SKILL_RANGE)
+    return _iterations(windows * _SKILL_PASSES, SKILL_RANGE)
 
 
 def prior_iterations(windows: int) -> int:
     """Return iterations of the prior, which is the first to overfit few demonstrations."""
-    return _iterations(windows * _PRIOR_PASSES, _PRIOR_RANGE)
+    return _iterations(windows * _PRIOR_PASSES, PRIOR_RANGE)
 
 
 def _iterations(samples: int, limits: tuple[int, int]) -> int:
