@@ -29,13 +29,13 @@ def new(
     the recipe runs as it stands. An existing file is never overwritten. Prints the new file's path.
     """
     from spirl_cli.inspection.draft import draft
-    from spirl_cli.inspection.probe import try_environment
+    from spirl_cli.inspection.probe import probe_environment
     from spirl_cli.inspection.settings_from import basis
     from spirl_cli.inspection.verdict import windows
     from spirl_cli.recipe.library import check_new, write_new
 
     check_new(destination)
-    probe = try_environment(env, module, destination.parent)
+    probe = probe_environment(env, module, destination.parent)
     survey = read_survey(dataset, _EPISODES)
     found = basis(survey, probe)
     write_new(destination, draft(found, destination))

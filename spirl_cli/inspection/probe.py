@@ -53,7 +53,7 @@ class Probe:
     ends: int = 0
 
 
-def try_environment(env_id: str, module: str | None, folder: Path, steps: int = STEPS) -> Probe:
+def probe_environment(env_id: str, module: str | None, folder: Path, steps: int = STEPS) -> Probe:
     """Make an environment and take some random steps in it.
 
     Args:

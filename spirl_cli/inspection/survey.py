@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -13,6 +12,7 @@ import numpy as np
 from spirl_cli.demos.dataset import Contents, Dataset, StoredEpisode
 from spirl_cli.demos.episode import BOUND_TOLERANCE, ActionBounds, action_bounds
 from spirl_cli.demos.formats.checks import DAMAGE, DAMAGED_HINT, damage_refused
+from spirl_cli.demos.formats.hdf5 import RolloutFolder
 from spirl_cli.demos.source import StoredSource
 from spirl_cli.errors import DatasetError, did_you_mean
 from spirl_cli.inspection.columns import SAMPLED_ROWS, Column, is_image
@@ -24,6 +24,7 @@ DRAWN_EPISODES = 4  # whose states are kept for pictures
 
 _FORMATS = {
     "minari": "Minari dataset",
+    "hdf5": "D4RL HDF5 file",
     "robomimic": "robomimic HDF5 file (as LIBERO, robocasa and MimicGen write them)",
     "ogbench": "OGBench npz file",
     "lerobot": "LeRobotDataset folder",
@@ -121,8 +122,8 @@ def survey(dataset: Dataset, limit: int, watch: Callable[[int], None] = lambda r
 
 
 def _format(dataset: Dataset) -> str:
-    if dataset.kind == "hdf5":
-        return "folder of HDF5 rollouts" if Path(dataset.name).expanduser().is_dir() else "D4RL HDF5 file"
+    if isinstance(dataset, RolloutFolder):
+        return "folder of HDF5 rollouts"
     return _FORMATS.get(dataset.kind, dataset.kind)
 
 

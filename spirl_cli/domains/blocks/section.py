@@ -15,19 +15,18 @@ class BlocksPlanner(Section):
     """Demonstrations of picking and placing blocks (`spirl_cli/domains/blocks/planner.py`)."""
 
     blocks: Annotated[int, Field(ge=2, le=30)] = 5  # blocks in a demonstration
-    stacked: NonNegativeInt = 2  # at most so many lie on another at the start
-    stackings: PositiveInt = 2  # at most so many in a demonstration
+    stacked: NonNegativeInt = 2  # most blocks that lie on another one at the start
+    stackings: PositiveInt = 2  # most blocks that a demonstration stacks
     max_steps: PositiveInt = 250  # longest demonstration. Unit: environment steps
-    disturbance: NonNegativeFloat = 0.2  # share of a way's length by which its displaced sub-goal lies aside
-    # least height of the gripper on its ways: above towers that are out of view. Unit: m
-    travel_height: NonNegativeFloat = 0.0
-    # share of demonstrations that begin where a grasp has failed: blocks lie close, and the open fingers rest on them
+    disturbance: NonNegativeFloat = 0.2  # sideways displacement of sub-goals, as a share of the way's length
+    travel_height: NonNegativeFloat = 0.0  # least height of ways; above towers that are out of view. Unit: m
+    # share of demonstrations that begin with a failed grasp: the open fingers rest on blocks that lie close together
     failed_grasps: Annotated[float, Field(ge=0, le=1)] = 0.0
-    onto_tallest: Annotated[float, Field(ge=0, le=1)] = 0.5  # how often the tallest tower is chosen; else by chance
+    onto_tallest: Annotated[float, Field(ge=0, le=1)] = 0.5  # probability that the target is the tallest tower
     gain: PositiveFloat = 12.0  # action for each metre of distance from the sub-goal
-    # standard deviation of what moves the gripper besides its actions, which are recorded as they were meant
+    # standard deviation of noise that moves the gripper; actions are recorded without it
     action_noise: NonNegativeFloat = 0.0
-    noisy_share: Annotated[float, Field(ge=0, le=1)] = 1.0  # share of the steps with such noise
+    noisy_share: Annotated[float, Field(ge=0, le=1)] = 1.0  # share of steps with noise
 
     @model_validator(mode="after")
     def _enough_blocks(self) -> BlocksPlanner:
@@ -43,7 +42,7 @@ class BlocksSection(DrawnSection):
     planner: ClassVar[PlannerKey | None] = PlannerKey("planner", "blocks_planner", BlocksPlanner)
 
     kind: Literal["blocks"]  # the domain
-    blocks: Annotated[int, Field(ge=1, le=30)] = 11  # number of blocks; the table is as long as they need
+    blocks: Annotated[int, Field(ge=1, le=30)] = 11  # number of blocks; the table's length grows with them
     # dense: the height of the towers, and each block lifted and delivered; sparse: the height alone
     reward: Literal["dense", "sparse"] = "dense"
     episode_length: PositiveInt = 1000  # steps after which an episode is cut. Unit: environment steps

@@ -29,15 +29,16 @@ KITCHEN_POSITIONS = (ObservationPart(key="observation", indices=("0:9", "18:39")
 class KitchenExpert(Section):
     """Demonstrations of a scripted expert in the kitchen (`spirl_cli/domains/kitchen/expert/`)."""
 
-    plans: Literal["human", "uniform"] = "human"  # orders of subtasks: as people chose, or any
-    subtasks: Annotated[int, Field(ge=1, le=7)] = 4  # subtasks of a demonstration
+    plans: Literal["human", "uniform"] = "human"  # order of subtasks: with the frequencies of people, or uniform
+    subtasks: Annotated[int, Field(ge=1, le=7)] = 4  # number of subtasks in a demonstration
     target: bool = False  # whether a demonstration may complete all four subtasks of the published task
-    variation: Annotated[float, Field(ge=0, le=2)] = 1.0  # variation of speeds, paths and grasps; 1: as people vary
+    # variation of speeds, paths and grasps; 1 is the variation among people
+    variation: Annotated[float, Field(ge=0, le=2)] = 1.0
     disturbance: Annotated[float, Field(ge=0, le=1)] = 0.25  # probability of a push, per subtask
     pause: Annotated[float, Field(ge=0, le=1)] = 0.25  # probability of a rest before a subtask
-    # steps for one subtask; then the demonstration has failed and is made anew. Unit: environment steps
+    # steps for one subtask; after them the demonstration has failed and is repeated. Unit: environment steps
     max_steps: PositiveInt = 150
-    seed: NonNegativeInt = 0  # seed of the demonstrations; runs that differ in the recipe's seed share them
+    seed: NonNegativeInt = 0  # seed of the demonstrations; runs with different recipe seeds share them
     noise: NonNegativeFloat = 0.01  # noise of the robot's observations, as in env.noise
     object_noise: NonNegativeFloat = 0.0005  # noise of the objects' observations, as in env.object_noise
 

@@ -23,7 +23,7 @@ class MazePlanner(Section):
     min_steps: PositiveInt = 20  # shorter trajectories are drawn again. Unit: environment steps
     # largest offset of a way-point from its cell's centre. Unit: cells
     jitter: Annotated[float, Field(ge=0, le=0.4)] = 0.2
-    reach: PositiveFloat = 0.1  # distance at which the next way-point is aimed at. Unit: cells
+    reach: PositiveFloat = 0.1  # distance at which a way-point counts as reached. Unit: cells
     gain: PositiveFloat = 10.0  # action for each cell of distance from the way-point
     damping: NonNegativeFloat = 1.0  # action against the speed
     action_noise: NonNegativeFloat = 0.0  # standard deviation of noise on actions, added before clipping
