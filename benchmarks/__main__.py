@@ -1,6 +1,6 @@
-"""What spirl costs: `python -m benchmarks [skills|rl|maze|blocks|memory|startup] [--seconds S] [--json]`.
+"""Costs of spirl: `python -m benchmarks [skills|rl|maze|blocks|memory|startup] [--seconds S] [--json]`.
 
-Exit codes: 0 all limits are kept, 1 one is not or could not be judged on a busy machine, 2 wrong usage.
+Exit codes: 0 all limits are kept; 1 one is not, or could not be judged on a busy computer; 2 wrong usage.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks.figure import Figure
+from benchmarks.measurement import Measurement
 from benchmarks.report import print_table
 from spirl_cli.errors import SpirlError
 from spirl_cli.monitor.reporter import Reporter, RichReporter
@@ -25,23 +25,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and return the exit code."""
     options = _parser().parse_args(arguments)
     reporter = RichReporter()
-    figures: list[Figure] = []
+    measurements: list[Measurement] = []
     try:
         for name in [options.name] if options.name else NAMES:
-            figures += benchmark(name)(options.seconds, reporter)
+            measurements += benchmark(name)(options.seconds, reporter)
     except SpirlError as error:
         reporter.warn("\n".join(filter(None, [error.message, error.hint])))
         return error.exit_code
     if options.json:
-        print(json.dumps(report(figures), indent=2))
+        print(json.dumps(report(measurements), indent=2))
     else:
         here = machine()
-        print_table(figures, f"{here.processor}, {here.cores} cores, load {_load():.1f}")
-    return 0 if all(figure.passed for figure in figures) else 1
+        print_table(measurements, f"{here.processor}, {here.cores} cores, load {_load():.1f}")
+    return 0 if all(measurement.passed for measurement in measurements) else 1
 
 
-def benchmark(name: str) -> Callable[[float, Reporter], list[Figure]]:
-    """Return the measurement of this name; torch and the simulator are imported only now."""
+def benchmark(name: str) -> Callable[[float, Reporter], list[Measurement]]:
+    """Return the measurement with this name; only this call imports torch and the simulator."""
     from benchmarks import blocks, maze, memory, rl, skills, startup
 
     if name == "skills":
@@ -54,21 +54,21 @@ def benchmark(name: str) -> Callable[[float, Reporter], list[Figure]]:
         return blocks.measure
     if name == "startup":
         return startup.measure
-    return lambda seconds, reporter: memory.measure()  # counts, so that it needs no time
+    return lambda seconds, reporter: memory.measure()  # it counts, so it needs no time limit
 
 
-def report(figures: Sequence[Figure]) -> dict[str, object]:
-    """Return all figures, and the machine that they hold for, as plain data."""
+def report(measurements: Sequence[Measurement]) -> dict[str, object]:
+    """Return all measurements, and the computer on which they were made, as plain data."""
     here = machine()
     return {
-        "figures": [figure.as_json() for figure in figures],
-        "passed": all(figure.passed for figure in figures),
+        "figures": [measurement.as_json() for measurement in measurements],
+        "passed": all(measurement.passed for measurement in measurements),
         "machine": {"processor": here.processor, "cores": here.cores, "load": _load()},
     }
 
 
 def _load() -> float:
-    """Return how many processes wanted to run in the last minute: if more than cores, others disturbed."""
+    """Return the mean number of runnable processes in the last minute; more than cores means disturbance."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
 
 

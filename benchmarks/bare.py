@@ -1,7 +1,7 @@
-"""The least that training a closed-loop skill model can cost: the networks and nothing around them.
+"""The lowest cost of training a closed-loop skill model: the networks and nothing around them.
 
-Written with torch's own modules and none of spirl's, on batches that lie ready: no gathering, no
-augmentation, no schedule, no logging, no checkpoints.
+The loop uses torch's modules and none of spirl's, on prepared batches: no gathering, no augmentation, no schedule, no
+logging, no checkpoints.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class BareLoop:
 
     Args:
         section: sizes of the networks, β, and the optimiser.
-        batches: states (B, H, D) and actions (B, H, A); gone through in turn.
+        batches: states (B, H, D) and actions (B, H, A), used in turn.
     """
 
     def __init__(self, section: TrainSkillsSection, batches: Sequence[tuple[Tensor, Tensor]]) -> None:
@@ -37,11 +37,11 @@ class BareLoop:
 
     @property
     def parameters(self) -> int:
-        """How many numbers are trained."""
+        """Return the number of trained parameters."""
         return count_parameters(self.modules)
 
     def run(self, iterations: int) -> None:
-        """Do so many gradient steps."""
+        """Take a number of gradient steps."""
         for _ in range(iterations):
             states, actions = self.batches[self.done % len(self.batches)]
             loss = self._loss(states, actions)
@@ -51,7 +51,7 @@ class BareLoop:
             self.done += 1
 
     def _loss(self, states: Tensor, actions: Tensor) -> Tensor:
-        """L_skill, see docs/method.md#skill-loss."""
+        """Return L_skill, see docs/method.md#skill-loss."""
         batch, horizon, _ = states.shape
         steps, _ = self.lstm(self.embed(torch.cat([actions, states], -1)))
         mean, log_sigma = self.head(steps[:, -1]).chunk(2, -1)
@@ -72,5 +72,5 @@ def _mlp(inputs: int, outputs: int, section: TrainSkillsSection) -> nn.Sequentia
 
 
 def count_parameters(module: nn.Module) -> int:
-    """How many numbers of a module are trained."""
+    """Return the number of a module's trained parameters."""
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

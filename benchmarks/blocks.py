@@ -1,7 +1,7 @@
-"""What a step of block stacking costs beyond the simulator: images, rewards and metrics.
+"""The cost of a step of block stacking beyond the simulator: images, rewards and metrics.
 
-An episode repeats itself exactly, so each of its steps is timed in several rounds and counts with the shortest time:
-what else runs on the machine makes some steps slower, never all of one.
+An episode can be repeated exactly, so each of its steps is timed in several rounds, and its shortest time counts. Other
+work on the computer slows some of the rounds, but hardly all rounds of a step.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import mujoco
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.figure import Figure
+from benchmarks.measurement import Measurement
 from spirl_cli.domains.blocks import geometry
 from spirl_cli.domains.blocks.env import BlocksEnv
 from spirl_cli.domains.blocks.physics import SUBSTEPS, BlocksPhysics
@@ -25,22 +25,22 @@ from spirl_cli.envs.make import make_env
 from spirl_cli.monitor.reporter import Reporter
 from spirl_cli.recipe.load import load_recipe
 
-LIMIT = 0.8  # of the speed of bare mj_step
-EPISODES = 3  # of each kind
-STEPS = 200  # of an episode
-ROUNDS = 5  # at least
+LIMIT = 0.8  # least share of the speed of bare mj_step
+EPISODES = 3  # courses of each kind
+STEPS = 200  # steps of an episode
+ROUNDS = 5  # least number of rounds
 
 Times = npt.NDArray[np.float64]  # seconds of every step
 
 
 @dataclass(frozen=True)
 class Course:
-    """What is done in an episode.
+    """An episode as its start and its actions.
 
     Attributes:
         gripper: y and z at the start (2,).
         places: y, z and angle of the blocks at the start (n, 3).
-        actions: (T, 3).
+        actions: actions (T, 3).
     """
 
     gripper: npt.NDArray[np.floating]
@@ -48,16 +48,16 @@ class Course:
     actions: npt.NDArray[np.float32]
 
 
-def measure(seconds: float, reporter: Reporter) -> list[Figure]:
-    """Measure with random actions and with scripted stacking, for half the time each."""
+def measure(seconds: float, reporter: Reporter) -> list[Measurement]:
+    """Measure random actions and scripted stacking, each for half of the time."""
     section = load_recipe("blocks").env
     assert isinstance(section, BlocksSection)
     kinds = {"random actions": random_course, "scripted stacking": stacking_course}
-    return [_figure(section, kind, course, seconds / len(kinds)) for kind, course in kinds.items()]
+    return [_measurement(section, kind, course, seconds / len(kinds)) for kind, course in kinds.items()]
 
 
 def random_course(blocks: int, number: int) -> Course:
-    """Even random actions from a random start."""
+    """Return uniform random actions from a random start."""
     rng = np.random.default_rng(number)
     gripper = rng.uniform((-geometry.half_length(blocks), 0.18), (geometry.half_length(blocks), 0.28))
     actions = rng.uniform(-1, 1, (STEPS, 3)).astype(np.float32)
@@ -65,7 +65,7 @@ def random_course(blocks: int, number: int) -> Course:
 
 
 def stacking_course(blocks: int, number: int) -> Course:
-    """Two stackings by the scripted planner."""
+    """Return an episode of the scripted planner that stacks two blocks."""
     episode = stack_episode(BlocksPlanner(blocks=blocks), np.random.SeedSequence(number))
     first = episode.observations[0]
     return Course(
@@ -73,7 +73,9 @@ def stacking_course(blocks: int, number: int) -> Course:
     )
 
 
-def _figure(section: BlocksSection, kind: str, course: Callable[[int, int], Course], seconds: float) -> Figure:
+def _measurement(
+    section: BlocksSection, kind: str, course: Callable[[int, int], Course], seconds: float
+) -> Measurement:
     courses = [course(section.blocks, number) for number in range(EPISODES)]
     env, physics = make_env(section), BlocksPhysics(section.blocks)
     whole: list[Times] = []
@@ -83,7 +85,7 @@ def _figure(section: BlocksSection, kind: str, course: Callable[[int, int], Cour
         whole.append(np.concatenate([step_times(env, one) for one in courses]))
         bare.append(np.concatenate([bare_times(physics, one) for one in courses]))
     ours, theirs = (1 / np.min(rounds, axis=0).mean() for rounds in (whole, bare))
-    return Figure(
+    return Measurement(
         name=f"block stacking, {kind}",
         value=ours / theirs,
         unit="of bare mj_step",
@@ -95,7 +97,7 @@ def _figure(section: BlocksSection, kind: str, course: Callable[[int, int], Cour
 
 
 def step_times(env: gym.Env[np.ndarray, np.ndarray], course: Course) -> Times:
-    """Do the course in the environment; return the seconds that every step took, (T,)."""
+    """Run the course in the environment; return the seconds of every step, (T,)."""
     env.reset(seed=0)
     blocks = env.unwrapped
     assert isinstance(blocks, BlocksEnv)
@@ -109,7 +111,7 @@ def step_times(env: gym.Env[np.ndarray, np.ndarray], course: Course) -> Times:
 
 
 def bare_times(physics: BlocksPhysics, course: Course) -> Times:
-    """Do the course by the simulator alone; return the seconds that every step took, (T,)."""
+    """Run the course in the simulator alone; return the seconds of every step, (T,)."""
     physics.reset(course.gripper, course.places)
     times = np.empty(len(course.actions))
     for step, action in enumerate(course.actions):

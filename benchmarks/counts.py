@@ -1,6 +1,6 @@
-"""What can be counted in the source of spirl: sizes of functions, imports, who knows which domain, references.
+"""Counts in the source of spirl: sizes of functions, imports, modules that know a domain, references.
 
-Everything is read as text or as a syntax tree; nothing of what is counted is imported.
+The source is read as text or as a syntax tree, and never imported.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TypeGuard
 
 PACKAGE = "spirl_cli"
 DOMAINS = f"{PACKAGE}.domains"
-# A domain whose name is also that of a library: strings with this name do not mean the domain.
+# Domain with the name of a library; strings with this name do not mean the domain.
 LIBRARIES = ("gymnasium",)
 
 
@@ -36,7 +36,7 @@ class Module:
 
 @dataclass(frozen=True)
 class Function:
-    """A function or method, and the number of its lines, decorators not counted."""
+    """A function or method, and its number of lines without decorators."""
 
     module: str
     name: str
@@ -48,7 +48,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Place:
-    """A line of a file, and what was found there."""
+    """A line of a file, and the text that was found there."""
 
     path: Path
     line: int
@@ -59,7 +59,7 @@ class Place:
 
 
 def modules(root: Path, package: str = PACKAGE) -> dict[str, Module]:
-    """Return all modules of a package by name; a package's own name stands for its `__init__`."""
+    """Return all modules of a package by name; the name of a package stands for its `__init__`."""
     found = {}
     for path in sorted((root / package).rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
@@ -80,7 +80,7 @@ def functions(known: Iterable[Module]) -> list[Function]:
 
 
 def percentile(values: Iterable[int], percent: int) -> int:
-    """Return the smallest of some numbers that at least so many percent of them do not exceed."""
+    """Return a percentile: the smallest value that at least `percent` percent of the values do not exceed."""
     ordered = sorted(values)
     return ordered[-(-len(ordered) * percent // 100) - 1]
 
@@ -89,12 +89,12 @@ def percentile(values: Iterable[int], percent: int) -> int:
 
 
 def imports(module: Module, known: Iterable[str], *, at_import: bool = False) -> set[str]:
-    """Return the modules that a module imports: names among `known`, and of other packages the first part.
+    """Return the modules that a module imports: names among `known`, or the top-level names of other packages.
 
     Args:
-        module: the one that imports.
-        known: names of modules, so that `from a import b` is known to import the module a.b.
-        at_import: leave out imports inside functions and those for type checkers.
+        module: the importing module.
+        known: names of modules, which tell whether `from a import b` imports the module a.b.
+        at_import: leave out imports inside functions and imports for type checkers.
     """
     names = frozenset(known)
     nodes = _run_at_import(module.tree.body) if at_import else ast.walk(module.tree)
@@ -102,7 +102,7 @@ def imports(module: Module, known: Iterable[str], *, at_import: bool = False) ->
 
 
 def circles(graph: dict[str, set[str]]) -> list[tuple[str, ...]]:
-    """Return groups of modules that reach one another along the edges of a graph of imports."""
+    """Return groups of modules that import one another, directly or indirectly."""
     reached = {name: _reach(graph, name) for name in graph}
     groups = {tuple(sorted(other for other in reached[name] if name in reached.get(other, ()))) for name in reached}
     return sorted(group for group in groups if group)
@@ -134,7 +134,7 @@ def _shortened(name: str, known: frozenset[str]) -> str:
 
 
 def _reach(graph: dict[str, set[str]], start: str) -> set[str]:
-    """Return what can be reached from a module in one step or more."""
+    """Return the modules that a module reaches in one or more steps."""
     reached: set[str] = set()
     waiting = list(graph[start])
     while waiting:
@@ -149,12 +149,12 @@ def _reach(graph: dict[str, set[str]], start: str) -> set[str]:
 
 
 def domain_names(root: Path) -> list[str]:
-    """Return the names of the domains that spirl brings: the folders in `domains/`."""
+    """Return the names of spirl's own domains: the folders in `domains/`."""
     return sorted(path.parent.name for path in (root / PACKAGE / "domains").glob("*/__init__.py"))
 
 
 def outside_domains(root: Path) -> list[Module]:
-    """Return the modules of the package that stand in no domain's folder."""
+    """Return the modules of the package outside the folders of domains."""
     folders = tuple(f"{DOMAINS}.{name}" for name in domain_names(root))
     return [
         module
@@ -166,18 +166,19 @@ def outside_domains(root: Path) -> list[Module]:
 def known_domains(module: Module, names: Iterable[str]) -> set[str]:
     """Return the domains that a module knows by name.
 
-    It does if it imports from the domain's folder, if a class, constant or variable is named after it (`MazeSection`,
-    `KITCHEN_TASKS`, `blocks_image`), or if a string is its name or begins with the name of its folder as a package.
+    A module knows a domain if it imports from the domain's folder, has a class, constant or variable named after it
+    (`MazeSection`, `KITCHEN_TASKS`, `blocks_image`), or has a string that is its name or begins with its package's
+    name.
     """
     words = {word for node in ast.walk(module.tree) for word in _words(node)}
     return words & {*names}
 
 
 def kind_branches(module: Module, names: Iterable[str]) -> list[Place]:
-    """Return the places at which a module asks of which domain an environment is.
+    """Return the places at which a module branches on the domain of an environment.
 
-    These are calls of `isinstance`, comparisons and cases of a `match`, with a class that is named after a domain, or
-    after drawn ones, or with a domain's name.
+    These are calls of `isinstance`, comparisons and cases of a `match` with a class that is named after a domain or
+    after drawn domains, or with a domain's name.
     """
     classes = "|".join(name.title() for name in [*names, "drawn"])
     asked = re.compile(rf"\b({classes})\w*Section\b|[\"']({'|'.join(names)})[\"']")
@@ -193,7 +194,7 @@ def _is_question(node: ast.AST) -> TypeGuard[ast.Call | ast.Compare | ast.patter
 
 
 def _words(node: ast.AST) -> Iterator[str]:
-    """Yield the first words of the identifiers in a node, its strings, and the domains whose modules it names."""
+    """Yield the first words of identifiers in a node, its strings, and the domains of modules that it names."""
     texts = [
         value for value in map(node.__dict__.get, ("id", "attr", "name", "arg", "value")) if isinstance(value, str)
     ]
@@ -210,30 +211,30 @@ def _words(node: ast.AST) -> Iterator[str]:
 
 # --- prose
 
-# A document that was never part of the repository, and numbers of its sections at the start of a comment.
+# A document that was never part of the repository, and comments that begin with numbers of its sections.
 SECTION_OF_NOTHING = re.compile(r"\bM[E]THOD\b(?![\"'])|  # [1-9]\.[1-9]\b(?!\.)")
 DOCUMENT = re.compile(r"(?<![\w/:.-])((?:[\w-]+/)*[\w-]+\.md)(?:#([\w-]+))?")
 TREES = "spirl_cli|benchmarks|tests|recipes|docs|artifacts/reference"
 FILE = re.compile(rf"(?<![\w/.-])((?:{TREES})/[\w./-]*\w/?)(?![\w…*<{{-])")
-BUILT = ("spirl_cli/_recipes",)  # exists in a wheel alone
+BUILT = ("spirl_cli/_recipes",)  # exists only in a wheel
 DOTTED = re.compile(rf"`((?:{PACKAGE}|benchmarks)(?:\.\w+)+)`")
 PROGRAM = re.compile(rf"python -m ((?:{PACKAGE}|benchmarks)(?:\.[a-z_]+)*)(?!\.[A-Z])")
 TARGET = re.compile(r"`make ([a-z-]+)\b")
-HISTORY = ("CHANGELOG.md",)  # names what is not there any more
+HISTORY = ("CHANGELOG.md",)  # names things that do not exist any more
 TEXTS = ("*.md", "recipes/**/*.yaml", "docs/**/*.md", ".ci/*", "Makefile", "pyproject.toml")
 
 
 def longest_cell(text: str) -> int:
-    """Return the number of characters of the longest cell of a Markdown table; a link counts with its text only."""
+    """Return the number of characters of the longest table cell in Markdown; links count by their text only."""
     shown = re.sub(r"\[([^]]*)]\([^)]*\)", r"\1", text)
     rows = [line for line in shown.splitlines() if line.startswith("|")]
     return max((len(cell.strip()) for row in rows for cell in row.split("|")), default=0)
 
 
 def dangling_references(root: Path) -> list[Place]:
-    """Return the places that refer to what the repository does not have.
+    """Return the places that refer to something that the repository does not have.
 
-    That may be a document, an anchor in one, a file, a module, a program (`python -m …`) or a target of the Makefile.
+    A reference may name a document, an anchor, a file, a module, a program (`python -m …`) or a target of the Makefile.
     """
     found = []
     for path, lines in _prose(root):
@@ -243,9 +244,9 @@ def dangling_references(root: Path) -> list[Place]:
 
 
 def _prose(root: Path) -> Iterator[tuple[Path, list[tuple[int, str]]]]:
-    """Yield every file with the lines that may refer to something: of Python comments and strings.
+    """Yield every file with the lines that may have references; Python files with comments and strings.
 
-    Of the tests it is docstrings alone: their other strings name files that the tests make.
+    Tests count with docstrings alone, since their other strings name files that the tests make.
     """
     for tree in (PACKAGE, "benchmarks", "tests"):
         for path in sorted((root / tree).rglob("*.py")):
@@ -256,7 +257,7 @@ def _prose(root: Path) -> Iterator[tuple[Path, list[tuple[int, str]]]]:
 
 
 def _comments(source: str, *, docstrings_only: bool) -> Iterator[tuple[int, str]]:
-    """Yield the lines of comments, each with two spaces before it, and of strings."""
+    """Yield the lines of comments, each after two spaces, and of strings."""
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], f"  {token.string}"
@@ -281,14 +282,14 @@ def _dangling(root: Path, path: Path, line: str) -> Iterator[str]:
 
 
 def anchors(text: str) -> set[str]:
-    """Return the anchors of a Markdown document: of its headings as GitHub makes them, and those written in HTML."""
+    """Return the anchors of a Markdown document: GitHub's anchors of headings, and anchors in HTML."""
     headings = re.findall(r"^#+ +(.+?) *$", text, re.MULTILINE)
     made = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
     return made | set(re.findall(r"<a (?:id|name)=\"([\w-]+)\"", text))
 
 
 def _is_there(root: Path, name: str) -> bool:
-    """Return whether a dotted name is a module, or something that a module defines or imports."""
+    """Say whether a dotted name is a module, or a name that a module defines or imports."""
     parts = name.split(".")
     for count in range(len(parts), 0, -1):
         base = root.joinpath(*parts[:count])
@@ -302,7 +303,7 @@ def _is_there(root: Path, name: str) -> bool:
 
 
 def _is_program(root: Path, name: str) -> bool:
-    """Return whether `python -m name` runs something of this repository."""
+    """Say whether `python -m name` runs something of this repository."""
     base = root.joinpath(*name.split("."))
     if base.is_dir():
         return (base / "__main__.py").is_file()

@@ -1,4 +1,4 @@
-"""Made-up kitchen clips, and untrained networks as the files that `train-rl` reads."""
+"""Made-up kitchen clips, and untrained networks in the files that `train-rl` reads."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from spirl_cli.skills.models import SkillModel
 from spirl_cli.skills.preparation import make_normalizer
 
 STATE_DIM, ACTION_DIM = 30, 9
-EPISODES, STEPS = 143, 205  # 28,000 windows of ten steps, as many as a small human dataset has
+EPISODES, STEPS = 143, 205  # 28,000 windows of ten steps, like a small human dataset
 STEP_SECONDS = 0.08
 ROBOT_START = (0.148, -1.768, 1.844, -2.477, 0.260, 0.713, 1.595, 0.048, 0.037)  # joint positions, rad and m
-OBJECTS_START = (0.0,) * 14 + (-0.269, 0.350, 1.619, 1.006, 0.004, -0.007, 0.0)  # at rest; the last 7: kettle
+OBJECTS_START = (0.0,) * 14 + (-0.269, 0.350, 1.619, 1.006, 0.004, -0.007, 0.0)  # at rest; the last 7 are the kettle's
 
 
 def make_clips(path: Path, horizon: int, episodes: int = EPISODES) -> Clips:
-    """Episodes of slow random joint velocities (9) that move the robot's part of the state (30)."""
+    """Write clips of slow random joint velocities (9) that move the robot's part of the state (30)."""
     rng = np.random.default_rng(0)
     bounds = ActionBounds(np.full(ACTION_DIM, -1, np.float32), np.full(ACTION_DIM, 1, np.float32))
     with ClipWriter(path, horizon, bounds) as writer:
@@ -43,13 +43,13 @@ def _episode(number: int, rng: np.random.Generator) -> Episode:
     actions = 0.6 * np.sin(phase + pace * np.arange(STEPS)[:, None])  # (T, A)
     states = np.tile(ROBOT_START + OBJECTS_START, (STEPS + 1, 1))  # (T+1, D)
     states[1:, :ACTION_DIM] += np.cumsum(STEP_SECONDS * actions, axis=0)
-    states += 0.001 * rng.standard_normal(states.shape)  # sensors
+    states += 0.001 * rng.standard_normal(states.shape)  # sensor noise
     return Episode(number, states.astype(np.float32), actions.astype(np.float32))
 
 
 @dataclass(frozen=True)
 class Untrained:
-    """Skills and prior as they are before training: every speed is that of trained ones."""
+    """Skills and prior before training; their speed is that of trained ones."""
 
     decoder: SkillDecoder
     prior_path: Path

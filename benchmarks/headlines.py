@@ -1,4 +1,4 @@
-"""Our headline results, each beside the number that others published for the same task."""
+"""Our headline results, each compared with published numbers for the same task."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from spirl_cli.errors import UsageError
 from spirl_cli.evaluation.results import ResultRow
 from spirl_cli.recipe.load import load_recipe
 
-# The published tasks: recipe and profile whose environment is that of the task.
+# Published task → recipe and profile with its environment.
 PUBLISHED_TASKS: dict[str, tuple[str, str | None]] = {
     "kitchen": ("paper/kitchen", None),
     "maze": ("paper/maze", None),
@@ -24,7 +24,7 @@ PEOPLE = "relay/kitchen-human-v0"
 
 @dataclass(frozen=True)
 class PublishedPoint:
-    """One point of a published curve; `counted_step` includes the warm-up that its own axis leaves out."""
+    """One point of a published curve; `counted_step` includes the warm-up that the published axis leaves out."""
 
     label: str
     step: float
@@ -34,14 +34,14 @@ class PublishedPoint:
 
 @dataclass(frozen=True)
 class Headline:
-    """One line of the short table: a row of ours, and published points.
+    """One line of the short table: one of our rows, and published points.
 
     Attributes:
         task: environment, metric and setting in words.
         published_task: key of `PUBLISHED_TASKS`.
-        points: label of a published curve, and the step on its own axis that is quoted.
-        env, metric, env_steps, order, noise, reward, layout, data: those of our row, which is the one of the method
-            spirl with the sampled policy.
+        points: label of a published curve, and the quoted step on its published axis.
+        env, metric, env_steps, order, noise, reward, layout, data: fields of our row, which has the method spirl and
+            the sampled policy.
     """
 
     task: str
@@ -60,7 +60,7 @@ class Headline:
         """Return our row.
 
         Raises:
-            UsageError: there is none.
+            UsageError: there is no such row.
         """
         ours = (self.env, self.metric, self.env_steps, self.order, self.noise, self.reward, self.layout, self.data)
         found = [row for row in rows if _is_plain(row) and _asked(row) == ours]
@@ -79,7 +79,7 @@ class Headline:
 
 
 def published_points(task: str) -> list[PublishedPoint]:
-    """Return all points that others published for a key of `PUBLISHED_TASKS`."""
+    """Return all published points for a key of `PUBLISHED_TASKS`."""
     recipe, profile = PUBLISHED_TASKS[task]
     env = load_recipe(recipe, profile=profile).env
     return [
@@ -90,7 +90,7 @@ def published_points(task: str) -> list[PublishedPoint]:
 
 
 def _is_plain(row: ResultRow) -> bool:
-    """Return whether a row is about the recipe's own task, and no cell of a study."""
+    """Say whether a row is about the recipe's own task and is not a cell of a study."""
     special = (row.task, row.condition, row.study, row.cell)
     return (row.method, row.policy, *special) == ("spirl", "sampled", None, None, None, None)
 

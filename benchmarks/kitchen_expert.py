@@ -1,6 +1,6 @@
-"""How well the scripted demonstrator does: `python -m benchmarks.kitchen_expert --seeds 100`.
+"""Success of the scripted demonstrator: `python -m benchmarks.kitchen_expert --seeds 100`.
 
-It prints success rates and steps of each subtask alone, and of sequences of four.
+It prints success rates and steps of each subtask alone and of sequences of four subtasks.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ HUMAN_STEPS = {
 
 @dataclass(frozen=True)
 class Measured:
-    """What some demonstrations amount to.
+    """Summary of a set of demonstrations.
 
     Attributes:
-        success: share of those that completed their plan.
-        steps: of each subtask, the steps since the one before it, in each successful demonstration.
-        lengths: steps of each successful demonstration.
-        failed: the first subtask that was not completed, counted over failed demonstrations.
-        restarts: subtasks that were started over, in all demonstrations.
+        success: share of demonstrations that completed their plan.
+        steps: subtask → steps since the subtask before it, one number per successful demonstration.
+        lengths: number of steps of each successful demonstration.
+        failed: first uncompleted subtask → number of failed demonstrations.
+        restarts: number of restarts of subtasks in all demonstrations.
     """
 
     success: float
@@ -48,7 +48,7 @@ class Measured:
 
 
 def measure(demonstrations: list[Demonstration]) -> Measured:
-    """Sum up demonstrations."""
+    """Summarise demonstrations."""
     steps: dict[str, list[int]] = {task: [] for task in KITCHEN_TASKS}
     failed: Counter[str] = Counter()
     for one in demonstrations:
@@ -91,7 +91,7 @@ def _each_alone(seeds: list[np.random.SeedSequence]) -> None:
 
 
 def _median(steps: list[int]) -> float:
-    """Return the median; nan where no demonstration succeeded."""
+    """Return the median; NaN if no demonstration succeeded."""
     return float(np.median(steps)) if steps else float("nan")
 
 
@@ -109,7 +109,7 @@ def _sequences(plans: str, seeds: list[np.random.SeedSequence]) -> None:
 
 
 def _again(seed: np.random.SeedSequence) -> np.random.SeedSequence:
-    """Return a copy that has spawned nothing yet: a seed that has spawned gives other children."""
+    """Return a copy that has spawned nothing, since a seed that has spawned gives other children."""
     return np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key)
 
 

@@ -1,7 +1,7 @@
-"""How likely priors find the skills of held-out demonstrations: what compares their families before any RL.
+"""Log-likelihood of held-out demonstrations under priors, which compares prior families before any RL.
 
 `python -m benchmarks.likelihood kitchen/prior@v14 … --results artifacts/reference/results.json`
-prints mean and interval for each, and adds them to the published results.
+prints mean and interval for each prior, and adds them to the published results.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ METRIC = "log_likelihood"
 
 
 def likelihood_row(store: Store, artifact: Artifact) -> ResultRow:
-    """Return the row of a prior: its mean over held-out demonstrations, with an interval that resamples these.
+    """Return the row of a prior: the mean over held-out demonstrations, and an interval that resamples them.
 
     Raises:
-        ArtifactError: the clips or the skills that it was trained on are not there any more.
+        ArtifactError: the clips or the skills of its training do not exist any more.
     """
     manifest = artifact.manifest
     section, env = manifest.parameters["train_prior"], read_section(manifest.extra["recipe"]["env"])

@@ -8,7 +8,7 @@ from itertools import groupby
 from benchmarks.headlines import HEADLINES, PUBLISHED_TASKS, Headline, PublishedPoint, published_points
 from spirl_cli.evaluation.results import ResultRow
 
-# Recordings that came with the project and are on no public server.
+# Recordings that are not on a public server.
 UNFETCHABLE = ("relay/",)
 UNFETCHABLE_NOTE = "† trained on recordings that are not public; the number cannot be reproduced elsewhere."
 HEADLINE_COLUMNS = ("task", "environment steps", "spirl [95 % interval]", "seeds x episodes", "published, at step")
@@ -32,7 +32,7 @@ def result_tables(rows: Sequence[ResultRow]) -> str:
         for title, points in by_title:
             lines += [f"### {title}", "", *table(POINT_COLUMNS, map(_point_cells, points)), ""]
         lines += _published_lines(env)
-    return "\n".join([*lines[:-1], *_note(rows)]) + "\n"  # without the last empty line
+    return "\n".join([*lines[:-1], *_note(rows)]) + "\n"  # without the empty line at the end
 
 
 def table(columns: Sequence[str], rows: Iterable[tuple[str, ...]]) -> list[str]:
@@ -65,7 +65,7 @@ def _point_cells(row: ResultRow) -> tuple[str, ...]:
 
 
 def _title(row: ResultRow) -> str:
-    """Say what the rows of one table have in common."""
+    """Return the title of a table: the common values of its rows."""
     noise = None if row.noise is None else f"noise {row.noise:g}"
     reward = None if row.reward is None else f"{row.reward} reward"
     order = {None: None, "any": "any order", "in-order": "in order"}[row.order]
@@ -75,7 +75,7 @@ def _title(row: ResultRow) -> str:
 
 
 def _published_lines(env: str) -> list[str]:
-    """Render the points that others published for the tasks of an environment, a table per task."""
+    """Render the published points for the tasks of an environment, with a table per task."""
     lines: list[str] = []
     for task in PUBLISHED_TASKS:
         if task.split(",")[0] == env:

@@ -1,4 +1,4 @@
-"""Demonstrations in mazes, and the windows with drawn images that are read from them."""
+"""Speed of generating demonstrations in mazes, and of reading windows with drawn images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.figure import Figure
+from benchmarks.measurement import Measurement
 from spirl_cli.clips.drawing import drawing_of
 from spirl_cli.clips.reader import Clips, ClipWriter
 from spirl_cli.demos.source import find_source
@@ -19,14 +19,14 @@ from spirl_cli.payload import CLIPS_FILE
 from spirl_cli.recipe.load import load_recipe
 
 STEPS_LIMIT = 30_000  # demonstrated steps per second, all cores
-WINDOWS_LIMIT = 3_000  # windows with the two frames of their first state, per second, one core
-STEPS_PER_EPISODE = 330  # roughly, in the recipe's mazes
-EPISODES = 200, 6000  # fewest and most that are generated
+WINDOWS_LIMIT = 3_000  # windows per second, each with the two frames of its first state, one core
+STEPS_PER_EPISODE = 330  # roughly, for the recipe's mazes
+EPISODES = 200, 6000  # fewest and most episodes to generate
 BATCH = 128
 
 
-def measure(seconds: float, reporter: Reporter) -> list[Figure]:
-    """Generate demonstrations for some of the time, and draw batches for the rest."""
+def measure(seconds: float, reporter: Reporter) -> list[Measurement]:
+    """Generate demonstrations for a part of the time, and draw batches for the rest."""
     episodes = int(np.clip(0.5 * seconds * STEPS_LIMIT / STEPS_PER_EPISODE, *EPISODES))
     recipe = load_recipe("maze", overrides=[f"extract.episodes={episodes}"])
     with tempfile.TemporaryDirectory() as folder:
@@ -43,8 +43,8 @@ def measure(seconds: float, reporter: Reporter) -> list[Figure]:
         return [_generated(clips, taken), _drawn(clips, min(0.5 * seconds, 10.0))]
 
 
-def _generated(clips: Clips, seconds: float) -> Figure:
-    return Figure(
+def _generated(clips: Clips, seconds: float) -> Measurement:
+    return Measurement(
         name="maze demonstrations, all cores",
         value=clips.steps / seconds,
         unit="steps per second",
@@ -55,7 +55,7 @@ def _generated(clips: Clips, seconds: float) -> Figure:
     )
 
 
-def _drawn(clips: Clips, seconds: float) -> Figure:
+def _drawn(clips: Clips, seconds: float) -> Measurement:
     rng, starts = np.random.default_rng(0), clips.starts("train")
     batches, begun = 0, time.perf_counter()
     while batches == 0 or time.perf_counter() - begun < seconds:
@@ -64,7 +64,7 @@ def _drawn(clips: Clips, seconds: float) -> Figure:
         clips.images(chosen)
         batches += 1
     taken = time.perf_counter() - begun
-    return Figure(
+    return Measurement(
         name="maze windows with two drawn frames, one core",
         value=batches * BATCH / taken,
         unit="windows per second",

@@ -1,4 +1,4 @@
-"""What a transition takes in the replay memory, without images and with."""
+"""Memory of a transition in the replay memory, without and with images."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.data import STATE_DIM
-from benchmarks.figure import Figure
+from benchmarks.measurement import Measurement
 from spirl_cli.recipe.load import load_recipe
 from spirl_cli.recipe.sections.skills import ImageEncoderSection
 from spirl_cli.rl.replay import Replay
 
 LIMIT, IMAGE_LIMIT = 700, 7000  # bytes
 TRANSITIONS, IMAGE_TRANSITIONS = 100_000, 5_000
-AT_ONCE = 4  # transitions of a round
+AT_ONCE = 4  # transitions per round
 MAZE_STATE, MAZE_PIXELS = 4, 32 * 32 * 6  # two frames
 MAZE_EPISODE = 200  # skill steps
 LATENT_DIM = 10
@@ -24,13 +24,13 @@ LATENT_DIM = 10
 Observations = NDArray[np.float32]
 
 
-def measure(transitions: int = TRANSITIONS) -> list[Figure]:
-    """Fill a replay memory as runs in the kitchen and in the maze do, and ask Python what it holds and held at most."""
+def measure(transitions: int = TRANSITIONS) -> list[Measurement]:
+    """Fill replay memories as kitchen and maze runs do, and measure Python's present and peak memory."""
     capacity = load_recipe("kitchen").train_rl.replay_capacity
-    numbers = MAZE_STATE + ImageEncoderSection().features  # the prior's features are kept beside the pixels
+    numbers = MAZE_STATE + ImageEncoderSection().features  # the state includes the prior's features
     return [
-        _figure("replay memory", LIMIT, lambda: Replay(capacity, STATE_DIM, LATENT_DIM), transitions),
-        _figure(
+        _measurement("replay memory", LIMIT, lambda: Replay(capacity, STATE_DIM, LATENT_DIM), transitions),
+        _measurement(
             "replay memory with images",
             IMAGE_LIMIT,
             lambda: Replay(capacity, numbers, LATENT_DIM, MAZE_PIXELS),
@@ -39,7 +39,7 @@ def measure(transitions: int = TRANSITIONS) -> list[Figure]:
     ]
 
 
-def _figure(name: str, limit: int, make: Callable[[], Replay], transitions: int) -> Figure:
+def _measurement(name: str, limit: int, make: Callable[[], Replay], transitions: int) -> Measurement:
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
@@ -51,7 +51,7 @@ def _figure(name: str, limit: int, make: Callable[[], Replay], transitions: int)
     finally:
         tracemalloc.stop()
     stored = len(replay)
-    return Figure(
+    return Measurement(
         name=name,
         value=after / stored,
         unit="bytes per skill step",
@@ -63,7 +63,7 @@ def _figure(name: str, limit: int, make: Callable[[], Replay], transitions: int)
 
 
 def _pairs(size: int, rounds: int) -> Iterator[tuple[Observations, Observations]]:
-    """Observations (AT_ONCE, size) and their successors, in episodes; no two in a row are alike."""
+    """Yield observations (AT_ONCE, size) and their successors, in episodes; successive ones differ."""
     states = np.zeros((AT_ONCE, size), np.float32)
     for number in range(1, rounds + 1):
         next_states = np.full((AT_ONCE, size), number % 251, np.float32)

@@ -12,23 +12,23 @@ from pathlib import Path
 from spirl_cli.evaluation.results import ResultRow, read_rows
 from spirl_cli.files import make_folder, write_whole
 
-RESULTS = Path("artifacts/reference/results.json")  # below the root of the repository
+RESULTS = Path("artifacts/reference/results.json")  # relative to the root of the repository
 
 
 def publish(path: Path, rows: Iterable[ResultRow]) -> list[ResultRow]:
-    """Add rows to a published list, in place of rows with the same identity; return the whole list.
+    """Add rows to a published list, replacing rows with equal identities; return the whole list.
 
-    The list is sorted, so that its history reads well.
+    The list is sorted, so that its differences between commits are readable.
     """
     known = {row.identity: row for row in (read_rows(path) if path.exists() else [])}
-    known.update((row.identity, row) for row in rows if row.method != "random")  # no method of the field
+    known.update((row.identity, row) for row in rows if row.method != "random")  # not methods of reinforcement learning
     merged = sorted(known.values(), key=_place)
     write_text(path, json.dumps([asdict(row) for row in merged], indent=1) + "\n")
     return merged
 
 
 def write_csv(path: Path, rows: Sequence[ResultRow]) -> None:
-    """Write rows as CSV: the learning curves for those who draw them."""
+    """Write rows as CSV, for drawing learning curves."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, [field.name for field in fields(ResultRow)], lineterminator="\n")
     writer.writeheader()
@@ -37,20 +37,20 @@ def write_csv(path: Path, rows: Sequence[ResultRow]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all; its folder is created."""
+    """Write a file whole or not at all; create its folder."""
     make_folder(path.parent)
     write_whole(path, text.encode())
 
 
 def _place(row: ResultRow) -> tuple[tuple[int, float, str], ...]:
-    """Put rows that make up one learning curve next to one another."""
+    """Return a sort key that puts the rows of a learning curve next to one another."""
     setting = (row.env, row.method, row.data, row.order, row.noise, row.reward, row.layout)
     study = (row.task, row.condition, row.study, row.cell)
     return tuple(map(_sortable, (*setting, *study, row.metric, row.policy, row.env_steps)))
 
 
 def _sortable(value: object) -> tuple[int, float, str]:
-    """Order numbers as numbers, and None before text."""
+    """Return a sort key that orders numbers as numbers, and None before text."""
     if isinstance(value, (int, float)):
         return (0, float(value), "")
     return (1, 0.0, "" if value is None else str(value))

@@ -1,4 +1,4 @@
-"""How much `train-rl` loses to waiting: the run on two cores against each of its halves alone."""
+"""The share of time that `train-rl` loses by waiting: a run on two cores compared with its two halves alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from statistics import median
 import numpy as np
 
 from benchmarks.data import Untrained, make_untrained
-from benchmarks.figure import Figure
+from benchmarks.measurement import Measurement
 from spirl_cli.envs.vector import SkillVector, make_vector, split_step
 from spirl_cli.envs.workers import WorkerVector
 from spirl_cli.errors import UsageError
@@ -26,20 +26,20 @@ from spirl_cli.skills.model_files import load_prior
 from spirl_cli.stages.supervised import use_one_thread
 from spirl_cli.stages.train_rl import make_learning
 
-LIMIT = 0.85  # of the slower half
-BLOCK_SECONDS = 5.0  # of each of the three in turn
-WARMUP_STEPS = 800  # environment steps; enough for the replay memory to hold something
-ALONE_SKILLS = 10  # simulated between two looks at the clock
-QUIET = 0.9  # of a core that updates must get, else other work makes the comparison worthless
+LIMIT = 0.85  # least share of the slower half's speed
+BLOCK_SECONDS = 5.0  # seconds of each of the three in a row
+WARMUP_STEPS = 800  # environment steps before measuring, which fill the replay memory a little
+ALONE_SKILLS = 10  # skills simulated between two readings of the clock
+QUIET = 0.9  # least share of a core for updates; below, other work makes the comparison worthless
 
 
-def measure(seconds: float, reporter: Reporter, block_seconds: float = BLOCK_SECONDS) -> list[Figure]:
-    """Run the three in turn for about `seconds`, at least once each.
+def measure(seconds: float, reporter: Reporter, block_seconds: float = BLOCK_SECONDS) -> list[Measurement]:
+    """Run the whole and its two halves in turn for about `seconds`, at least once each.
 
     Args:
-        seconds: of measurement; starting workers and warming up come on top.
-        reporter: told what is going on.
-        block_seconds: how long each runs in a row.
+        seconds: seconds of measurement, without starting workers and warming up.
+        reporter: shows what is going on.
+        block_seconds: seconds for which each runs in a row.
 
     Raises:
         UsageError: this system cannot pin a process to a core, or has one core only.
@@ -65,13 +65,13 @@ def measure(seconds: float, reporter: Reporter, block_seconds: float = BLOCK_SEC
         share = bench.processor_seconds / bench.update_seconds
     if share < QUIET:
         reporter.warn(f"rl: updates alone got {share:.0%} of a core: measure again when nothing else runs")
-    return [_figure(rates, share)]
+    return [_measurement(rates, share)]
 
 
-def _figure(rates: Sequence[tuple[float, float, float]], share: float) -> Figure:
+def _measurement(rates: Sequence[tuple[float, float, float]], share: float) -> Measurement:
     together, environment, updates = (median(values) for values in zip(*rates, strict=True))
     slower = min(environment, updates)
-    return Figure(
+    return Measurement(
         name="train-rl on two cores",
         value=together / slower,
         unit="of the slower half",
@@ -92,17 +92,17 @@ def _figure(rates: Sequence[tuple[float, float, float]], share: float) -> Figure
 class Bench:
     """The real learning loop on two cores, and its halves on one core each.
 
-    While one of them runs the others wait, without work for the processor.
+    While one of them runs, the others wait without using a processor.
 
     Args:
-        recipe: whose settings are used.
-        folder: for its files.
+        recipe: recipe with the settings.
+        folder: folder of the run's files.
         reporter: shows the run's progress.
-        cores: two of them.
+        cores: numbers of two cores.
 
     Attributes:
-        update_seconds: how long updates ran alone.
-        processor_seconds: the processor's time that they got meanwhile.
+        update_seconds: seconds for which updates ran alone.
+        processor_seconds: processor time of these updates.
     """
 
     def __init__(self, recipe: Recipe, folder: Path, reporter: Reporter, cores: Sequence[int]) -> None:
@@ -116,7 +116,7 @@ class Bench:
         with ExitStack() as stack:
             vector = stack.enter_context(self._vector(untrained, section.environments))
             self.learning = self._learning(untrained, vector)
-            self.learner = self._learning(untrained, vector)  # its updates don't touch the run
+            self.learner = self._learning(untrained, vector)  # its updates do not affect the run
             self.learner.replay = self.learning.replay
             self.single = stack.enter_context(self._vector(untrained, 1))
             for process in self.single.processes:
@@ -147,7 +147,7 @@ class Bench:
         return make_learning(self.recipe, vector, *load_prior(untrained.prior_path), "cpu")
 
     def warm_up(self) -> None:
-        """Fill the replay memory, and do everything once."""
+        """Fill the replay memory, and run everything once."""
         while self.learning.updates == 0:
             self._round()
         self.single.reset()
@@ -155,7 +155,7 @@ class Bench:
         self._update()
 
     def rates(self, seconds: float) -> tuple[float, float, float]:
-        """Environment steps per second of the run, of one environment alone, and of updates alone."""
+        """Return environment steps per second of the run, of one environment alone, and of updates alone."""
         together = _rate(self._round, seconds)
         environment = _rate(self._simulate, seconds)
         with _pinned(self.cores[1]):
@@ -167,7 +167,7 @@ class Bench:
         return together, environment, updates * self.recipe.train_skills.horizon / section.updates_per_step
 
     def _round(self) -> int:
-        """One round of the loop in `train-rl`; environment steps done."""
+        """Run one round of `train-rl`'s loop; return its environment steps."""
         before, every = self.learning.steps, self.recipe.train_rl.log_every
         self.learning.round()
         due = before // every < self.learning.steps // every
@@ -175,7 +175,7 @@ class Bench:
         return self.learning.steps - before
 
     def _simulate(self) -> int:
-        """Act out some skills in the one environment alone; return the environment steps."""
+        """Run some skills in the one environment alone; return the environment steps."""
         steps = 0
         for _ in range(ALONE_SKILLS):
             latents = self.rng.standard_normal((1, self.learner.replay.latent_dim), np.float32)
@@ -183,7 +183,7 @@ class Bench:
         return steps
 
     def _update(self) -> int:
-        """One update."""
+        """Do one update; return 1, the number of updates."""
         batch = self.learner.replay.sample(self.recipe.train_rl.batch_size, self.rng)
         self.learner.sac.update(batch)
         return 1
@@ -201,10 +201,10 @@ def _rate(work: Callable[[], int], seconds: float) -> float:
 
 @contextmanager
 def two_cores() -> Iterator[tuple[int, int]]:
-    """Keep this process, and those that it starts, on two of its cores.
+    """Keep this process and its children on two of its cores.
 
     Raises:
-        UsageError: the system has no such thing, or there are fewer.
+        UsageError: the system cannot pin processes, or there are fewer cores.
     """
     if not hasattr(os, "sched_setaffinity"):
         raise UsageError("the rl benchmark pins processes to cores, which this system cannot", "run it on Linux")

@@ -1,11 +1,11 @@
-"""`python -m benchmarks.sac`: our soft actor-critic beside that of stable-baselines3.
+"""`python -m benchmarks.sac`: our soft actor-critic compared with that of stable-baselines3.
 
-Both learn the same task with the same networks, batches, rates, seeds and steps, in one process on one
-thread, one update per environment step, and take turns at every point of the curves. Both are judged by
-the return of the mean policy over the same episodes, which cost no training time. Needs stable-baselines3,
-which `make bench-sac` installs.
+Both learn the same task with the same networks, batches, rates, seeds and steps, with one update per environment step.
+They share one process and one thread, and take turns at every point of the curves. The return of the mean policy over
+the same episodes judges both; these episodes cost no training time. The program needs stable-baselines3, which `make
+bench-sac` installs.
 
-Exit codes: 0 ours is as good and as fast, 1 it is not, 2 wrong usage.
+Exit codes: 0 ours is as good and as fast; 1 it is not; 2 wrong usage.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ LEARNERS: dict[str, Learner] = {OURS: learn_ours, THEIRS: learn_theirs}
 
 
 def compare(task: Task, evaluations: int, episodes: int, reporter: Reporter, kept: Path | None = None) -> Comparison:
-    """Train both learners with every seed, taking turns.
+    """Train both learners in turn, with every seed.
 
     Args:
         task: environment, steps and seeds.
-        evaluations: points of a curve.
-        episodes: of each point.
-        reporter: told of each run.
+        evaluations: number of points of a curve.
+        episodes: number of episodes of each point.
+        reporter: shows each run.
         kept: folder of finished pairs of runs, which are not repeated.
     """
     pairs = []
@@ -65,7 +65,7 @@ def _write(path: Path, pair: Pair) -> None:
 
 
 def _read(path: Path, reporter: Reporter) -> Pair | None:
-    """Return a finished pair, if it is there; warn if another version of this program made it."""
+    """Return a finished pair, if there is one; warn if another version of this program made it."""
     if not path.exists():
         return None
     pair = Pair.from_json(json.loads(path.read_text(encoding="utf-8")))

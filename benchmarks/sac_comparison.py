@@ -1,4 +1,4 @@
-"""What `bench-sac` measured: the curves of both learners, the verdict, and how it is shown and published."""
+"""Results of `bench-sac`: the curves of both learners, the verdict, and their tables and rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OURS, THEIRS = "sac", "stable-baselines3"  # methods in rows of results
 
 @dataclass(frozen=True)
 class Task:
-    """One comparison: environment, environment steps, seeds; and the return that both have to reach, if any."""
+    """One comparison: environment, environment steps, seeds; and the return that both must reach, if any."""
 
     env: str
     steps: int
@@ -34,7 +34,7 @@ class Pair:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Pair:
-        """Read a pair from what `dataclasses.asdict` made of it."""
+        """Read a pair from the output of `dataclasses.asdict`."""
         return cls(_curve(content["ours"]), _curve(content["theirs"]), content["commit"])
 
 
@@ -57,12 +57,12 @@ class Comparison:
 
     @property
     def commit(self) -> str | None:
-        """Of the program, or of all programs that made the runs."""
+        """Commit of the program that made the runs, or of all such programs."""
         return ", ".join(dict.fromkeys(pair.commit for pair in self.pairs if pair.commit)) or None
 
     @property
     def passed(self) -> bool:
-        """Both reach the goal; without one, ours the library's mean minus its spread over seeds. And no slower."""
+        """Whether ours is no slower, and both reach the goal, or ours reaches the library's mean minus spread."""
         ours, theirs = _finals(self.ours), _finals(self.theirs)
         if self.task.goal is None:
             good = mean(ours) >= mean(theirs) - (stdev(theirs) if len(theirs) > 1 else 0.0)
@@ -71,7 +71,7 @@ class Comparison:
         return good and _rate(self.ours) >= _rate(self.theirs)
 
     def as_json(self) -> dict[str, Any]:
-        """All numbers as plain data."""
+        """Return all numbers as plain data."""
         curves = {OURS: self.ours, THEIRS: self.theirs}
         return {
             "task": asdict(self.task),
@@ -91,7 +91,7 @@ class Comparison:
         yield "pass" if self.passed else "FAIL"
 
     def rows(self, command: str) -> Iterator[ResultRow]:
-        """Yield a row of results for every point of both curves; intervals resample seeds, and the episodes of each."""
+        """Yield a row of results for every point of both curves; intervals resample seeds, then episodes."""
         for method, curves in ((OURS, self.ours), (THEIRS, self.theirs)):
             for index, (step, _) in enumerate(curves[0].points):
                 returns = [curve.points[index][1] for curve in curves]
@@ -120,7 +120,7 @@ def _curve(content: Mapping[str, Any]) -> Curve:
 
 
 def _returns(curves: Sequence[Curve], row: int) -> list[float]:
-    """Mean over episodes, for each seed."""
+    """Return the mean over episodes for each seed."""
     return [mean(curve.points[row][1]) for curve in curves]
 
 
@@ -129,7 +129,7 @@ def _finals(curves: Sequence[Curve]) -> list[float]:
 
 
 def _rate(curves: Sequence[Curve]) -> float:
-    """Return updates per second over all seeds, the simulation that goes with them included."""
+    """Return updates per second over all seeds, including the time of simulation."""
     return sum(curve.updates for curve in curves) / sum(curve.seconds for curve in curves)
 
 

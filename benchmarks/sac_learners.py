@@ -1,6 +1,6 @@
 """The two soft actor-critics that `bench-sac` compares, each on one Gymnasium environment.
 
-Each run pauses at every point of its curve, so that two runs can take turns.
+A run pauses at every point of its curve, so that two runs can take turns.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from spirl_cli.skills.networks import LEAK, Normalizer
 from spirl_cli.skills.prior import StandardNormal
 from spirl_cli.stages.supervised import use_one_thread
 
-WIDTH, HIDDEN_LAYERS = 256, 2  # of policy and critics
+WIDTH, HIDDEN_LAYERS = 256, 2  # hidden layers of policy and critics
 BATCH, RATE, DISCOUNT, TARGET_RATE = 256, 3e-4, 0.99, 5e-3
 WARMUP_STEPS = 100  # the library's default
 CAPACITY = 1_000_000
-EVALUATION_SEED = 10_000  # of the first episode
+EVALUATION_SEED = 10_000  # seed of the first episode
 
 Policy = Callable[[np.ndarray], np.ndarray]  # observation (D,) → action (A,)
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A run so far: steps with returns of the mean policy's episodes; updates; seconds without evaluations."""
+    """A run so far: steps, returns of the mean policy's episodes, updates, and seconds without evaluations."""
 
     points: list[tuple[int, list[float]]]
     updates: int
@@ -48,28 +48,28 @@ class Curve:
 
 
 class Stopwatch:
-    """Adds up the seconds between `begin` and `pause`."""
+    """Adds up the seconds between calls of `begin` and `pause`."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
 
     def begin(self) -> None:
-        """Go on."""
+        """Start counting."""
         self._begun = time.perf_counter()
 
     def pause(self) -> None:
-        """Stop for now."""
+        """Stop counting."""
         self.seconds += time.perf_counter() - self._begun
 
 
 def take_turns(*runs: Iterator[Curve]) -> list[Curve]:
-    """Finish all runs, from point to point of the first, the second, …, so that other work slows all of them alike."""
+    """Run one point of each run in turn until all end, so that other work slows all of them equally."""
     *_, finished = zip(*(_undisturbed(run) for run in runs), strict=True)
     return list(finished)
 
 
 def _undisturbed(run: Iterator[Curve]) -> Iterator[Curve]:
-    """Give a run global random numbers of its own: its curve is that of a run that takes no turns."""
+    """Give a run its own global random state, so that turns do not affect its curve."""
     numbers = random.getstate(), np.random.get_state(), torch.get_rng_state()
     while True:
         random.setstate(numbers[0])
@@ -94,7 +94,7 @@ def learn_ours(env_id: str, steps: int, seed: int, evaluations: int, episodes: i
     task = GymnasiumSection(kind="gymnasium", id=env_id, episode_length=env.spec.max_episode_steps)
     torch.manual_seed(seed)
     section, generator = our_settings(), torch.Generator().manual_seed(seed)
-    prior = StandardNormal(Normalizer.identity(state_dim), action_dim)  # only says how states are standardised
+    prior = StandardNormal(Normalizer.identity(state_dim), action_dim)  # used only to standardise states
     sac = SAC(section, prior, action_dim, generator, bounds=bounds)
     decoder = PrimitiveDecoder(action_dim)
     watch, points = Stopwatch(), []
@@ -113,7 +113,7 @@ def learn_ours(env_id: str, steps: int, seed: int, evaluations: int, episodes: i
 
 
 def our_settings() -> TrainRLSection:
-    """Return a recipe's `train_rl` that says what stable-baselines3 does by default."""
+    """Return a recipe's `train_rl` with the defaults of stable-baselines3."""
     return TrainRLSection(
         regularizer="entropy",
         initial_policy="scratch",
@@ -125,7 +125,7 @@ def our_settings() -> TrainRLSection:
         discount=DISCOUNT,
         target_rate=TARGET_RATE,
         policy_width=WIDTH,
-        policy_depth=HIDDEN_LAYERS - 1,  # beside the input layer
+        policy_depth=HIDDEN_LAYERS - 1,  # without the input layer
         critic_width=WIDTH,
         critic_depth=HIDDEN_LAYERS,
         critic_layer_norm=False,
@@ -185,13 +185,13 @@ def _their_action(model: Any, observation: np.ndarray) -> np.ndarray:
 
 
 def curve_steps(steps: int, evaluations: int) -> list[int]:
-    """Return the environment steps at which a run is judged, the last one at its end."""
+    """Return the environment steps at which a run is evaluated; the last one is its end."""
     count = min(evaluations, steps)
     return [steps * (number + 1) // count for number in range(count)]
 
 
 def evaluate(env: gym.Env[Any, Any], policy: Policy, episodes: int) -> list[float]:
-    """Play the same episodes with a policy; return the return of each."""
+    """Play a fixed set of episodes with a policy; return their returns."""
     returns = []
     for episode in range(episodes):
         observation, _ = env.reset(seed=EVALUATION_SEED + episode)

@@ -1,4 +1,4 @@
-"""How much `train-skills` costs beyond its networks."""
+"""The cost of `train-skills` beyond its networks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.bare import BareLoop, count_parameters
 from benchmarks.data import EPISODES, make_clips
-from benchmarks.figure import Figure
+from benchmarks.measurement import Measurement
 from benchmarks.timing import matmul_seconds, seconds_per_call
 from spirl_cli.clips.reader import Clips
 from spirl_cli.monitor.checkpoint import State
@@ -27,24 +27,24 @@ from spirl_cli.skills.skill_training import SkillTrainer
 from spirl_cli.stages.context import StageContext
 from spirl_cli.stages.supervised import LOG_EVERY, train, use_one_thread
 
-LIMIT = 1.1  # times the bare loop
+LIMIT = 1.1  # largest multiple of the bare loop's time
 VARIANTS = {"as in the recipe": (), "with BatchNorm": ("train_skills.batch_norm=true",)}
-BATCHES = 200  # that lie ready for the bare loop
-PROBE = 5  # iterations that tell how many fit into the time
+BATCHES = 200  # prepared batches for the bare loop
+PROBE = 5  # iterations that measure how many fit into the time
 
 
 @dataclass
 class Interleaved:
-    """A trainer that the real loop drives, and that lets the bare loop run between blocks.
+    """A trainer for the real loop that runs the bare loop between blocks.
 
-    The loop around it notices nothing: the bare loop runs within an update, while the clock of the
-    real one stands still. So both see the same machine, with the same other work on it.
+    The bare loop runs inside an update of the real loop, while the real loop's clock stands still. So both loops run
+    under the same conditions, with the same other work on the computer.
 
     Attributes:
         trainer: the real trainer.
-        bare: runs so many iterations of the bare loop.
-        block: iterations of either loop in a row.
-        real_seconds, bare_seconds: per iteration, one entry per block.
+        bare: runs a number of iterations of the bare loop.
+        block: number of iterations of each loop in a row.
+        real_seconds, bare_seconds: seconds per iteration, one entry per block.
     """
 
     trainer: SkillTrainer
@@ -56,7 +56,7 @@ class Interleaved:
     _begun: float = 0.0
 
     def update(self) -> dict[str, torch.Tensor]:
-        """One real update; before the first one of a block, a block of the bare loop."""
+        """Do one real update; before the first one of a block, run a block of the bare loop."""
         if self._done % self.block == 0:
             self._change_over()
         self._done += 1
@@ -71,46 +71,46 @@ class Interleaved:
         self.bare_seconds.append((self._begun - stopped) / self.block)
 
     def validate(self) -> dict[str, float]:
-        """As the trainer."""
+        """Pass the call on to the trainer."""
         return self.trainer.validate()
 
     def state(self, folder: Path) -> State:
-        """As the trainer."""
+        """Pass the call on to the trainer."""
         return self.trainer.state(folder)
 
     def restore(self, state: State, folder: Path) -> None:
-        """As the trainer."""
+        """Pass the call on to the trainer."""
         self.trainer.restore(state, folder)
 
 
-def measure(seconds: float, reporter: Reporter, block: int = LOG_EVERY, episodes: int = EPISODES) -> list[Figure]:
+def measure(seconds: float, reporter: Reporter, block: int = LOG_EVERY, episodes: int = EPISODES) -> list[Measurement]:
     """Measure every variant of the networks.
 
     Args:
-        seconds: about so long, in all; at least one block of each loop.
-        reporter: told what is going on.
-        block: iterations in a row; the default holds one row of metrics.
-        episodes: of made-up data.
+        seconds: total seconds, approximately; at least one block of each loop runs.
+        reporter: shows what is going on.
+        block: iterations in a row; the default includes one row of metrics.
+        episodes: number of made-up episodes.
     """
     use_one_thread()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         recipe = load_recipe("kitchen")
         clips = make_clips(folder / CLIPS_FILE, recipe.train_skills.horizon, episodes)
-        figures = []
+        measurements = []
         for index, (variant, overrides) in enumerate(VARIANTS.items()):
             reporter.message(f"skills: {variant}, {len(clips.starts('train')):,} windows")
             run_folder = folder / str(index)
             run_folder.mkdir()
             recipe = load_recipe("kitchen", overrides=overrides)
             share = seconds / len(VARIANTS)
-            figures.append(_measure(variant, recipe, clips, run_folder, reporter, share, block))
-        return figures
+            measurements.append(_measure(variant, recipe, clips, run_folder, reporter, share, block))
+        return measurements
 
 
 def _measure(
     variant: str, recipe: Recipe, clips: Clips, folder: Path, reporter: Reporter, seconds: float, block: int
-) -> Figure:
+) -> Measurement:
     section = recipe.train_skills
     trainer = SkillTrainer(section, clips, seed=0)
     bare = BareLoop(section, [windows(clips, trainer.sampler.draw(section.batch_size)) for _ in range(BATCHES)])
@@ -119,19 +119,19 @@ def _measure(
     per_iteration = seconds_per_call(lambda: bare.run(1), PROBE)
     blocks = max(1, round(seconds / (2 * per_iteration * block)))
     both = Interleaved(trainer, bare.run, block)
-    # one iteration more, whose update closes the last block; validation is measured by itself
+    # one more iteration, which closes the last block; validation is measured separately
     iterations = blocks * block + 1
     section = section.model_copy(update={"iterations": iterations, "validate_every": iterations})
     context = _context(recipe.model_copy(update={"train_skills": section}), folder, reporter)
     train(context, both, section)
     validation = seconds_per_call(trainer.validate, 1) / recipe.train_skills.validate_every
-    return _figure(variant, both, validation, bare.parameters)
+    return _measurement(variant, both, validation, bare.parameters)
 
 
-def _figure(variant: str, both: Interleaved, validation: float, parameters: int) -> Figure:
-    bare_seconds = both.bare_seconds[:-1]  # the last block has no partner
+def _measurement(variant: str, both: Interleaved, validation: float, parameters: int) -> Measurement:
+    bare_seconds = both.bare_seconds[:-1]  # the last block has no counterpart
     real, bare, matmul = median(both.real_seconds) + validation, median(bare_seconds), matmul_seconds()
-    return Figure(
+    return Measurement(
         name=f"train-skills, {variant}",
         value=real / bare,
         unit="× bare loop",

@@ -1,4 +1,4 @@
-"""How long commands take that answer at once: help, version, lists and completion, each a process of its own."""
+"""Times of quick commands (help, version, lists and completion), each in its own process."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.figure import Figure
+from benchmarks.measurement import Measurement
 from spirl_cli.monitor.reporter import Reporter
 
 LIMIT = 250  # milliseconds
 LEAST, MOST = 3, 20  # processes of each command
-UNDISTURBED = 0.8  # share of the wall-clock time on a processor; below it, other work was in the way
+UNDISTURBED = 0.8  # least share of wall-clock time on a processor; below, other work disturbed the run
 COMMANDS: dict[str, tuple[str, ...]] = {
     "spirl --help": ("--help",),
     "spirl --version": ("--version",),
@@ -34,14 +34,14 @@ class Run:
     processor: float
 
 
-def measure(seconds: float, reporter: Reporter) -> list[Figure]:
-    """Run every command again and again for its share of the time; the first run of each warms the disk's cache."""
+def measure(seconds: float, reporter: Reporter) -> list[Measurement]:
+    """Run every command repeatedly for its share of the time; its first run warms the disk's cache."""
     share = seconds / len(COMMANDS)
-    return [_figure(name, _runs(name, arguments, share)) for name, arguments in COMMANDS.items()]
+    return [_measurement(name, _runs(name, arguments, share)) for name, arguments in COMMANDS.items()]
 
 
 def _runs(name: str, arguments: tuple[str, ...], seconds: float) -> list[Run]:
-    """Return each run but the first."""
+    """Return all runs but the first."""
     variables = COMPLETION if name.startswith("completion") else {}
     runs: list[Run] = []
     ends = time.perf_counter() + seconds
@@ -63,10 +63,10 @@ def _children_seconds() -> float:
     return times.children_user + times.children_system
 
 
-def _figure(name: str, runs: Sequence[Run]) -> Figure:
+def _measurement(name: str, runs: Sequence[Run]) -> Measurement:
     walls = [1000 * run.wall for run in runs]
     share = sum(run.processor for run in runs) / sum(run.wall for run in runs)
-    return Figure(
+    return Measurement(
         name=name,
         value=median(walls),
         unit="ms",

@@ -1,8 +1,8 @@
-"""Evaluations as rows of results, and the tables made from all rows.
+"""Adds evaluations to the rows of results, and renews the tables of all rows.
 
 `python -m benchmarks.tables kitchen/evaluation@v1 … --docs docs/results.md --readme README.md`
-adds evaluations, one per seed of the same pipeline, to the published results and renews the tables
-in the documents. Without evaluations it renews the tables alone.
+adds evaluations, one per seed of the same pipeline, to the published results and renews the tables in the documents.
+Without evaluations it only renews the tables.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ BEGIN, END = "<!-- results -->", "<!-- /results -->"
 
 
 def docs_part(rows: Sequence[ResultRow]) -> str:
-    """Render what stands between the markers of `docs/results.md`."""
+    """Render the content between the markers of `docs/results.md`."""
     return f"## Beside published numbers\n\n{headline_table(rows)}\n{result_tables(rows)}"
 
 
 def renewed(text: str, content: str, name: str) -> str:
-    """Return a document with other content between its two markers.
+    """Return a document with new content between its two markers.
 
     Args:
         text: the document.
-        content: whole lines, for the place between the markers.
-        name: of the document, for the error.
+        content: complete lines to put between the markers.
+        name: name of the document, for the error.
 
     Raises:
         UsageError: the document has no such markers.
@@ -48,7 +48,7 @@ def renewed(text: str, content: str, name: str) -> str:
 
 
 def renew(path: Path, content: str) -> None:
-    """Replace what stands between the two markers in a file.
+    """Replace the content between the two markers in a file.
 
     Raises:
         UsageError: there is no such file, or it has no such markers.
@@ -59,7 +59,7 @@ def renew(path: Path, content: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Add evaluations to the published results, and renew the tables made from these; print tables without a file."""
+    """Add evaluations to the published results, and renew the tables; print tables that have no file."""
     options = _parser().parse_args(arguments)
     try:
         rows = _publish(options)
@@ -107,7 +107,7 @@ def _draw(path: Path, evaluation: Artifact, rows: Sequence[ResultRow]) -> None:
     from spirl_cli.evaluation.figures import draw_learning_curve
 
     env = read_section(evaluation.manifest.parameters["env"])
-    first = rows[0]  # of the agent; baselines come after it
+    first = rows[0]  # the agent's row; baselines come after it
     draw_learning_curve(path, [row for row in rows if (row.method, row.metric) == (first.method, first.metric)], env)
 
 

@@ -1,4 +1,4 @@
-"""Clocks, and the unit that makes times of different machines comparable."""
+"""Clocks, and a unit of time that makes different computers comparable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MATMUL_REPEATS = 50
 
 
 def seconds_per_call(call: Callable[[], object], repeats: int) -> float:
-    """Measure the mean wall-clock seconds of one of `repeats` calls in a row."""
+    """Measure the mean wall-clock seconds of a call, over `repeats` calls in a row."""
     begun = time.perf_counter()
     for _ in range(repeats):
         call()

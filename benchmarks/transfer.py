@@ -1,4 +1,4 @@
-"""How far skills carry from one set of demonstrations to another, and how the two sets differ.
+"""Transfer of skills from one set of demonstrations to another, and the differences of the two sets.
 
 `python -m benchmarks.transfer --skills A B --clips X Y` reconstructs held-out windows of every set of
 clips with every skill model, and describes the clips. References are as in `spirl show`.
@@ -27,16 +27,16 @@ from spirl_cli.skills.sampling import spread
 if TYPE_CHECKING:
     from spirl_cli.store.artifact import Artifact
 
-WINDOWS = 4096  # held out, of each set of clips
-STATES = 1024  # held out, whose nearest neighbours are looked for
+WINDOWS = 4096  # held-out windows of each set of clips
+STATES = 1024  # held-out states with a search for nearest neighbours
 
 
 def carry_over(model: SkillModel, clips: Clips) -> dict[str, float]:
-    """Reconstruct held-out windows of some clips with a skill model, trained on these or on others.
+    """Reconstruct held-out windows of clips with a skill model, trained on these or other clips.
 
     Returns:
-        `error`: root of the mean squared error of an action; `explained`: share of the actions' variance, 1 at
-        best, 0 for a model that knows their mean only; `kl`: nats per latent dimension.
+        `error`: root of the mean squared error of an action; `explained`: explained share of the actions' variance, at
+        best 1, and 0 for the mean action; `kl`: nats per latent dimension.
 
     Raises:
         ArtifactError: the sizes differ.
@@ -58,9 +58,9 @@ def describe(clips: Clips) -> dict[str, float]:
     """Describe a set of clips.
 
     Returns:
-        `episodes`; `steps` of all and `median_length` of an episode; `action`: mean size of an action's
-        components; `change`: the same of the difference between one action and the next; `still`: share of steps
-        in which no component is above 0.05; `saturated`: share in which one is above 0.99.
+        `episodes`; `steps` of all episodes; `median_length` of an episode; `action`: mean absolute value of an action's
+        components; `change`: the same for the difference between successive actions; `still`: share of steps with all
+        components below 0.05; `saturated`: share of steps with a component above 0.99.
     """
     rows = clips.starts("train")
     _, actions = clips.windows(spread(rows, WINDOWS))  # (B, H, A)
@@ -77,10 +77,10 @@ def describe(clips: Clips) -> dict[str, float]:
 
 
 def distance(clips: Clips, trained: Clips) -> float:
-    """Return how far held-out states of some clips are from what was seen in training: the median over states.
+    """Return the median distance of held-out states of some clips from the states of training.
 
-    The distance is to the nearest of the training states, over all numbers of a state, in standard deviations of the
-    training states: the root of the mean square.
+    The distance of a state is the root mean square difference from its nearest training state, in units of the training
+    states' standard deviations.
     """
     mean, spread_ = trained.statistics()
     scale = np.where(spread_ > 0, spread_, 1.0)
@@ -91,7 +91,7 @@ def distance(clips: Clips, trained: Clips) -> float:
 
 
 def compare(skills: Sequence[Artifact], clips: Sequence[Artifact]) -> dict[str, list[dict[str, object]]]:
-    """Describe every set of clips and how far they are apart, and try every skill model on each."""
+    """Describe all sets of clips and their distances, and try every skill model on every set."""
     opened = [(one, Clips.open(one.file(CLIPS_FILE))) for one in clips]
     described = [{CLIPS: one.reference, "dataset": _dataset(one), **describe(data)} for one, data in opened]
     tried: list[dict[str, object]] = []
@@ -111,7 +111,7 @@ def _dataset(clips: Artifact) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Reconstruct clips with skills that were learned elsewhere; print one JSON object."""
+    """Reconstruct clips with skills from other clips; print one JSON object."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.transfer", description=main.__doc__)
     parser.add_argument("--skills", nargs="+", required=True, help="skill artifacts")
     parser.add_argument("--clips", nargs="+", required=True, help="clips to try them on")

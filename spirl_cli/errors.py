@@ -49,8 +49,14 @@ class DivergedError(SpirlError):
     exit_code = 4
 
 
+class NotFiniteError(SpirlError):
+    """An environment returned a number that is not finite, which is not the policy's fault (exit code 4)."""
+
+    exit_code = 4
+
+
 class Interrupted(SpirlError):
-    """SIGINT or SIGTERM arrived and the state was saved; resumable (exit code 130)."""
+    """A signal that asks to stop arrived and the state was saved; resumable (exit code 130)."""
 
     exit_code = 130
 

@@ -12,6 +12,26 @@ TEMPORARY_SUFFIX = ".tmp"
 _TRASH = ".trash-"
 
 
+def expanded(path: str | Path) -> Path:
+    """Return a path with `~` as the home folder, or as it is where there is no home folder (in some containers)."""
+    return Path(os.path.expanduser(path))
+
+
+def working_folder_is_gone() -> bool:
+    """Say whether the working folder was deleted, so that relative paths lead nowhere."""
+    try:
+        os.getcwd()
+    except OSError:
+        return True
+    return False
+
+
+def cache_folder() -> Path | None:
+    """Return the folder for what saves time and may be deleted; None: this user has none."""
+    folder = expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    return folder / "spirl" if folder.is_absolute() else None
+
+
 @contextlib.contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of a file to write; on success it takes the file's place.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -53,17 +54,36 @@ def _positions(key: str | None, indices: tuple[int | str, ...], size: int) -> np
         raise UsageError(f"observation {_name(key)}: {error.message}", error.hint) from error
 
 
+def find(node: Any, key: str) -> Any:
+    """Return what a key stands for: the whole key if it is one, else a path such as ``robot/qpos``.
+
+    A name may itself hold slashes, as ``walker/joints_pos`` does in one flat dictionary.
+
+    Args:
+        node: a (nested) mapping or tuple.
+        key: key, or names with slashes between them.
+
+    Raises:
+        KeyError: there is no such thing.
+    """
+    children = _children(node)
+    if key in children:
+        return children[key]
+    for end in (position for position in reversed(range(len(key))) if key[position] == "/"):  # longest name first
+        if key[:end] in children:
+            with contextlib.suppress(KeyError):
+                return find(children[key[:end]], key[end + 1 :])
+    raise KeyError(key)
+
+
 def _lookup(observation: Any, key: str | None) -> Any:
-    """Follow a path such as ``robot/qpos`` through nested mappings and tuples; names may contain slashes too."""
-    node, names = observation, [] if key is None else key.split("/")
-    while names:
-        children = _children(node)
-        counts = range(len(names), 0, -1)  # the longest name first: what is called so is meant
-        count = next((count for count in counts if "/".join(names[:count]) in children), 0)
-        if not count:
-            raise _missing(str(key), names[0], children)
-        node, names = children["/".join(names[:count])], names[count:]
-    return node
+    """Return the part of an observation that a key or path stands for; None stands for all of it."""
+    if key is None:
+        return observation
+    try:
+        return find(observation, key)
+    except KeyError:
+        raise _missing(observation, key) from None
 
 
 def _children(node: Any) -> Mapping[str, Any]:
@@ -74,7 +94,18 @@ def _children(node: Any) -> Mapping[str, Any]:
     return {}
 
 
-def _missing(key: str, name: str, children: Mapping[str, Any]) -> UsageError:
+def _longest(node: Any, names: Sequence[str]) -> int:
+    """Return how many of the names, joined by slashes, are a key of a node, at most all but one; 0 for none."""
+    counts = range(len(names) - 1, 0, -1)
+    return next((count for count in counts if "/".join(names[:count]) in _children(node)), 0)
+
+
+def _missing(observation: Any, key: str) -> UsageError:
+    """Say at which name of a path there is nothing further, and what there is instead."""
+    node, names = observation, key.split("/")
+    while count := _longest(node, names):
+        node, names = _children(node)["/".join(names[:count])], names[count:]
+    name, children = names[0], _children(node)
     if not children:
         return UsageError(
             f"the observation has no key '{key}': it is a plain array where '{name}' is looked up",
@@ -82,7 +113,7 @@ def _missing(key: str, name: str, children: Mapping[str, Any]) -> UsageError:
         )
     known = sorted(str(child) for child in children)
     return UsageError(
-        f"the observation has no key '{key}' ('{name}' is missing).{did_you_mean(name, known)}",
+        f"the observation has no key '{key}' ('{name}' is missing).{did_you_mean('/'.join(names), known)}",
         f"known keys: {', '.join(known)}",
     )
 

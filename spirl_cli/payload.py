@@ -28,10 +28,12 @@ EVENTS_FOLDER = "tensorboard"
 GENERATED_FOLDER = "generated"  # demonstrations that are made, not read
 FINISHED_FOLDER = "finished"  # policies that are evaluated already
 CHECKPOINTS = "checkpoint-*.safetensors"
+REPLAY_FILES = "replay-*.h5"
 RESUMED_FROM = (CHECKPOINTS, f"{GENERATED_FOLDER}/*.hdf5")
 CONTINUED_FROM = ("checkpoint-*", "replay-*", f"{EVENTS_FOLDER}/*")  # of a finished agent, by a longer run
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)\.safetensors")
+_REPLAY = re.compile(r"replay-(\d+)-(\d+)\.h5")
 _SNAPSHOT = re.compile(rf"{SNAPSHOTS_FOLDER}/policy-(\d+)\.safetensors")
 
 
@@ -48,6 +50,18 @@ def checkpoint_steps(names: Iterable[str]) -> list[int]:
 def replay_file(first: int, end: int) -> str:
     """Return the name of the segment of the replay memory that holds these transitions."""
     return f"replay-{first:09d}-{end:09d}.h5"
+
+
+def replay_end(name: str) -> int:
+    """Return how many transitions there were after the last one of a segment of the replay memory.
+
+    Raises:
+        ValueError: the name is not that of a segment.
+    """
+    match = _REPLAY.fullmatch(name)
+    if match is None:
+        raise ValueError(f"'{name}' is no segment of a replay memory")
+    return int(match[2])
 
 
 def snapshot_file(step: int) -> str:

@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from spirl_cli.errors import UsageError
 
-_RANGE = re.compile(r"(-?\d+)?:(-?\d+)?(?::([1-9]\d*))?")
+MAX_ENVIRONMENTS = 1024  # at once: each is a process
+_RANGE = re.compile(r"(-?[0-9]{1,9})?:(-?[0-9]{1,9})?(?::([1-9][0-9]{0,8}))?")
 
 
 def checked_index(index: int | str) -> int | str:

@@ -17,9 +17,9 @@ from spirl_cli.files import copy_whole, files_below, make_folder, publish_folder
 REPOSITORY = Path(spirl_cli.__file__).parents[1]
 # what may be lost: who holds a lock, rows that only this process reads; and what must not replace a user's file
 EPHEMERAL = {"spirl_cli/store/locks.py", "spirl_cli/clips/writer.py", "spirl_cli/recipe/library.py"}
-# grow line by line, and are synced before a checkpoint is
-STREAMS = {"spirl_cli/monitor/metrics.py", "spirl_cli/monitor/events.py"}
-LOGS = {"spirl_cli/sweep/local.py"}  # what commands of a sweep say
+# grow line by line, and are synced before a checkpoint is; stderr
+STREAMS = {"spirl_cli/monitor/metrics.py", "spirl_cli/monitor/events.py", "spirl_cli/monitor/streams.py"}
+LOGS = {"spirl_cli/sweep/local.py", "spirl_cli/sweep/ray.py"}  # what commands of a sweep say
 
 
 class Disk:

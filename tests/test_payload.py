@@ -18,7 +18,7 @@ NUMBERED = re.compile(r"(^|/)(checkpoint|replay|policy)-")
 # the same words with another meaning, by module
 OTHERS = {
     ("spirl_cli/pipeline/shorter.py", "snapshots"): "key of a recipe",
-    ("spirl_cli/store/manifest.py", "finished"): "field of a manifest",
+    ("spirl_cli/store/manifest_file.py", "finished"): "field of a manifest",
     ("spirl_cli/cli/artifacts.py", "finished"): "field of a manifest",
     ("spirl_cli/rl/loop.py", "finished"): "part of a checkpoint",
     ("spirl_cli/evaluation/naming.py", "prior"): "choice in a recipe, name of a method",

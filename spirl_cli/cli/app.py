@@ -6,6 +6,7 @@ needs when it runs.
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -16,8 +17,11 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from spirl_cli.cli import artifacts, doctor, export, inspect, new_recipe, recipes, remove, report, stages, sweep
-from spirl_cli.cli.console import note, say_error
+from spirl_cli.cli.console import folder_is_gone, note, say_error
 from spirl_cli.errors import SpirlError, UsageError, did_you_mean
+from spirl_cli.files import working_folder_is_gone
+from spirl_cli.monitor.signals import heeded
+from spirl_cli.monitor.streams import guard_stderr, show_warnings_once
 
 # Typer's own base class of usage errors, whichever version of click it brings.
 _COMMAND_LINE_ERROR: Any = typer.BadParameter.__mro__[1]
@@ -108,9 +112,20 @@ def main() -> NoReturn:
     """Run the command line of this process and exit with the code that the contract promises."""
     arguments = sys.argv[1:]
     debug = _DEBUG in arguments
-    signal.signal(signal.SIGTERM, _interrupt)
+    guard_stderr()
+    show_warnings_once()
+    for number in heeded():
+        if number is not signal.SIGINT:
+            signal.signal(number, _interrupt)
+    _escape_what_stdout_cannot_encode()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # looking for them takes longer than reading a recipe
     sys.exit(run([argument for argument in arguments if argument != _DEBUG], debug=debug))
+
+
+def _escape_what_stdout_cannot_encode() -> None:
+    """Print an escape where an old locale lacks a sign such as an arrow, instead of failing."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def run(arguments: Sequence[str], *, debug: bool = False) -> int:
@@ -129,7 +144,7 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
     except (typer.Abort, KeyboardInterrupt):
         code = 130
     except Exception as error:
-        return _fail(_unexpected(error), debug)
+        return _fail(folder_is_gone() if working_folder_is_gone() else _unexpected(error), debug)
     if code == 130:
         note("interrupted")
     return code if isinstance(code, int) else 0
@@ -162,5 +177,5 @@ def _unexpected(error: Exception) -> SpirlError:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Treat SIGTERM like Ctrl-C wherever no training run has its own handler."""
+    """Treat signals that ask to stop like Ctrl-C wherever no training run has its own handler."""
     raise KeyboardInterrupt

@@ -14,10 +14,12 @@ from spirl_cli.cli.console import columns, duration, emit, emit_json, metrics_li
 from spirl_cli.cli.options import ArtifactsOption, JsonOption, ReferenceArgument, StageName
 from spirl_cli.cli.requests import open_store
 from spirl_cli.errors import ArtifactError
+from spirl_cli.printable import printable
 
 if TYPE_CHECKING:
     from spirl_cli.store.artifact import Artifact
     from spirl_cli.store.lineage import Ancestor
+    from spirl_cli.store.manifest import Manifest
     from spirl_cli.store.runs import RunInfo
 
 _ROOT = Path("artifacts")
@@ -93,7 +95,8 @@ def verify(
     damaged = sum(1 for found in problems.values() if found)
     if damaged:
         raise ArtifactError(
-            f"{damaged} of {len(problems)} artifacts are damaged.", "delete their folders and run their stages again"
+            f"{damaged} of {len(problems)} artifacts are damaged.",
+            "move their folders elsewhere and run the stages again",
         )
 
 
@@ -169,8 +172,8 @@ def _row(artifact: Artifact) -> list[str]:
 
 def _method(artifact: Artifact) -> str | None:
     """Return what was given as ``--method`` when the artifact was made."""
-    recipe = artifact.manifest.extra.get("recipe")
-    return recipe.get("method") if isinstance(recipe, dict) else None
+    method = artifact.manifest.recorded("recipe", "method")
+    return method if isinstance(method, str) else None
 
 
 def _run_row(run: RunInfo) -> list[str]:
@@ -194,7 +197,7 @@ def _time(iso: str) -> str:
 
     try:
         return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M")
-    except ValueError:
+    except (ValueError, OverflowError, OSError):  # the last two: of a year that the system cannot convert
         return iso
 
 
@@ -204,19 +207,12 @@ def _shown(artifact: Artifact) -> Iterator[str]:
 
     manifest = artifact.manifest
     yield f"{artifact.reference}  ({artifact.path})"
-    yield f"fingerprint  {manifest.fingerprint}"
-    yield f"profile      {manifest.profile or '-'}"
-    yield f"seed         {manifest.seed}"
-    yield f"finished     {_time(manifest.finished)}, took {duration(manifest.seconds)}"
-    yield f"command      {' '.join(manifest.command)}"
-    yield f"commit       {manifest.commit or '-'}"
-    yield f"machine      {manifest.machine.processor}, {manifest.machine.cores} cores"
-    yield f"packages     {', '.join(f'{name} {version}' for name, version in manifest.packages.items())}"
+    yield from (f"{name:<12} {printable(text)}" for name, text in _provenance(manifest).items())
     yield "\nmetrics"
-    yield from (f"  {name}  {value:.6g}" for name, value in manifest.metrics.items())
+    yield from (f"  {printable(name)}  {value:.6g}" for name, value in manifest.metrics.items())
     if manifest.extra.get("findings"):
         yield "\nfindings"
-        yield from (f"  {text}" for text in manifest.extra["findings"])
+        yield from (f"  {printable(str(text))}" for text in manifest.extra["findings"])
     yield "\ninputs"
     yield from (f"  {name}  {record.reference}  {record.fingerprint}" for name, record in manifest.inputs.items())
     yield "\noutputs"
@@ -224,6 +220,19 @@ def _shown(artifact: Artifact) -> Iterator[str]:
     yield "\nparameters"
     text = yaml.safe_dump(manifest.parameters, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
     yield from (f"  {line}" for line in text.splitlines())
+
+
+def _provenance(manifest: Manifest) -> dict[str, str]:
+    return {
+        "fingerprint": manifest.fingerprint,
+        "profile": manifest.profile or "-",
+        "seed": str(manifest.seed),
+        "finished": f"{_time(manifest.finished)}, took {duration(manifest.seconds)}",
+        "command": " ".join(manifest.command),
+        "commit": manifest.commit or "-",
+        "machine": f"{manifest.machine.processor}, {manifest.machine.cores} cores",
+        "packages": ", ".join(f"{name} {version}" for name, version in manifest.packages.items()),
+    }
 
 
 def _node(artifact: Artifact) -> dict[str, Any]:

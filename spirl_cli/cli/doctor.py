@@ -17,6 +17,7 @@ def doctor(root: ArtifactsOption = Path("artifacts"), as_json: JsonOption = Fals
 
     Exits with 1 when a package is missing or of the wrong version.
     """
+    store = open_store(root)
     packages, wrong = _packages()
     found = {
         "python": sys.version.split()[0],
@@ -28,7 +29,7 @@ def doctor(root: ArtifactsOption = Path("artifacts"), as_json: JsonOption = Fals
         "domains": _domains(),
         "datasets": _datasets(),
         "artifacts": str(root),
-        "artifact_count": len(open_store(root).artifacts()),
+        "artifact_count": len(store.artifacts()),
     }
     if as_json:
         emit_json(found)

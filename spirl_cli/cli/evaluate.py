@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from spirl_cli.cli.console import note
 from spirl_cli.cli.requests import load, open_store, recipe_arguments, recipe_name
+from spirl_cli.cli.trust import require_trust
 from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.payload import AGENT, EVALUATION, PRIOR
 
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 
 
 def evaluation_request(
-    options: StageOptions, references: Mapping[str, str | None], *, prior_only: bool, chosen: EvaluateOptions
+    options: StageOptions,
+    references: Mapping[str, str | None],
+    *,
+    prior_only: bool,
+    chosen: EvaluateOptions,
+    trusted: Sequence[str] = (),
 ) -> Request:
     """Build the request of an evaluation.
 
@@ -29,21 +35,23 @@ def evaluation_request(
         references: artifacts that were named, by stage.
         prior_only: evaluate a prior instead of an agent.
         chosen: options of the stage that are not in the recipe.
+        trusted: modules that may be imported although only an artifact names them.
 
     Raises:
         ArtifactError: there is nothing to evaluate.
-        UsageError: the recipe or an option is wrong.
+        UsageError: the recipe or an option is wrong, or an artifact asks for a module that is not trusted.
     """
     from spirl_cli.pipeline.graph import PRIOR_EVALUATION, stage
     from spirl_cli.pipeline.plan import Request
 
-    store = open_store(options.artifacts)
-    wanted = PRIOR if prior_only else AGENT
+    store, wanted = open_store(options.artifacts), PRIOR if prior_only else AGENT
     given = {name: _resolve(text, name, store) for name, text in references.items() if text is not None}
     named = recipe_name(options) is not None
     if not named and wanted not in given:
         given[wanted] = _newest(wanted, store)
     recipe = load(options) if named else _recorded(given[wanted], options)
+    if not named:
+        require_trust(recipe.env, given[wanted].reference, trusted)
     request = Request(
         recipe,
         store,
@@ -88,7 +96,7 @@ def _recorded(artifact: Artifact, options: StageOptions) -> Recipe:
     if options.profile is not None or options.method is not None:
         option = "--profile" if options.profile is not None else "--method"
         raise UsageError(f"{option} needs a recipe.", "name the recipe as well")
-    data = artifact.manifest.extra.get("recipe")
+    data = artifact.manifest.recorded("recipe")
     if isinstance(data, Mapping):
         return recorded_recipe(data, f"the recipe of {artifact.reference}", options.set_ or [])
     return load_recipe(artifact.manifest.recipe, overrides=options.set_ or [])
@@ -111,10 +119,11 @@ def _with_reference(request: Request, wanted: str) -> Request:
 
 def _say_differences(artifact: Artifact, recipe: Recipe) -> None:
     """Say where the environment is another one than the agent was trained in."""
+    from spirl_cli.pipeline.graph import env_values
     from spirl_cli.store.diff import differences
 
     trained = artifact.manifest.parameters.get("env")
-    if trained is None:
+    if not isinstance(trained, Mapping):
         return
-    for difference in differences({"env": trained}, {"env": recipe.env.model_dump(mode="json")}):
+    for difference in differences({"env": trained}, {"env": env_values(recipe)}):
         note(f"note: {artifact.reference} was trained with another {difference}")

@@ -10,6 +10,7 @@ import typer
 from spirl_cli.cli.console import emit, emit_json, note
 from spirl_cli.cli.inspect import read_survey
 from spirl_cli.cli.options import JsonOption
+from spirl_cli.monitor.streams import foreign_output_on_stderr
 
 _EPISODES = 200  # that are read; more hardly change what is derived from them
 
@@ -35,7 +36,8 @@ def new(
     from spirl_cli.recipe.library import check_new, write_new
 
     check_new(destination)
-    probe = probe_environment(env, module, destination.parent)
+    with foreign_output_on_stderr():
+        probe = probe_environment(env, module, destination.parent)
     survey = read_survey(dataset, _EPISODES)
     found = basis(survey, probe)
     write_new(destination, draft(found, destination))

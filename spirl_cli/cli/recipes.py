@@ -12,7 +12,8 @@ import typer
 from spirl_cli.cli import complete
 from spirl_cli.cli.console import columns, emit, emit_json, note
 from spirl_cli.cli.options import JsonOption, MethodOption, ProfileOption, SetOption
-from spirl_cli.errors import UsageError
+from spirl_cli.errors import SpirlError, UsageError
+from spirl_cli.monitor.streams import foreign_output_on_stderr
 
 if TYPE_CHECKING:
     from spirl_cli.recipe.explain import KeyMeaning
@@ -64,6 +65,9 @@ def check(
     files: Annotated[
         list[str], typer.Argument(metavar="FILE", help="Names or paths of recipes.", autocompletion=complete.recipes)
     ],
+    try_: Annotated[
+        bool, typer.Option("--try", help="Also make the environment and do a few steps with random actions.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check recipes with all their profiles and methods.
@@ -73,6 +77,8 @@ def check(
     from spirl_cli.recipe.library import check_recipe
 
     problems = {file: check_recipe(file) for file in files}
+    if try_:
+        problems |= {file: _tried(file) for file, found in problems.items() if not found}
     if as_json:
         emit_json([{"recipe": file, "problems": found} for file, found in problems.items()])
     else:
@@ -81,6 +87,19 @@ def check(
     wrong = [file for file, found in problems.items() if found]
     if wrong:
         raise UsageError(f"{len(wrong)} of {len(files)} recipes are wrong: {', '.join(wrong)}.")
+
+
+def _tried(file: str) -> list[str]:
+    """Return what is wrong with the environment of a recipe: one sentence, or none."""
+    from spirl_cli.envs.trial import try_environment
+    from spirl_cli.recipe.load import load_recipe
+
+    try:
+        with foreign_output_on_stderr():
+            try_environment(load_recipe(file).env, lambda text: note(f"warning: {file}: {text}"))
+    except SpirlError as error:
+        return [f"{file}: env: {error.message}{f' ({error.hint})' if error.hint else ''}"]
+    return []
 
 
 def copy(

@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spirl_cli.cli.console import emit, emit_json, metrics_line, note
+from spirl_cli.cli.console import emit, emit_json, folder_is_gone, metrics_line, note
+from spirl_cli.cli.trust import remember_modules
 from spirl_cli.errors import UsageError
+from spirl_cli.files import expanded, working_folder_is_gone
+from spirl_cli.monitor.streams import foreign_output_on_stderr
 
 if TYPE_CHECKING:
     from spirl_cli.cli.options import StageOptions
-    from spirl_cli.pipeline.execute import Outcome, Session
+    from spirl_cli.pipeline.execute import ExecutionSettings, Outcome
     from spirl_cli.pipeline.plan import PlannedStage, Request
     from spirl_cli.recipe.schema import Recipe
     from spirl_cli.store.artifact import Artifact
@@ -59,14 +62,23 @@ def load(options: StageOptions, seed: int | None = None) -> Recipe:
         raise UsageError("Which recipe? None was named.", f"name one of {known}, or the path of a YAML file")
     from spirl_cli.recipe.load import load_recipe
 
-    return load_recipe(name, profile=options.profile, overrides=options.set_ or [], seed=seed, method=options.method)
+    recipe = load_recipe(name, profile=options.profile, overrides=options.set_ or [], seed=seed, method=options.method)
+    if not options.dry_run:
+        remember_modules(recipe.env)
+    return recipe
 
 
 def open_store(root: Path) -> Store:
-    """Return the store in a folder, which need not exist."""
+    """Return the store in a folder, which need not exist.
+
+    Raises:
+        UsageError: the working folder was deleted.
+    """
     from spirl_cli.store.store import Store
 
-    return Store(root.expanduser())
+    if working_folder_is_gone():
+        raise folder_is_gone()
+    return Store(expanded(root))
 
 
 def resolve(references: Mapping[str, str | None], store: Store) -> dict[str, Artifact]:
@@ -85,7 +97,8 @@ def execute_one(request: Request, options: StageOptions) -> None:
         if planned[-1].artifact is None:
             inputs_of(planned[-1], planned, request)
         return
-    outcome = run_stage(request, _session(options))
+    with foreign_output_on_stderr():
+        outcome = run_stage(request, _execution_settings(options))
     if options.json:
         emit_json(describe(outcome))
     else:
@@ -100,7 +113,8 @@ def execute_all(request: Request, options: StageOptions) -> None:
     if options.dry_run:
         _print_plan(plan(request), options)
         return
-    outcomes = run_pipeline(request, _session(options))
+    with foreign_output_on_stderr():
+        outcomes = run_pipeline(request, _execution_settings(options))
     if not any(outcome.made for outcome in outcomes):
         note("everything is up to date")
     if options.json:
@@ -147,11 +161,11 @@ def _joined(parts: Sequence[object]) -> str:
     return ", ".join(str(part) for part in parts)
 
 
-def _session(options: StageOptions) -> Session:
+def _execution_settings(options: StageOptions) -> ExecutionSettings:
     from spirl_cli.monitor.reporter import RichReporter
-    from spirl_cli.pipeline.execute import Session
+    from spirl_cli.pipeline.execute import ExecutionSettings
 
-    return Session(RichReporter(), device=options.device.value, resume=options.resume, on_outcome=report)
+    return ExecutionSettings(RichReporter(), device=options.device.value, resume=options.resume, on_outcome=report)
 
 
 def _print_plan(planned: Sequence[PlannedStage], options: StageOptions) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated
 
@@ -60,26 +60,42 @@ def train_rl(options: StageOptions, skills: SkillsOption = None, prior: PriorOpt
     _one(AGENT, "train_rl", options, {SKILLS: skills, PRIOR: prior})
 
 
-@takes(StageOptions)
-def evaluate(
-    options: StageOptions,
-    agent: AgentOption = None,
+@dataclass(frozen=True)
+class EvaluationOptions(StageOptions):
+    """What `spirl evaluate` takes."""
+
+    agent: AgentOption = None
     step: Annotated[
         int | None, typer.Option("--step", min=0, metavar="N", help="Evaluate the weights kept at this step only.")
-    ] = None,
+    ] = None
     prior_only: Annotated[
         bool, typer.Option("--prior-only", help="Evaluate the prior as the policy: no agent is needed.")
-    ] = False,
-    skills: SkillsOption = None,
-    prior: PriorOption = None,
-    episodes: Annotated[int | None, typer.Option("--episodes", min=1, metavar="N", help="Episodes per policy.")] = None,
-    policy: Annotated[PolicyChoice | None, typer.Option("--policy", help="Which action of the policy to take.")] = None,
+    ] = False
+    skills: SkillsOption = None
+    prior: PriorOption = None
+    episodes: Annotated[int | None, typer.Option("--episodes", min=1, metavar="N", help="Episodes per policy.")] = None
+    policy: Annotated[PolicyChoice | None, typer.Option("--policy", help="Which action of the policy to take.")] = None
     save_dataset: Annotated[
         str | None,
         typer.Option("--save-dataset", metavar="ID", help="Also write the episodes as a Minari dataset."),
-    ] = None,
-    video: Annotated[bool, typer.Option("--video/--no-video", help="Record the first episodes.")] = True,
-) -> None:
+    ] = None
+    video: Annotated[bool, typer.Option("--video/--no-video", help="Record the first episodes.")] = True
+    trust_module: Annotated[
+        list[str] | None,
+        typer.Option("--trust-module", metavar="NAME", help="Import this module if the artifact asks for it."),
+    ] = None
+
+    def overrides(self) -> list[str]:
+        """Return what the options say in the words of `--set`."""
+        return [
+            *([f"evaluate.episodes={self.episodes}"] if self.episodes is not None else []),
+            *([f"evaluate.policies=[{_policies(self.policy)}]"] if self.policy is not None else []),
+            *([] if self.video else ["evaluate.video_episodes=0"]),
+        ]
+
+
+@takes(EvaluationOptions)
+def evaluate(options: EvaluationOptions) -> None:
     """Agent → numbers, figures and videos.
 
     Without a recipe and --agent: the newest agent, else the reference one of a checkout.
@@ -88,23 +104,20 @@ def evaluate(
     from spirl_cli.cli.requests import execute_one
     from spirl_cli.stages.context import EvaluateOptions
 
-    if prior_only and (agent is not None or step is not None):
+    of_prior, of_agent = (options.skills, options.prior), (options.agent, options.step)
+    if options.prior_only and of_agent != (None, None):
         raise UsageError("--prior-only evaluates no agent, so --agent and --step do not go with it.")
-    if not prior_only and (skills is not None or prior is not None):
+    if not options.prior_only and of_prior != (None, None):
         raise UsageError("an agent brings its own skills: --skills and --prior go with --prior-only.")
-    overrides = [
-        *([f"evaluate.episodes={episodes}"] if episodes is not None else []),
-        *([f"evaluate.policies=[{_policies(policy)}]"] if policy is not None else []),
-        *([] if video else ["evaluate.video_episodes=0"]),
-    ]
-    options = _with_overrides(options, "evaluate", overrides)
+    asked = _with_overrides(options, "evaluate", options.overrides())
     request = evaluation_request(
-        options,
-        {SKILLS: skills, PRIOR: prior, AGENT: agent},
-        prior_only=prior_only,
-        chosen=EvaluateOptions(step, save_dataset),
+        asked,
+        {SKILLS: options.skills, PRIOR: options.prior, AGENT: options.agent},
+        prior_only=options.prior_only,
+        chosen=EvaluateOptions(options.step, options.save_dataset),
+        trusted=options.trust_module or (),
     )
-    execute_one(request, options)
+    execute_one(request, asked)
 
 
 @takes(StageOptions)

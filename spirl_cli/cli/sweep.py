@@ -36,6 +36,7 @@ class EngineChoice(StrEnum):
 
     local = "local"
     slurm = "slurm"
+    ray = "ray"
 
 
 class EmitChoice(StrEnum):
@@ -81,6 +82,10 @@ class SweepOptions:
     slurm: Annotated[
         list[str] | None,
         typer.Option("--slurm", metavar="KEY=VALUE,...", help="Options of sbatch: partition=gpu,time=4:00:00."),
+    ] = None
+    ray: Annotated[
+        list[str] | None,
+        typer.Option("--ray", metavar="KEY=VALUE,...", help="Cluster and needs of a task: address=auto,num_cpus=2."),
     ] = None
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="With Slurm: watch until all is done.")] = True
     emit: Annotated[
@@ -191,23 +196,28 @@ def _sweep(options: SweepOptions) -> Sweep:
 
 
 def _engine_maker(name: str, options: SweepOptions) -> MakeEngine:
-    given, on_slurm = _slurm_options(options.slurm or []), options.engine is EngineChoice.slurm
+    given = {EngineChoice.slurm: _pairs(options.slurm or []), EngineChoice.ray: _pairs(options.ray or [])}
+    for other, pairs in given.items():
+        if pairs and options.engine is not other:
+            raise UsageError(f"--{other} goes with --engine {other}.")
 
     def make(submitted: Mapping[str, str], remember: Callable[[dict[str, str]], None]) -> Engine:
-        if on_slurm:
+        if options.engine is EngineChoice.slurm:
             from spirl_cli.sweep.slurm import SlurmEngine
 
-            return SlurmEngine(name, given, submitted, remember, wait=options.wait)
+            return SlurmEngine(name, given[EngineChoice.slurm], submitted, remember, wait=options.wait)
+        if options.engine is EngineChoice.ray:
+            from spirl_cli.sweep.ray import RayEngine
+
+            return RayEngine(given[EngineChoice.ray])
         from spirl_cli.sweep.local import LocalEngine
 
         return LocalEngine(options.jobs)
 
-    if given and not on_slurm:
-        raise UsageError("--slurm goes with --engine slurm.")
     return make
 
 
-def _slurm_options(texts: Sequence[str]) -> dict[str, str]:
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
     """Read ``partition=gpu,time=4:00:00``; a key without a value is a switch such as ``exclusive``."""
     words = [word for text in texts for word in text.split(",") if word.strip()]
     pairs = [word.partition("=") for word in words]

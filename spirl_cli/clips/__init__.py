@@ -1,1 +1,1 @@
-"""The clip dataset: every demonstrated step is stored once, and windows are gathered on demand."""
+"""The clip dataset: a file that stores every demonstrated step once, and windows read from it."""

@@ -1,7 +1,7 @@
-"""Images of stored states: drawn from a state and its episode's scene when a window is read.
+"""Images of clips: drawn from a state and its episode's scene when a window is read.
 
-A scene is what does not change during an episode, such as the layout of a maze; not every domain has them. Storing
-it and the states takes a hundredth of the room of the images.
+A scene is the part of a picture that stays the same during an episode, such as the layout of a maze. Not every domain
+has scenes. Scenes and states need a hundredth of the space of the images.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from spirl_cli.errors import ArtifactError, UsageError
 
 @dataclass(frozen=True)
 class Drawing:
-    """How images are made.
+    """The domain and the settings that images are drawn with.
 
     Attributes:
-        kind: the domain whose images they are.
-        frames: F, images of successive steps that are stacked along the channels.
+        kind: the domain that draws the images.
+        frames: F, number of successive images that are stacked along the channels.
     """
 
     kind: str
@@ -49,16 +49,16 @@ class Drawing:
 
     @property
     def needs_scenes(self) -> bool:
-        """Whether a state alone does not say what is seen."""
+        """Whether images need a scene besides the state."""
         return self.section.has_scenes
 
     def to_json(self) -> str:
-        """Return the form in which clips files hold it."""
+        """Return the form in which it is stored in clips files."""
         return json.dumps(asdict(self), sort_keys=True)
 
 
 def drawing_of(env: EnvSection) -> Drawing | None:
-    """Return how an environment's images are made, or None if they cannot be drawn from states."""
+    """Return the drawing of an environment's images, or None if they cannot be drawn from states."""
     values = env.clip_values()
     return Drawing(env.kind, values["frames"]) if "frames" in values else None
 
@@ -69,15 +69,15 @@ def pack_scene(scene: np.ndarray) -> np.ndarray:
 
 
 class SceneImages:
-    """The scenes of all episodes, and what can be drawn from them.
+    """The scenes of all episodes, and images drawn from them.
 
     Args:
         drawing: JSON of a `Drawing`.
-        packed: uint8 (E, n), a packed scene per episode; None where there are no scenes.
-        shape: of a scene.
+        packed: uint8 (E, n), a packed scene per episode; None if the domain has no scenes.
+        shape: shape of a scene.
 
     Raises:
-        ArtifactError: the kind of drawing is not known.
+        ArtifactError: the domain is unknown or draws no images.
     """
 
     def __init__(self, drawing: str, packed: np.ndarray | None = None, shape: tuple[int, ...] = ()) -> None:
@@ -88,7 +88,7 @@ class SceneImages:
 
     @property
     def frames(self) -> int:
-        """Images that are stacked along the channels."""
+        """Number of images that are stacked along the channels."""
         return self._drawing.frames
 
     @property
@@ -98,7 +98,7 @@ class SceneImages:
         return rows, columns, channels * self.frames
 
     def scenes(self, episodes: np.ndarray) -> np.ndarray:
-        """Return the scenes of some episodes, bool (B, ...)."""
+        """Return the scenes of the given episodes, bool (B, ...)."""
         assert self._packed is not None, "these episodes have no scenes"
         bits = np.unpackbits(self._packed[episodes], axis=-1, count=math.prod(self._shape))
         return bits.view(bool).reshape(len(episodes), *self._shape)
@@ -107,8 +107,8 @@ class SceneImages:
         """Return one image for each state, uint8 (B, rows, columns, 3).
 
         Args:
-            episodes: whose scene each state belongs to, (B,).
-            states: (B, D), as the domain's `draw` wants them.
+            episodes: index of the episode of each state, (B,).
+            states: states as the domain's `draw` takes them, (B, D).
         """
         scenes = None if self._packed is None else self.scenes(episodes)
         drawn = find_domain(self._drawing.kind).draw(scenes, states)
@@ -117,7 +117,7 @@ class SceneImages:
 
 
 def read_scene_images(file: h5py.File) -> SceneImages | None:
-    """Return what a clips file's images are drawn from, or None if it has none."""
+    """Return the scenes and drawing of a clips file, or None if it has no images."""
     if "drawing" not in file.attrs:
         return None
     if "scenes" not in file:

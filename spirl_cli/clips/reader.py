@@ -19,7 +19,7 @@ from spirl_cli.errors import ArtifactError
 
 __all__ = ["ClipWriter", "Clips", "Split"]
 
-LOAD_LIMIT = 2**30  # bytes; larger clips are memory-mapped unless told otherwise
+LOAD_LIMIT = 2**30  # bytes; larger clips are memory-mapped by default
 
 Split = Literal["train", "validation"]
 
@@ -31,8 +31,8 @@ class Clips:
         horizon: window length H.
         action_low, action_high: float32 (A,), bounds of the actions.
         episode_offsets: int64 (E+1,), first row of every episode.
-        episode_numbers: int64 (E,), where the episodes were in the source dataset.
-        identity: which dataset this was.
+        episode_numbers: int64 (E,), positions of the episodes in the source dataset.
+        identity: identity of the source dataset.
     """
 
     def __init__(self, path: Path, load: bool | None) -> None:
@@ -59,8 +59,8 @@ class Clips:
 
         Args:
             path: the HDF5 file.
-            load: True reads everything into memory, False maps it (pages are read when
-                needed), None loads up to 1 GiB and maps what is larger.
+            load: True reads everything into memory; False maps the file, so that pages are read when needed; None reads
+                files of up to 1 GiB and maps larger ones.
 
         Raises:
             ArtifactError: the file is missing, damaged or not a clips file.
@@ -107,11 +107,11 @@ class Clips:
         return states
 
     def images(self, rows: np.ndarray) -> np.ndarray:
-        """Draw what the agent sees at the given rows (...,); nothing is kept.
+        """Draw the images that an agent sees at the given rows (...,); nothing is kept.
 
         Returns:
-            uint8 (..., rows, columns, 3 · F): the images of the last F steps, the oldest first. Before
-            an episode's first step the image of that step stands in.
+            uint8 (..., rows, columns, 3 · F): the images of the last F steps, the oldest first. The image of an
+            episode's first step stands in for the images before it.
 
         Raises:
             ArtifactError: these clips have no images.
@@ -133,8 +133,8 @@ class Clips:
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and standard deviation (D,) of the observations of training episodes, float32.
 
-        A constant dimension has standard deviation 0. Computed in double precision in two
-        passes over one block of rows at a time.
+        A constant dimension has standard deviation 0. The computation is in double precision and makes two passes over
+        the blocks of rows.
         """
         return _moments(self._observations, self._training_blocks())
 

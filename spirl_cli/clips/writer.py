@@ -8,14 +8,14 @@ Layout of the HDF5 file (E episodes of T_e steps, N = sum of T_e + 1 over the ep
     episode_numbers   int64 (E,)       position of the episode in the source dataset
     starts/train      int64            rows at which a window may start, training episodes
     starts/validation int64            the same for the other episodes
-    scenes            uint8 (E, n)     the bits of a bool array per episode, whose shape is the attribute
-                                       ``shape``; only where images are drawn from states and these
+    scenes            uint8 (E, n)     the bits of one bool array per episode; its shape is the attribute
+                                       ``shape``; missing if images need no scenes
 
-Attributes: ``format``, ``horizon``, ``action_low``, ``action_high``, ``identity`` (JSON, which
-dataset this was) and, where images are drawn, ``drawing`` (JSON of a `spirl_cli.clips.drawing.Drawing`).
-Observations and actions share their rows thanks to the padding row, so that a batch of windows is
-one gather each. Both are stored contiguously, so that they can be mapped into memory: clips larger
-than the memory are read page by page.
+Attributes: ``format``, ``horizon``, ``action_low``, ``action_high``, ``identity`` (of the source dataset, as JSON) and,
+if images are drawn, ``drawing`` (JSON of a `spirl_cli.clips.drawing.Drawing`).
+The padding row makes observations and actions share row numbers, so that a batch of windows is one gather from each.
+Both are stored contiguously, so that they can be mapped into memory: clips that are larger than the memory are read
+page by page.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ from spirl_cli.errors import DatasetError
 from spirl_cli.files import written_whole
 
 FORMAT = "spirl-clips-1"
-COPY_ROWS = 65_536  # rows handled at once where a whole array might not fit into memory
+COPY_ROWS = 65_536  # rows handled at once, since a whole array may not fit into memory
 
 
 class ClipWriter:
-    """Writes clips one episode at a time; memory holds one episode, and the packed scenes of all.
+    """Writes clips one episode at a time; memory holds one episode and the packed scenes of all episodes.
 
     Rows are collected in two plain files beside ``path`` and copied once by :meth:`finish`,
-    because only a dataset of known length can be stored contiguously. Use it as a context
-    manager: it removes these files, whatever happens.
+    because only a dataset of known length can be stored contiguously. Use it as a context manager, which always removes
+    these files.
 
     Args:
         path: the HDF5 file to write.
         horizon: window length H in steps.
         bounds: action bounds, (A,) each.
-        unused_final_starts: so many of the last start positions of every episode are left
-            out (docs/method.md#final-start-positions-are-never-drawn).
+        unused_final_starts: number of last start positions of every episode that are left out
+            (docs/method.md#final-start-positions-are-never-drawn).
     """
 
     def __init__(self, path: Path, horizon: int, bounds: ActionBounds, unused_final_starts: int = 0) -> None:

@@ -1,15 +1,15 @@
-"""Generated episodes on disk, many to a file, until the clips are written.
+"""Files of generated episodes, which exist until the clips are written.
 
 Layout of an HDF5 file of n episodes of T_e steps::
 
     lengths       int64 (n,)        steps T_e
     observations  float32 (…, D)    the T_e + 1 states of every episode, one after the other
     actions       float32 (…, A)    the T_e actions of every episode
-    scenes        bool (n, …)       what the states belong to, such as the layout of a maze; may be missing
-    attempts      int64 (n,)        how many were made until one was good enough to be kept
+    scenes        bool (n, …)       one scene per episode, such as the layout of a maze; may be missing
+    attempts      int64 (n,)        number of attempts for each episode, the kept one included
 
-Its name tells which episodes it holds. It is renamed into place when it is whole, so that a file
-that exists never has to be made again.
+The name of a file tells the numbers of its episodes. A file is renamed into place when it is complete, so that an
+existing file never has to be made again.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from spirl_cli.files import written_whole
 
 
 def chunks(generator: Generator, folder: Path) -> dict[Path, range]:
-    """Return every chunk's file and the numbers of its episodes, in order."""
+    """Return the file of every chunk and the numbers of its episodes, in order."""
     firsts = range(0, generator.episodes, generator.chunk)
     numbers = (range(first, min(first + generator.chunk, generator.episodes)) for first in firsts)
     return {chunk_path(folder, one): one for one in numbers}
 
 
 def chunk_path(folder: Path, numbers: range) -> Path:
-    """Return where the episodes of these numbers are kept."""
+    """Return the file of the episodes with these numbers."""
     return folder / f"episodes-{numbers.start:07}-{numbers.stop:07}.hdf5"
 
 
 def write_chunk(path: Path, episodes: Sequence[GeneratedEpisode]) -> None:
-    """Write episodes to a file that appears only when it is whole."""
+    """Write episodes to a file that appears only when it is complete."""
     with written_whole(path) as temporary, h5py.File(temporary, "w") as file:
         file["lengths"] = np.array([len(episode.actions) for episode in episodes], np.int64)
         file["observations"] = np.concatenate([episode.observations for episode in episodes])
@@ -62,15 +62,15 @@ def read_chunk(path: Path, first: int) -> Iterator[StoredEpisode]:
     with h5py.File(path, "r") as file:
         observations, actions = file["observations"][()], file["actions"][()]
         scenes = file["scenes"][()] if "scenes" in file else None
-        ends = np.cumsum(file["lengths"][()])  # in rows of the actions
+        ends = np.cumsum(file["lengths"][()])  # first row of actions of each episode
     for index, (begin, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
-        states = observations[begin + index : end + index + 1]  # one row more per episode
+        states = observations[begin + index : end + index + 1]  # observations have one row more per episode
         scene = None if scenes is None else scenes[index]
         yield StoredEpisode(first + index, {"state": states}, actions[begin:end], scene)
 
 
 def count_attempts(path: Path) -> int:
-    """Return how many episodes were made for those in a file.
+    """Return the number of attempts for all episodes of a file.
 
     Raises:
         OSError, KeyError: the file is damaged.

@@ -1,4 +1,4 @@
-"""What every source of trajectories offers before anything is selected or checked."""
+"""The interface of sources of trajectories, before anything is selected or checked."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class StoredEpisode:
 
     Attributes:
         number: position in the dataset, counted from 0.
-        observations: array, (nested) mapping of arrays or open HDF5 group, T+1 along the first axis.
-        actions: array of shape (T, A) if the dataset is right; not yet checked.
-        scene: what images are drawn from together with a state (see `Episode`), or None.
+        observations: array, (nested) mapping of arrays or open HDF5 group; the first axis has T+1 entries.
+        actions: array that should have shape (T, A); not checked yet.
+        scene: scene that images are drawn from (see `Episode`), or None.
     """
 
     number: int
@@ -29,17 +29,17 @@ class StoredEpisode:
 
 @dataclass(frozen=True)
 class Contents:
-    """Size of a dataset: numbers of episodes and of steps."""
+    """Size of a dataset: the numbers of its episodes and steps."""
 
     episodes: int
     steps: int
 
 
 class Episodes(Protocol):
-    """Episodes on this machine."""
+    """Episodes that can be read on this computer."""
 
     def action_bounds(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return (low, high), (A,) each, or None if the dataset does not say.
+        """Return (low, high), (A,) each, or None if the dataset does not store them.
 
         Raises:
             DatasetError: the actions are not continuous.
@@ -56,7 +56,7 @@ class Episodes(Protocol):
 
 
 class Dataset(Episodes, Protocol):
-    """A dataset that somebody else made.
+    """A recorded dataset in a file format.
 
     Attributes:
         kind: name of the format: ``minari``, ``hdf5``, ``robomimic``, ``ogbench``, ``lerobot`` or ``zarr``.
@@ -72,7 +72,7 @@ class Dataset(Episodes, Protocol):
         ...
 
     def files(self) -> list[Path]:
-        """Return all files that make up the dataset, sorted."""
+        """Return all files of the dataset, sorted."""
         ...
 
     def contents(self) -> Contents:

@@ -1,4 +1,4 @@
-"""Demonstrations of a recipe: checked episodes, one at a time, wherever they come from."""
+"""Demonstrations of a recipe: checked episodes from any source, one at a time."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from spirl_cli.settings import WHOLE_OBSERVATION
 
 
 class Demonstrations:
-    """The episodes that a recipe asks for; iterating streams them, memory holds one.
+    """The episodes that a recipe asks for; iterating reads one after the other into memory.
 
     Attributes:
-        identity: which dataset, and how large all of it is.
+        identity: identity and size of the whole dataset.
         bounds: finite bounds of the actions.
-        success_rate: share of the demonstrations made that were good enough to be kept; None where all are kept.
+        success_rate: share of the attempts that were good enough to be kept; None if every attempt is kept.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Demonstrations:
         """Yield the episodes in the order of the dataset, without those that the recipe leaves out.
 
         Raises:
-            DatasetError: an episode is refused (its number is in the message) or unreadable.
+            DatasetError: an episode is wrong or unreadable; the message has its number.
         """
         episodes = self._source.episodes()
         self._checker.reset()
@@ -86,9 +86,9 @@ class Demonstrations:
 
 
 def _bounds(section: ExtractSection, source: Episodes, reference: str) -> ActionBounds:
-    """Return the recipe's bounds, else the dataset's.
+    """Return the bounds of the recipe, else those of the dataset.
 
-    The dataset is asked in any case: it refuses what is not continuous.
+    The dataset is always asked, since it refuses actions that are not continuous.
     """
     known, size = source.action_bounds(), source.action_dim()
     given = section.action_bounds or known

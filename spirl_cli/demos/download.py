@@ -1,8 +1,8 @@
-"""Download a Minari dataset, or say within seconds why that cannot be done.
+"""Downloads a Minari dataset, or says within seconds why it cannot.
 
-Minari retries for a long time when it is offline, prints lines of its own and leaves half a
-dataset behind when it is interrupted. So the server is asked first, with a time limit, and the
-download runs in a process of its own, into a hidden folder that is renamed at the end.
+Without a network Minari retries for a long time; it prints lines of its own, and an interruption leaves half a dataset.
+So a request with a time limit checks the server first, and the download runs in a separate process, into a hidden
+folder that is renamed at the end.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from spirl_cli.demos.formats.minari import datasets_folder, local_datasets
+from spirl_cli.demos.formats.minari import datasets_folder, local_datasets, require_datasets_folder
 from spirl_cli.errors import DatasetError, did_you_mean
 from spirl_cli.files import make_folder, publish_folder
+from spirl_cli.monitor.children import python_command
 
-REACH_SECONDS = 3.0  # to reach the server, name resolution included
+REACH_SECONDS = 3.0  # limit for reaching the server, name resolution included
 
 _CHILD = """
 import contextlib, io, sys, warnings
@@ -44,19 +45,19 @@ def download(dataset_id: str, announce: Callable[[str], None]) -> None:
 
     Args:
         dataset_id: such as ``D4RL/kitchen/mixed-v2``.
-        announce: told what is about to happen.
+        announce: receives a message before the download.
 
     Raises:
-        DatasetError: the server cannot be reached within `REACH_SECONDS`, or refuses; the hint
-            says how else to get the dataset.
+        DatasetError: the server cannot be reached within `REACH_SECONDS`, or refuses; the hint names other ways to get
+            the dataset.
     """
     _refuse_other_names(dataset_id)
     server = _server()
     reason = _unreachable(server)
     if reason:
         raise unavailable(dataset_id, f"{server} cannot be reached ({reason})")
-    announce(f"downloading {dataset_id} from {server} to {datasets_folder()}")
-    root = datasets_folder()
+    root = require_datasets_folder()
+    announce(f"downloading {dataset_id} from {server} to {root}")
     make_folder(root)
     with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as folder:
         _run_minari(dataset_id, Path(folder))
@@ -64,7 +65,7 @@ def download(dataset_id: str, announce: Callable[[str], None]) -> None:
 
 
 def unavailable(dataset_id: str, reason: str) -> DatasetError:
-    """Return the error for a dataset that is not on this machine and cannot be downloaded."""
+    """Return the error for a dataset that is neither on this computer nor can be downloaded."""
     known = local_datasets()
     here = f"on this machine: {', '.join(known)}" if known else "there is none on this machine"
     return DatasetError(
@@ -87,14 +88,14 @@ def _refuse_other_names(dataset_id: str) -> None:
 
 
 def _misspelt(dataset_id: str, known: list[str]) -> str:
-    """Suggest a local dataset only if the name is nearly the same: others may well exist elsewhere."""
+    """Suggest a local dataset only if the names are nearly equal, since other datasets may exist elsewhere."""
     return did_you_mean(dataset_id, difflib.get_close_matches(dataset_id, known, n=1, cutoff=0.8))
 
 
 def _run_minari(dataset_id: str, folder: Path) -> None:
-    """Run Minari's download into ``folder``; its progress bars are shown on a terminal only."""
+    """Run Minari's download into ``folder``; progress bars appear on a terminal only."""
     done = subprocess.run(
-        [sys.executable, "-c", _CHILD, dataset_id],
+        python_command("-c", _CHILD, dataset_id),
         env={**os.environ, "MINARI_DATASETS_PATH": str(folder)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -107,7 +108,7 @@ def _run_minari(dataset_id: str, folder: Path) -> None:
 
 
 def _move(downloaded: Path, target: Path) -> None:
-    """Put the whole dataset in its place, unless another process was faster."""
+    """Move the complete dataset to its place, unless another process was faster."""
     make_folder(target.parent)
     try:
         publish_folder(downloaded, target)
@@ -117,7 +118,7 @@ def _move(downloaded: Path, target: Path) -> None:
 
 
 def _server() -> str:
-    """Return the address that Minari is going to ask."""
+    """Return the address from which Minari downloads."""
     if os.environ.get("MINARI_REMOTE", "hf://").startswith("gcp://"):
         return "https://storage.googleapis.com"
     from huggingface_hub import constants
@@ -128,7 +129,7 @@ def _server() -> str:
 def _unreachable(server: str) -> str:
     """Return why the server cannot be reached, or an empty string if it answers.
 
-    Name resolution knows no time limit, hence the thread, which is left behind.
+    Name resolution has no time limit, hence it runs in a thread that may outlive the call.
     """
     outcome = [f"no answer within {REACH_SECONDS:g} s"]
 
@@ -138,7 +139,7 @@ def _unreachable(server: str) -> str:
             urllib.request.urlopen(request, timeout=REACH_SECONDS).close()
             outcome[0] = ""
         except urllib.error.HTTPError:
-            outcome[0] = ""  # it answered, if only to refuse the question
+            outcome[0] = ""  # a refusal is an answer too
         except (OSError, ValueError, http.client.HTTPException) as error:
             outcome[0] = str(getattr(error, "reason", error))
 

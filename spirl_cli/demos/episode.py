@@ -1,4 +1,4 @@
-"""One demonstrated episode, checked."""
+"""Episodes of demonstrations, and their checks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from spirl_cli.errors import DatasetError
 
-# An action may leave its bounds by this share of their range: rounding of a recorded float.
+# An action may exceed its bounds by this share of their range, since recorded floats are rounded.
 BOUND_TOLERANCE = 1e-3
 _BAD_EPISODE_HINT = (
     "leave such episodes out with --set extract.bad_episodes=skip, or keep their longest sound part with "
@@ -42,11 +42,11 @@ class Episode:
     """One episode of T steps.
 
     Attributes:
-        number: position in the dataset, counted from 0; what errors name.
-        observations: float32 (T+1, D), the selected parts, the last state included.
+        number: position in the dataset, counted from 0; errors name it.
+        observations: float32 (T+1, D), the selected parts of all states, the last one included.
         actions: float32 (T, A).
-        scene: bool array of any shape, the same for all episodes of a dataset: what images are drawn from
-            together with a state, such as the layout of a maze (True = wall). None without images.
+        scene: bool array from which images are drawn together with a state, such as the layout of a maze (True is
+            wall); its shape is the same in all episodes of a dataset. None if images need none.
     """
 
     number: int
@@ -92,7 +92,7 @@ def check_episode(number: int, observations: np.ndarray, actions: np.ndarray, bo
         number: position in the dataset.
         observations: selected observations, (T+1, D).
         actions: recorded actions, (T, A).
-        bounds: the actions may exceed them by rounding only (`BOUND_TOLERANCE` of the range).
+        bounds: bounds that the actions may exceed by rounding only (`BOUND_TOLERANCE` of the range).
 
     Raises:
         DatasetError: wrong shapes or types, non-finite numbers or actions out of bounds;
@@ -240,11 +240,11 @@ def longest_sound_part(observations: np.ndarray, actions: np.ndarray) -> tuple[i
 
 
 def join_short(episodes: Iterable[Episode], shortest: int) -> Iterator[Episode]:
-    """Glue every episode of fewer than ``shortest`` steps to the start of the next one.
+    """Join every episode of fewer than ``shortest`` steps to the start of the next one.
 
-    The authors' loader does this by accident (docs/method.md#short-demonstrations-are-joined). The last state of
-    the short episode is dropped, so that the first state of the next takes its place. A short
-    remainder at the end of the dataset is yielded as it is.
+    The authors' loader does this by accident (docs/method.md#short-demonstrations-are-joined). The first state of the
+    next episode replaces the last state of the short one. A short remainder at the end of the dataset is yielded
+    unchanged.
     """
     carried: Episode | None = None
     for episode in episodes:

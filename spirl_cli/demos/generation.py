@@ -1,8 +1,8 @@
-"""Demonstrations that are computed here, in worker processes, chunk by chunk.
+"""Makes demonstrations in worker processes, chunk by chunk.
 
 Every episode follows from its number alone, so neither the number of workers nor an interruption
-changes the result. Workers write finished chunks to disk themselves: memory holds one chunk per
-worker, however many episodes are asked for.
+changes the result. Workers write finished chunks to disk themselves, so that memory holds one chunk per worker, for any
+number of episodes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +21,24 @@ from spirl_cli.demos.dataset import StoredEpisode
 from spirl_cli.domains.domain import GeneratedEpisode, Generator
 from spirl_cli.errors import Interrupted, SpirlError
 from spirl_cli.files import make_folder
-from spirl_cli.monitor.children import WORKER_ENVIRONMENT, become_worker, signals_blocked, usable_cores, variables
+from spirl_cli.monitor.children import (
+    WORKER_ENVIRONMENT,
+    become_worker,
+    signals_blocked,
+    start_tracker,
+    usable_cores,
+    variables,
+)
 from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.monitor.reporter import Reporter
 
 MakeEpisode = Callable[[int], GeneratedEpisode]
 
-LOOK_SECONDS = 0.2  # between looks for a signal
+LOOK_SECONDS = 0.2  # between two checks for a signal
 
 
 class GeneratedDataset:
-    """Generated episodes, read from the folder that `generate` wrote them to."""
+    """Generated episodes, read from the folder into which `generate` wrote them."""
 
     def __init__(self, generator: Generator, folder: Path) -> None:
         self._generator = generator
@@ -48,7 +54,7 @@ class GeneratedDataset:
 
     @property
     def success_rate(self) -> float:
-        """Share of what was made that was good enough to be kept."""
+        """Share of the attempts that were good enough to be kept."""
         return self._generator.episodes / sum(map(count_attempts, chunks(self._generator, self._folder)))
 
     def episodes(self) -> Iterator[StoredEpisode]:
@@ -61,14 +67,14 @@ def generate(generator: Generator, folder: Path, reporter: Reporter, processes: 
     """Make all episodes that are not in the folder yet.
 
     Args:
-        generator: what to make.
-        folder: where the chunks are kept; must be used for one generator only.
+        generator: makes the episodes.
+        folder: folder of the chunks of this generator alone.
         reporter: shows progress.
-        processes: number of worker processes, with 1 a thread of this process; None: one per core.
+        processes: number of worker processes; 1 is a thread of this process, None is one per core.
 
     Raises:
         Interrupted: SIGINT or SIGTERM arrived; finished chunks stay.
-        SpirlError: a worker died, for instance for want of memory.
+        SpirlError: a worker died, for instance since memory ran out.
     """
     make_folder(folder)
     missing = _missing(generator, folder)
@@ -86,7 +92,7 @@ def generate(generator: Generator, folder: Path, reporter: Reporter, processes: 
             bar.update(done)
             if interrupts.requested:
                 break
-    if interrupts.requested:  # workers have finished what they were at
+    if interrupts.requested:  # workers have finished their chunks
         raise Interrupted(
             f"interrupted after {_done(generator, folder):,} of {generator.episodes:,} generated episodes",
             "the same command goes on from there",
@@ -103,12 +109,12 @@ def _done(generator: Generator, folder: Path) -> int:
 
 
 def _work(executor: Executor, make: MakeEpisode, missing: dict[Path, range], workers: int) -> Iterator[int]:
-    """Make the missing chunks; yield the number of episodes finished since, a few times per second."""
+    """Make the missing chunks; a few times per second, yield the number of newly finished episodes."""
     waiting = list(missing.items())[::-1]
     running: set[Future[int]] = set()
     try:
         while waiting or running:
-            while waiting and len(running) < 2 * workers:  # so that none idles while this process is busy
+            while waiting and len(running) < 2 * workers:  # so that no worker idles while this process is busy
                 running.add(_submit(executor, make, *waiting.pop()))
             finished, running = wait(running, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
             yield sum(future.result() for future in finished)
@@ -119,7 +125,7 @@ def _work(executor: Executor, make: MakeEpisode, missing: dict[Path, range], wor
 
 
 def _submit(executor: Executor, make: MakeEpisode, path: Path, numbers: range) -> Future[int]:
-    """Hand out a chunk; this may start a worker."""
+    """Submit a chunk to the workers; this may start a worker."""
     with signals_blocked(), variables(WORKER_ENVIRONMENT):
         return executor.submit(_make_chunk, make, path, numbers)
 
@@ -131,7 +137,7 @@ def _make_chunk(make: MakeEpisode, path: Path, numbers: Sequence[int]) -> int:
 
 @contextmanager
 def _executor(workers: int) -> Iterator[Executor]:
-    """Workers that are given up, but for the chunks they are at, when the block is left."""
+    """Yield workers; at the end of the block they finish their present chunks only."""
     executor = _start(workers)
     try:
         yield executor
@@ -142,6 +148,5 @@ def _executor(workers: int) -> Iterator[Executor]:
 def _start(workers: int) -> Executor:
     if workers == 1:
         return ThreadPoolExecutor(1)
-    # Starting the tracker unblocks signals, so it has to run before they are blocked.
-    resource_tracker.ensure_running()
+    start_tracker()
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=become_worker)

@@ -1,7 +1,7 @@
-"""Content of a dataset as one checksum, remembered so that it is computed once.
+"""The checksum of a dataset's content, cached so that it is computed once.
 
-The memory is a small JSON file in the user's cache folder (``$XDG_CACHE_HOME/spirl``, else
-``~/.cache/spirl``). An entry holds as long as no file changes its path, size or time.
+The cache is a small JSON file in the user's cache folder (``$XDG_CACHE_HOME/spirl``, else ``~/.cache/spirl``), if there
+is one. An entry is valid as long as no file changes its path, size or time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from spirl_cli.demos.dataset import Dataset
-from spirl_cli.files import make_folder, write_whole
+from spirl_cli.files import cache_folder, make_folder, write_whole
 from spirl_cli.store.fingerprint import canonical, sha256_file
 
 REMEMBERED = 200  # datasets
@@ -23,14 +23,14 @@ REMEMBERED = 200  # datasets
 
 @dataclass(frozen=True)
 class DatasetIdentity:
-    """Which dataset this is, and what is in it.
+    """Name, checksum and size of a dataset.
 
     Attributes:
         source: ``minari``, ``hdf5`` or ``planner``.
-        name: what the recipe calls it.
-        sha256: checksum over the names and contents of all its files; of all that decides them where
-            the episodes are generated.
-        episodes, steps: size of the whole dataset; the steps are None where only generating tells.
+        name: name in the recipe.
+        sha256: checksum over the names and contents of all files; for generated episodes, over everything that decides
+            them.
+        episodes, steps: size of the whole dataset; steps is None if only generating the episodes can tell.
     """
 
     source: str
@@ -41,12 +41,12 @@ class DatasetIdentity:
 
     @property
     def reference(self) -> str:
-        """How manifests and messages name it, such as ``minari:D4RL/kitchen/mixed-v2``."""
+        """Name of the dataset in manifests and messages, such as ``minari:D4RL/kitchen/mixed-v2``."""
         return f"{self.source}:{self.name}"
 
 
 def identity_of(source: Dataset) -> DatasetIdentity:
-    """Return the identity of a local dataset, from memory if its files are unchanged."""
+    """Return the identity of a local dataset, from the cache if its files are unchanged."""
     files = source.files()
     key = _key(files, getattr(source, "selection", None))
     known = _remembered().get(key)
@@ -58,19 +58,19 @@ def identity_of(source: Dataset) -> DatasetIdentity:
 
 
 def generated_identity(source: str, name: str, episodes: int, decides: Mapping[str, Any]) -> DatasetIdentity:
-    """Return the identity of episodes that are generated; nothing has to exist yet.
+    """Return the identity of generated episodes, which need not exist yet.
 
     Args:
         source, name: as in `DatasetIdentity`.
-        episodes: how many there are.
-        decides: JSON-able, everything else that the episodes follow from.
+        episodes: number of episodes.
+        decides: all other inputs of the episodes, as JSON values.
     """
     text = json.dumps(canonical({**decides, "episodes": episodes}), sort_keys=True, separators=(",", ":"))
     return DatasetIdentity(source, name, hashlib.sha256(text.encode()).hexdigest(), episodes, None)
 
 
 def _checksum(files: list[Path]) -> str:
-    """Checksum over the files' names relative to their common folder, and their contents."""
+    """Return a checksum over the files' contents, and their names relative to the common folder."""
     folder = Path(os.path.commonpath([path.parent for path in files])) if files else Path()
     total = hashlib.sha256()
     for path in files:
@@ -88,22 +88,25 @@ def _key(files: list[Path], selection: str | None = None) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def _memory() -> Path:
-    folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(folder) / "spirl" / "datasets.json"
+def _memory() -> Path | None:
+    folder = cache_folder()
+    return None if folder is None else folder / "datasets.json"
 
 
 def _remembered() -> dict[str, Any]:
+    path = _memory()
     try:
-        entries = json.loads(_memory().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        entries = {} if path is None else json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
     return entries if isinstance(entries, dict) else {}
 
 
 def _remember(key: str, entry: dict[str, Any]) -> None:
-    """Write the entry; a cache folder that cannot be written only costs time."""
+    """Write the entry; without a cache folder, or one that cannot be written, only time is lost."""
     path = _memory()
+    if path is None:
+        return
     newest = list({**_remembered(), key: entry}.items())[-REMEMBERED:]
     try:
         make_folder(path.parent)

@@ -1,9 +1,9 @@
-"""A dataset that every machine can make: Pendulum-v1 swung up by an energy-shaping controller.
+"""A dataset that every computer can make: an energy-shaping controller swings up Pendulum-v1.
 
     python -m spirl_cli.demos.pendulum
 
-writes the Minari dataset `pendulum/swing-v0`, which `recipes/gymnasium.yaml` learns from. It shows
-the whole pipeline within minutes and without a network; what it learns is no result.
+writes the Minari dataset `pendulum/swing-v0` for `recipes/gymnasium.yaml`. That recipe shows the whole pipeline within
+minutes and without a network; its agent is not a result.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ MAX_TORQUE = 2.0
 
 
 def swing_up_torque(observation: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Torque (1,) for a state (cos θ, sin θ, θ̇): pump energy, then balance; noisy, as people are."""
+    """Return a noisy torque (1,) for a state (cos θ, sin θ, θ̇): pump energy, then balance."""
     cosine, sine, speed = observation
     if cosine > 0.9:
         torque = -10.0 * sine - 2.0 * speed
     else:
-        energy = 0.5 * speed**2 + 15.0 * (cosine - 1.0)  # zero when upright and at rest
+        energy = 0.5 * speed**2 + 15.0 * (cosine - 1.0)  # 0 in the upright state at rest
         torque = -0.3 * energy * np.sign(speed)
     return np.clip([torque + 0.2 * rng.standard_normal()], -MAX_TORQUE, MAX_TORQUE).astype(np.float32)
 
 
 def play_episode(env: Any, seed: int) -> dict[str, Any]:
-    """One episode as Minari's EpisodeBuffer takes it."""
+    """Return an episode in the form of Minari's EpisodeBuffer."""
     rng = np.random.default_rng(seed)
     observations, actions, rewards, over = [env.reset(seed=seed)[0]], [], [], False
     while not over:
@@ -55,7 +55,7 @@ def write_dataset(dataset_id: str = DATASET, episodes: int = EPISODES, steps: in
     """Simulate the episodes and store them among the local Minari datasets.
 
     Raises:
-        ValueError: a dataset of this name is there already.
+        ValueError: a dataset of this name exists already.
     """
     import gymnasium as gym
     import minari
@@ -64,7 +64,7 @@ def write_dataset(dataset_id: str = DATASET, episodes: int = EPISODES, steps: in
     env = gym.make("Pendulum-v1", max_episode_steps=steps)
     buffers = [EpisodeBuffer(id=number, **play_episode(env, seed=number)) for number in range(episodes)]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Minari would like an author and a permalink
+        warnings.simplefilter("ignore")  # Minari warns about a missing author and permalink
         minari.create_dataset_from_buffers(
             dataset_id,
             buffers,
@@ -76,7 +76,7 @@ def write_dataset(dataset_id: str = DATASET, episodes: int = EPISODES, steps: in
 
 
 def main() -> int:
-    """Write the dataset unless it is there."""
+    """Write the dataset unless it exists."""
     import minari
 
     if DATASET in minari.list_local_datasets():

@@ -1,15 +1,17 @@
-"""Generated demonstrations that all runs of this machine share: made once, kept as a Minari dataset."""
+"""Generated demonstrations that all runs on a computer share: made once and kept as a Minari dataset."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from spirl_cli.demos.formats.minari import MinariFolder, datasets_folder, is_local
+from spirl_cli.demos.formats.minari import MinariFolder, datasets_folder, is_local, require_datasets_folder
 from spirl_cli.demos.generation import GeneratedDataset, generate
 from spirl_cli.demos.identity import DatasetIdentity
 from spirl_cli.domains.domain import Generator, SharedDataset
@@ -18,34 +20,64 @@ from spirl_cli.files import make_folder, publish_folder
 from spirl_cli.monitor.children import variables
 from spirl_cli.monitor.reporter import Reporter
 
+_POLL_SECONDS = 0.2
+
 
 def shared_dataset(
     generator: Generator, shared: SharedDataset, identity: DatasetIdentity, folder: Path, reporter: Reporter
 ) -> tuple[MinariFolder, float | None]:
-    """Return the Minari dataset of demonstrations, which is made if it is not on this machine.
+    """Return the Minari dataset of demonstrations; make it if it is not on this computer.
 
     Args:
-        generator: how they are made.
-        shared: how they are kept.
-        identity: what these demonstrations are, and their Minari id; kept with the dataset.
-        folder: keeps what is done until all is.
+        generator: makes the demonstrations.
+        shared: form of the dataset.
+        identity: checksum and Minari id of the demonstrations; stored in the dataset.
+        folder: keeps finished chunks until all are finished.
         reporter: shows progress.
 
     Returns:
-        The dataset, and the share of the demonstrations made that succeeded; None if it was there already.
+        The dataset, and the share of attempts that succeeded; None for the share if the dataset existed already.
 
     Raises:
         DatasetError: another dataset has this name.
-        Interrupted: SIGINT or SIGTERM arrived; the folder holds what was done.
+        Interrupted: SIGINT or SIGTERM arrived; the folder keeps finished chunks.
     """
     dataset_id = identity.name
-    if is_local(dataset_id):
-        _check_same(dataset_id, identity)
-        return MinariFolder(dataset_id), None
-    generate(generator, folder, reporter)
-    made = GeneratedDataset(generator, folder)
-    _store(made, shared, identity)
-    return MinariFolder(dataset_id), made.success_rate
+    if not is_local(dataset_id):
+        with _only_maker(dataset_id, reporter):
+            if not is_local(dataset_id):  # another process may have made it meanwhile
+                generate(generator, folder, reporter)
+                made = GeneratedDataset(generator, folder)
+                _store(made, shared, identity)
+                return MinariFolder(dataset_id), made.success_rate
+    _check_same(dataset_id, identity)
+    return MinariFolder(dataset_id), None
+
+
+@contextmanager
+def _only_maker(dataset_id: str, reporter: Reporter) -> Iterator[None]:
+    """Be the only process that makes a dataset; what a killed one left half written is removed."""
+    from filelock import FileLock, Timeout
+
+    root = datasets_folder()
+    make_folder(root)
+    lock = FileLock(root / f"{_temporary_prefix(dataset_id)}lock")  # hidden, so that Minari lists no dataset there
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        reporter.message(f"another process makes {dataset_id}; waiting for it")
+        lock.acquire(poll_interval=_POLL_SECONDS)
+    try:
+        for left in root.glob(f"{_temporary_prefix(dataset_id)}*"):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+        yield
+    finally:
+        lock.release()
+
+
+def _temporary_prefix(dataset_id: str) -> str:
+    return f".scripted-{dataset_id.replace('/', '-')}-"
 
 
 def _check_same(dataset_id: str, identity: DatasetIdentity) -> None:
@@ -53,25 +85,27 @@ def _check_same(dataset_id: str, identity: DatasetIdentity) -> None:
     try:
         description = str(json.loads(path.read_text(encoding="utf-8")).get("description"))
     except (OSError, ValueError) as error:
-        raise DatasetError(f"{path} cannot be read: {error}", f"delete {path.parent.parent}") from error
+        raise DatasetError(
+            f"{path} cannot be read: {error}", f"move {path.parent.parent} elsewhere, and it is made again"
+        ) from error
     if identity.sha256 not in description:
         raise DatasetError(
             f"the Minari dataset '{dataset_id}' was made by another version of the scripted demonstrator",
-            f"delete {path.parent.parent}, or read it with --set extract.source=minari "
+            f"move {path.parent.parent} elsewhere, or read it with --set extract.source=minari "
             f"--set extract.dataset={dataset_id}",
         )
 
 
 def _store(made: GeneratedDataset, shared: SharedDataset, identity: DatasetIdentity) -> None:
-    """Write the dataset beside its place and rename it."""
+    """Write the dataset into a temporary folder and rename it."""
     from minari import create_dataset_from_buffers
 
     observations, actions = shared.spaces()
-    root = datasets_folder()
+    root = require_datasets_folder()
     make_folder(root)
-    with tempfile.TemporaryDirectory(prefix=".scripted-", dir=root) as folder:
+    with tempfile.TemporaryDirectory(prefix=_temporary_prefix(identity.name), dir=root) as folder:
         with variables({"MINARI_DATASETS_PATH": folder}), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about fields that describe an author
+            warnings.simplefilter("ignore")  # warnings about missing fields for an author
             create_dataset_from_buffers(
                 identity.name,
                 list(_buffers(made, shared)),

@@ -1,11 +1,12 @@
-"""Where the demonstrations of a recipe come from: a stored dataset, or a generator of the domain.
+"""The source of a recipe's demonstrations: a stored dataset, or a generator of the domain.
 
-`find_source` is the one place that reads `extract.source`. What it returns tells which dataset it is without the
-network, why it is the one, and opens it.
+`find_source` is the one place that reads `extract.source`. The source that it returns tells its identity without the
+network, tells why it was chosen, and opens the demonstrations.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, cast
@@ -20,26 +21,27 @@ from spirl_cli.domains.domain import Generator, SharedDataset, Wanted
 from spirl_cli.domains.registry import domain_of, find_domain, kinds
 from spirl_cli.domains.section import EnvSection, PlannerKey
 from spirl_cli.errors import UsageError
+from spirl_cli.files import expanded
 from spirl_cli.monitor.reporter import Reporter
 from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.settings import WHOLE_OBSERVATION
 
 
 class Source(Protocol):
-    """Demonstrations that a recipe asks for."""
+    """A source of demonstrations."""
 
     @property
     def why(self) -> str:
-        """Say why they come from here."""
+        """Return why this source was chosen, for messages."""
         ...
 
     @property
     def stand_in(self) -> Source | None:
-        """What replaces them where they cannot be had; None: nothing does."""
+        """Source that replaces this one if its dataset is not available; None without one."""
         ...
 
     def identity(self) -> DatasetIdentity | None:
-        """Return which dataset this is, or None when it is not on this machine; never uses the network.
+        """Return the dataset's identity, or None if it is not on this computer; never uses the network.
 
         Raises:
             DatasetError: the local dataset is damaged.
@@ -47,10 +49,10 @@ class Source(Protocol):
         ...
 
     def fetch(self, reporter: Reporter) -> DatasetIdentity:
-        """Download the dataset if it is not on this machine; return which one it is.
+        """Download the dataset if it is not on this computer; return its identity.
 
         Raises:
-            DatasetError: it is neither here nor to be had.
+            DatasetError: it is neither on this computer nor can be downloaded.
         """
         ...
 
@@ -58,27 +60,27 @@ class Source(Protocol):
         """Open, download or make the demonstrations.
 
         Args:
-            folder: keeps what is made; what is there already is not made again.
+            folder: keeps generated episodes; those that it has already are not made again.
             reporter: shows progress.
 
         Raises:
-            DatasetError: the dataset is neither here nor to be had, or empty, or its actions are
-                not continuous or without finite bounds.
-            UsageError: the recipe wants of generated demonstrations what they cannot give.
-            Interrupted: SIGINT or SIGTERM arrived; the folder holds what was done.
+            DatasetError: the dataset is not available or empty, or its actions are not continuous or lack finite
+                bounds.
+            UsageError: the recipe asks for something that generated demonstrations do not have.
+            Interrupted: SIGINT or SIGTERM arrived; the folder keeps finished episodes.
         """
         ...
 
 
 def find_source(section: ExtractSection, env: EnvSection) -> Source:
-    """Return where the demonstrations of a recipe come from.
+    """Return the source of a recipe's demonstrations.
 
     Args:
         section: the recipe's `extract`, its observation resolved.
-        env: its environment, whose domain may make demonstrations.
+        env: the recipe's environment; its domain may make demonstrations.
 
     Raises:
-        UsageError: the domain makes no such demonstrations, or the recipe wants what they cannot give.
+        UsageError: the domain makes no such demonstrations, or they lack something that the recipe asks for.
     """
     planner = env.planner
     if section.source in ("planner", "scripted"):
@@ -95,15 +97,15 @@ def find_source(section: ExtractSection, env: EnvSection) -> Source:
 
 @dataclass(frozen=True)
 class StoredSource:
-    """A dataset that exists on this machine or can be downloaded."""
+    """A dataset that is on this computer or can be downloaded."""
 
     section: ExtractSection
     why: str
     stand_in: Source | None = None
 
     def identity(self) -> DatasetIdentity | None:
-        """Return the identity of the local files, which are read once; after that the checksum is remembered."""
-        if _is_path(self.section) and not Path(self._name).expanduser().exists():
+        """Return the identity of the local files; they are read once, then the checksum is cached."""
+        if _is_path(self.section) and not os.path.exists(expanded(self._name)):
             return None
         dataset = self.local()
         return None if dataset is None else identity_of(dataset)
@@ -113,7 +115,7 @@ class StoredSource:
         return self.open(Path(), reporter).identity
 
     def open(self, folder: Path, reporter: Reporter) -> Demonstrations:
-        """Open the dataset; a Minari dataset that is not local is downloaded."""
+        """Open the dataset; download a Minari dataset that is not local."""
         dataset = self.local()
         if dataset is None:
             download(self._name, reporter.message)
@@ -121,7 +123,7 @@ class StoredSource:
         return Demonstrations(self.section, dataset, identity_of(dataset))
 
     def local(self) -> Dataset | None:
-        """Open the dataset if it is on this machine, else return None; never uses the network.
+        """Open the dataset if it is on this computer, else return None; never uses the network.
 
         Raises:
             DatasetError: there is a path of this name, but no dataset that can be read.
@@ -140,7 +142,7 @@ class GeneratedSource:
     """Demonstrations that the domain makes for one run."""
 
     section: ExtractSection
-    kind: str  # of the source, in the dataset's reference
+    kind: str  # name of the source in the dataset's reference
     generator: Generator
     why: str
     stand_in: None = None
@@ -155,7 +157,7 @@ class GeneratedSource:
         return self.identity()
 
     def open(self, folder: Path, reporter: Reporter) -> Demonstrations:
-        """Make what is missing."""
+        """Make missing episodes and open the demonstrations."""
         from spirl_cli.demos.generation import GeneratedDataset, generate
 
         if self.section.short_episodes == "join":
@@ -172,10 +174,10 @@ class GeneratedSource:
 
 @dataclass(frozen=True)
 class SharedSource:
-    """Demonstrations that the domain makes once for all runs of this machine."""
+    """Demonstrations that the domain makes once for all runs on this computer."""
 
     section: ExtractSection
-    kind: str  # of the source, in the dataset's reference
+    kind: str  # name of the source in the dataset's reference
     generator: Generator
     shared: SharedDataset
     why: str
@@ -184,8 +186,8 @@ class SharedSource:
     def identity(self) -> DatasetIdentity:
         """Return the identity of the demonstrations, which need not exist yet.
 
-        Its name is their Minari id, such as `spirl/kitchen-scripted-v0`, with part of the checksum where they are
-        not the usual ones.
+        Its name is the Minari id of the demonstrations, such as `spirl/kitchen-scripted-v0`; if they are not the
+        default ones, it ends with a part of the checksum.
         """
         shared, one = self.shared, self.generator
         identity = generated_identity(self.kind, f"{shared.name}-v0", one.episodes, one.decides)
@@ -206,12 +208,12 @@ class SharedSource:
 
 
 def _lacks_settings(section: ExtractSection, planner: PlannerKey) -> bool:
-    """Say whether the planner's own settings are missing; those that may stand in have usual ones."""
+    """Say whether the planner's settings are missing and needed; planners that may stand in have defaults."""
     return not planner.stands_in and getattr(section, planner.key) is None
 
 
 def _other_domain(section: ExtractSection, env: EnvSection) -> UsageError:
-    """Return the error of demonstrations that another domain makes."""
+    """Return the error for demonstrations that only another domain makes."""
     planners = {kind: find_domain(kind).section.planner for kind in kinds()}
     makers = [kind for kind, one in planners.items() if one is not None and one.source == section.source]
     given = [kind for kind in makers if not _lacks_settings(section, cast(PlannerKey, planners[kind]))]
@@ -234,11 +236,11 @@ def _generated(section: ExtractSection, env: EnvSection, why: str) -> GeneratedS
 
 
 def _is_path(section: ExtractSection) -> bool:
-    """Decide what `source: auto` means: a path if it exists or can be nothing else."""
+    """Say whether `source: auto` means a path: if the path exists or the name can be nothing else."""
     if section.source != "auto":
         return section.source == "hdf5"
     name = _name(section)
-    return Path(name).expanduser().exists() or name.startswith((".", "/", "~")) or name.endswith(PATH_SUFFIXES)
+    return os.path.exists(expanded(name)) or name.startswith((".", "/", "~")) or name.endswith(PATH_SUFFIXES)
 
 
 def _name(section: ExtractSection) -> str:

@@ -1,1 +1,1 @@
-"""Domains: everything that spirl knows of one environment stands in a folder of its own here."""
+"""Domains: one folder per environment, with everything that spirl knows of it."""

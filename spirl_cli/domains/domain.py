@@ -1,11 +1,12 @@
-"""What spirl asks a domain: nine questions, and the plain values in which it answers.
+"""The nine questions that spirl asks a domain, and the plain values of the answers.
 
-A domain outside spirl subclasses `Domain` and registers the class by the entry-point group `spirl.domains`
-under the name of its `env.kind`. Only `section`, `metrics` and `make` must be answered.
+A domain outside spirl subclasses `Domain` and registers the class in the entry-point group `spirl.domains` under the
+name of its `env.kind`. Only `section`, `metrics` and `make` must be answered.
 """
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,8 +31,8 @@ class Metric:
 
     Attributes:
         name: key of `info["metrics"]`, or `return`.
-        label: what the axis of a figure says.
-        highest: largest value that is possible; None where unknown.
+        label: text at the axis of a figure.
+        highest: largest possible value; None if unknown.
     """
 
     name: str
@@ -44,14 +45,14 @@ RETURN = Metric("return", "return")
 
 @dataclass(frozen=True)
 class Setting:
-    """What a row of results says about the task, so that only equal tasks are compared.
+    """The task of a row of results; only rows of equal tasks are compared.
 
     Attributes:
         env: name of the environment in tables.
-        order, noise, reward, layout: columns of a row; None where they mean nothing.
-        words: the same for people, under a figure; may be empty.
-        open_loop_apart: whether results of open-loop skills have names of their own (`spirl-open-loop`); where not,
-            open-loop skills are what the paper calls SPiRL.
+        order, noise, reward, layout: columns of a row; None if the domain has no such setting.
+        words: the task in words, for the note under a figure; may be empty.
+        open_loop_apart: whether open-loop skills get a method name of their own (`spirl-open-loop`); if not, open-loop
+            skills are the paper's SPiRL in this domain.
     """
 
     env: str
@@ -69,8 +70,8 @@ class PublishedCurve:
 
     Attributes:
         label: name of the method.
-        points: read off the figure.
-        uncounted_steps: warm-up that the published x-axis leaves out.
+        points: values read off the published figure.
+        uncounted_steps: warm-up steps that the published x-axis leaves out.
     """
 
     label: str
@@ -78,7 +79,7 @@ class PublishedCurve:
     uncounted_steps: int = 0
 
     def shifted(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Return x with the warm-up counted, and y."""
+        """Return x, with the warm-up added, and y."""
         steps, values = zip(*self.points, strict=True)
         return tuple(step + self.uncounted_steps for step in steps), values
 
@@ -89,7 +90,7 @@ SPIRL_WARMUP_STEPS = 50_000
 
 @dataclass(frozen=True)
 class Published:
-    """Curves of others for the very task, and the note that explains how they differ from ours."""
+    """Published curves for exactly this task, and a note on how they differ from ours."""
 
     curves: tuple[PublishedCurve, ...] = ()
     note: str = ""
@@ -97,7 +98,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Scales:
-    """Typical mean and spread of a state's numbers, float32 `(D,)` each."""
+    """Typical means and spreads of the numbers of a state, float32 `(D,)` each."""
 
     mean: npt.NDArray[np.float32]
     spread: npt.NDArray[np.float32]
@@ -105,24 +106,24 @@ class Scales:
 
 @dataclass(frozen=True)
 class Replayed:
-    """Episodes of one policy that were played once more.
+    """Replayed episodes of one policy.
 
     Attributes:
-        title: name of the policy.
-        episodes: per episode the noted values `(T+1, n)`.
+        title: name of the policy in figures.
+        episodes: values noted at every step, one array `(T+1, n)` per episode.
     """
 
     title: str
     episodes: Sequence[np.ndarray]
 
 
-# (number of episodes, what to note of each observation) → the evaluated policy first, then the baselines
+# (number of episodes, values to note of an observation) → the evaluated policy first, then the baselines
 Replay = Callable[[int, Callable[[np.ndarray], np.ndarray]], Iterable[Replayed]]
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture of a domain's own: the file's name, and what writes it."""
+    """A domain's own picture: the file's name, and a function that writes the file."""
 
     name: str
     draw: Callable[[Path], None]
@@ -130,13 +131,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class GeneratedEpisode:
-    """One episode of T steps as a generator makes it.
+    """One episode of T steps that a generator has made.
 
     Attributes:
         observations: float32 `(T+1, D)`, the states.
         actions: float32 `(T, A)`.
-        scene: bool array that images are drawn from together with a state, or None.
-        attempts: how many were made until this one was good enough to be kept.
+        scene: bool array with what images show besides the state, such as a layout; None if images need none.
+        attempts: number of attempts up to this one, the first that was good enough.
     """
 
     observations: np.ndarray
@@ -151,10 +152,10 @@ class SharedDataset:
 
     Attributes:
         name: Minari id without its version.
-        usual: whether the settings are the usual ones; otherwise part of the checksum is added to the name.
+        usual: whether the settings are the defaults; otherwise the name ends with a part of the checksum.
         algorithm, description: for the dataset's metadata.
-        spaces: makes the spaces of observations and actions.
-        episode: turns a generated episode's states and actions into what Minari's episode buffer takes.
+        spaces: returns the spaces of observations and actions.
+        episode: converts states and actions of a generated episode into the fields of Minari's episode buffer.
     """
 
     name: str
@@ -167,17 +168,17 @@ class SharedDataset:
 
 @dataclass(frozen=True)
 class Generator:
-    """How to make a set of episodes, each from its number alone.
+    """A recipe for a set of episodes; each follows from its number alone.
 
     Attributes:
-        name: what messages call the set.
-        make: makes the episode of a number; sent to other processes, so it must be picklable.
-        episodes: how many there are.
+        name: name of the set in messages.
+        make: returns the episode of a number; it must be picklable, since it is sent to other processes.
+        episodes: number of episodes in the set.
         low, high: float32 `(A,)`, bounds of the actions.
-        decides: JSON-able, everything else that the episodes follow from, a version included.
-        chunk: episodes per file; an interruption loses less than that.
-        may_fail: whether attempts fail, so that their rate of success is worth telling.
-        shared: where the set is kept as a dataset, how; None: it is made for one run only.
+        decides: all other inputs of the episodes, a version included, as JSON values.
+        chunk: episodes per file; an interruption loses fewer than this.
+        may_fail: whether attempts can fail, so that messages tell their rate of success.
+        shared: how the set is kept as a dataset for all runs; None if it is made for one run only.
     """
 
     name: str
@@ -196,10 +197,10 @@ class Wanted:
     """The demonstrations that a recipe asks a domain for.
 
     Attributes:
-        settings: of the planner; None: its defaults.
-        episodes: how many; None: as many as the domain finds usual.
-        seed: of the set.
-        observation: the parts of the state that are selected.
+        settings: settings of the planner; None for its defaults.
+        episodes: number of episodes; None for the domain's default.
+        seed: seed of the set.
+        observation: selected parts of the state.
     """
 
     settings: Section | None
@@ -208,60 +209,87 @@ class Wanted:
     observation: tuple[ObservationPart, ...]
 
 
+def planned(
+    name: str,
+    episode: Callable[[Any, int, int], GeneratedEpisode],
+    wanted: Wanted,
+    *,
+    version: int,
+    actions: int,
+    may_fail: bool = False,
+) -> Generator:
+    """Return a planner as the generator of a set that one run makes for itself.
+
+    Args:
+        name: what messages call the set.
+        episode: makes an episode from the planner's settings, the seed of the set and the episode's number.
+        wanted: what the recipe asks for, settings and number of episodes included.
+        version: raised when the same settings would give other demonstrations.
+        actions: A, size of an action, each in [-1, 1].
+        may_fail: whether attempts fail, so that their rate of success is worth telling.
+    """
+    settings, episodes = wanted.settings, wanted.episodes
+    assert settings is not None and episodes is not None, "checked with the recipe"
+    bound = np.ones(actions, np.float32)
+    decides = {"version": version, "planner": settings.model_dump(mode="json"), "seed": wanted.seed}
+    make = functools.partial(episode, settings, wanted.seed)
+    return Generator(name, make, episodes, -bound, bound, decides, may_fail=may_fail)
+
+
 class Domain(ABC):
     """Everything that spirl knows of one kind of environment."""
 
-    section: ClassVar[type[EnvSection]]  # its part of a recipe; importing it must not import a simulator or torch
+    section: ClassVar[type[EnvSection]]  # class of the recipe's `env`; its module must not import a simulator or torch
 
     @abstractmethod
     def metrics(self, section: EnvSection) -> tuple[Metric, ...]:
-        """Return the metrics that get a row of results, the one that is drawn first."""
+        """Return the metrics that get a row of results; the first one is drawn."""
 
     @abstractmethod
     def make(self, section: EnvSection, render_mode: str | None) -> gym.Env[Any, Any]:
         """Make the environment with its own, unselected observations.
 
-        `info["metrics"]` holds floats with constant keys, those of `metrics` (but `return`) among them. Episodes
-        end after `section.episode_length` steps (truncated) or before (terminated), never both.
+        `info["metrics"]` holds floats under constant keys, which include all of `metrics` but `return`. Episodes end
+        after `section.episode_length` steps (truncated) or before (terminated), never both.
 
         Raises:
-            UsageError: it cannot be made, or does not fit the recipe.
+            UsageError: the environment cannot be made, or does not fit the recipe.
         """
 
     def demonstrations(self, wanted: Wanted) -> Generator | None:
-        """Return how demonstrations are made here; None where the domain cannot make any.
+        """Return a generator of demonstrations; None if the domain has none.
 
         Raises:
-            UsageError: the recipe wants what they cannot give.
+            UsageError: the demonstrations cannot have the observation that the recipe selects.
         """
         return None
 
     def draw(self, scenes: npt.NDArray[np.bool_] | None, states: np.ndarray) -> Images | None:
-        """Draw images from states, uint8 `(B, rows, columns, channels)`; None where that is impossible.
+        """Draw images from states, uint8 `(B, rows, columns, channels)`; None if the domain draws none.
 
         Args:
-            scenes: bool `(B, ...)`, what does not change during the episode of each state; None without scenes.
-            states: `(B, D)`.
+            scenes: bool `(B, ...)`, the `GeneratedEpisode.scene` of the episode of each state; None without scenes.
+            states: selected states `(B, D)`.
         """
         return None
 
     @abstractmethod
     def setting(self, section: EnvSection) -> Setting:
-        """Return what a row of results says about the task."""
+        """Return the task as rows of results describe it."""
 
     def published(self, section: EnvSection) -> Published:
-        """Return what others published for this task; empty where nothing is comparable."""
+        """Return published curves for this task; empty if none is comparable."""
         return Published()
 
     def scales(self, section: EnvSection, known: int) -> Scales | None:
-        """Return typical values of the selected state where it extends that of the demonstrations, else None.
+        """Return typical values of the selected state if it is longer than the demonstrations' state, else None.
 
         Args:
             section: the recipe's environment.
-            known: how many numbers the demonstrations' state has.
+            known: size of the demonstrations' state.
         """
         return None
 
     def figures(self, section: EnvSection, replay: Replay) -> Iterator[Figure]:
-        """Yield pictures of the domain's own that belong to an evaluation."""
+        """Yield the domain's own pictures of an evaluation."""
         return iter(())

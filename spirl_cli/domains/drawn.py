@@ -1,4 +1,4 @@
-"""Domains whose images are drawn here, from states: what their sections and environments share.
+"""Shared parts of domains that draw their images from states: sections and environments.
 
 An observation vector `(D + P,)` consists of D numbers of the state and the P pixels of the image,
 flattened row by row. The environment shows a dictionary with the keys `state` and `image`.
@@ -27,17 +27,17 @@ class DrawnSection(EnvSection):
 
     needs_opengl: ClassVar[bool] = False
     pixels: ClassVar[ImageShape] = (32, 32, 3)  # of one image
-    has_scenes: ClassVar[bool] = False  # whether a state alone does not say what is seen
+    has_scenes: ClassVar[bool] = False  # whether images need a `scene` besides the state
 
     if TYPE_CHECKING:
         frames: int
 
     @property
     def image_shape(self) -> ImageShape | None:
-        """Shape of the image that ends the selected observation, or None without one; stacked frames are channels.
+        """Shape of the image at the end of the selected observation, or None without one; frames are channels.
 
         Raises:
-            UsageError: the image is not selected as a whole, once, and last.
+            UsageError: the image is selected in part, more than once, or not last.
         """
         selected = [index for index, part in enumerate(self.observation) if part.key == "image"]
         if not selected:
@@ -57,15 +57,15 @@ class DrawnSection(EnvSection):
         return tuple(part for part in self.observation if part.key != "image")
 
     def clip_values(self) -> dict[str, Any]:
-        """Return the number of stacked frames: clips show that many."""
+        """Return the number of stacked frames in the images of clips."""
         return {"frames": self.frames}
 
 
 class FrameStack:
-    """The last images of an episode, stacked along the channels; at the first step all are the same.
+    """The last images of an episode, stacked along the channels; at the first step all are equal.
 
     Args:
-        frames: F, how many.
+        frames: F, the number of images.
     """
 
     def __init__(self, frames: int) -> None:
@@ -83,7 +83,7 @@ class FrameStack:
             return self._views
         channels = view.shape[-1]
         moved = np.empty_like(self._views)
-        # all at once, since that is faster than by pixels
+        # one copy of all pixels is faster than one per pixel
         moved.reshape(-1)[:-channels] = self._views.reshape(-1)[channels:]
         moved[..., -channels:] = view
         self._views = moved

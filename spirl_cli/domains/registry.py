@@ -1,7 +1,7 @@
-"""Which domains there are: those of spirl, and those that other packages register.
+"""All domains: those of spirl and those that other packages register.
 
-A package registers a domain by an entry point of the group `spirl.domains`, named as its `env.kind`, that points to
-a subclass of `Domain`. Domains are imported when they are first asked for.
+A package registers a domain by an entry point of the group `spirl.domains`. The entry point has the name of the
+domain's `env.kind` and points to a subclass of `Domain`. A domain is imported when it is first asked for.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BUILT_IN = {
 
 @cache
 def _registered() -> dict[str, EntryPoint]:
-    """Return the domains of other packages by kind; one of spirl's own cannot be replaced."""
+    """Return the domains of other packages by kind; they cannot replace one of spirl's own."""
     return {point.name: point for point in entry_points(group=GROUP) if point.name not in _BUILT_IN}
 
 
@@ -43,7 +43,7 @@ def find_domain(kind: str) -> Domain:
     """Return the domain of a kind of environment.
 
     Raises:
-        UsageError: there is none, or the package that registers it is broken.
+        UsageError: no domain has this kind, or the package that registers it is broken.
     """
     if kind in _BUILT_IN:
         module, name = _BUILT_IN[kind].split(":")
@@ -56,7 +56,7 @@ def find_domain(kind: str) -> Domain:
     except (ImportError, AttributeError, TypeError) as error:
         raise UsageError(
             f"env.kind '{kind}': {point.value} cannot be used: {error}",
-            "repair or remove the package that registers it",
+            "repair or uninstall the package that registers it",
         ) from error
 
 
@@ -69,11 +69,11 @@ def read_section(values: object) -> EnvSection:
     """Return the typed form of an environment's section.
 
     Args:
-        values: as in a recipe or a manifest, with the key `kind`; a typed section is returned as it is.
+        values: the section in a recipe or manifest, with the key `kind`; a typed section is returned unchanged.
 
     Raises:
-        ValueError: it is no mapping with a known kind; in the form in which pydantic wants it.
-        pydantic.ValidationError: a key of it is wrong.
+        ValueError: it is no mapping with a known kind; pydantic's form of an error.
+        pydantic.ValidationError: one of its keys is wrong.
     """
     if isinstance(values, EnvSection):
         return values
@@ -86,7 +86,7 @@ def section_type(values: Mapping[str, Any]) -> type[EnvSection]:
     """Return the class of a section from its `kind`.
 
     Raises:
-        ValueError: no domain has this kind; in the form in which pydantic wants it.
+        ValueError: no domain has this kind; pydantic's form of an error.
     """
     if "kind" not in values:
         raise PydanticKnownError("union_tag_not_found", {"discriminator": "'kind'"})
@@ -99,7 +99,7 @@ def section_type(values: Mapping[str, Any]) -> type[EnvSection]:
 
 
 def _checked(kind: str, domain: type[Domain]) -> Domain:
-    """Make a domain and see that its section is for the kind that it is registered as."""
+    """Make a domain and check that its section has the kind under which it is registered."""
     made = domain()
     if not isinstance(made, Domain) or not issubclass(made.section, EnvSection):
         raise TypeError("it is no subclass of spirl_cli.domains.domain.Domain with a section")

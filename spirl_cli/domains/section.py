@@ -1,10 +1,12 @@
-"""What the environment's section of a recipe has in common over all domains: plain settings, quick to import."""
+"""The part of a recipe's `env` that all domains share: plain settings, quick to import."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
+
+from pydantic import PositiveFloat
 
 from spirl_cli.settings import ObservationPart, Section
 
@@ -13,13 +15,13 @@ ImageShape: TypeAlias = tuple[int, int, int]  # rows, columns and channels
 
 @dataclass(frozen=True)
 class PlannerKey:
-    """How a recipe asks for demonstrations that the domain makes itself.
+    """The keys by which a recipe asks for demonstrations that the domain makes itself.
 
     Attributes:
-        source: the word in `extract.source`, `planner` or `scripted`.
-        key: the key below `extract` that holds the settings.
-        settings: their type.
-        stands_in: whether such demonstrations may replace a dataset that cannot be had.
+        source: the value of `extract.source`, either `planner` or `scripted`.
+        key: the key under `extract` that holds the settings.
+        settings: the class of the settings.
+        stands_in: whether such demonstrations may replace a dataset that cannot be downloaded.
     """
 
     source: str
@@ -35,6 +37,8 @@ class EnvSection(Section):
         kind: name of the domain.
         episode_length: steps after which an episode is truncated.
         observation: which parts of the environment's observation are used.
+        step_seconds: limit of one step, after which an environment counts as hanging; None: no limit. It
+            decides no result, so it is no part of any fingerprint.
     """
 
     planner: ClassVar[PlannerKey | None] = None
@@ -42,14 +46,17 @@ class EnvSection(Section):
     # whether actions, states and rewards are of the order of one, so that nothing needs to be scaled
     known_units: ClassVar[bool] = False
 
-    if TYPE_CHECKING:  # declared by each domain, so that every section keeps an order of keys of its own
+    # limit of one step, after which an environment counts as hanging; null: none. It decides no result. Unit: seconds
+    step_seconds: PositiveFloat | None = None
+
+    if TYPE_CHECKING:  # declared by each domain, so that every section keeps its own order of keys
         kind: str
         episode_length: int
         observation: tuple[ObservationPart, ...]
 
     @property
     def image_shape(self) -> ImageShape | None:
-        """Shape of the image that ends the selected observation, or None without one."""
+        """Shape of the image at the end of the selected observation, or None without one."""
         return None
 
     @property
@@ -58,24 +65,34 @@ class EnvSection(Section):
         return self.observation
 
     def clip_values(self) -> dict[str, Any]:
-        """Return the values that decide what clips show; part of their fingerprint."""
+        """Return the values that decide the images of clips; part of the clips' fingerprint."""
         return {}
 
+    @property
+    def foreign_modules(self) -> tuple[str, ...]:
+        """Names of modules that making the environment imports because this section names them."""
+        return ()
+
     def with_files(self, folder: Path) -> Self:
-        """Return the section with the content of files in place of their names.
+        """Return the section with names of files replaced by the files' content.
 
         Args:
-            folder: the recipe's folder, from which relative names are looked up too.
+            folder: the recipe's folder; relative names are looked up there too.
 
         Raises:
             UsageError: a file cannot be read.
         """
         return self
 
+    @property
+    def folder(self) -> Path | None:
+        """Return the folder from which files that the section still names are looked up; None where it names none."""
+        return None
+
     def mismatch(self, settings: Section | None) -> str | None:
-        """Say how the state differs in size from that of the planner's demonstrations, or return None.
+        """Return a message if the planner's demonstrations have a state of another size, else None.
 
         Args:
-            settings: of the planner, as the recipe has them.
+            settings: the planner's settings in the recipe.
         """
         return None

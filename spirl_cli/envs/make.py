@@ -1,4 +1,4 @@
-"""From a recipe's environment section to an environment, and the checks that go with it."""
+"""Makes the environment of a recipe and checks that skills can act in it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from gymnasium.utils import RecordConstructorArgs
 
 from spirl_cli.domains.registry import domain_of
 from spirl_cli.domains.section import EnvSection
+from spirl_cli.domains.signals import reward_number
 from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.observation import select
 from spirl_cli.settings import ObservationPart
 
-BOUND_TOLERANCE = 1e-4  # relative to the range; recorded bounds may have been rounded
+BOUND_TOLERANCE = 1e-4  # tolerance relative to the range, since recorded bounds may be rounded
 
 
 class SelectObservation(gym.Wrapper[np.ndarray, Any, Any, Any], RecordConstructorArgs):
@@ -27,31 +28,41 @@ class SelectObservation(gym.Wrapper[np.ndarray, Any, Any, Any], RecordConstructo
     """
 
     def __init__(self, env: gym.Env[Any, Any], parts: Sequence[ObservationPart]) -> None:
-        RecordConstructorArgs.__init__(self, parts=parts)  # lets gym.make(env.spec) make it again
+        RecordConstructorArgs.__init__(self, parts=parts)  # so that gym.make(env.spec) can make it again
         super().__init__(env)
         self._parts = tuple(parts)
-        size = select(env.observation_space.sample(), self._parts).shape[-1]
-        self.observation_space = gym.spaces.Box(-np.inf, np.inf, (size,), np.float32)
+        self._size = select(env.observation_space.sample(), self._parts).shape[-1]
+        self.observation_space = gym.spaces.Box(-np.inf, np.inf, (self._size,), np.float32)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Start an episode."""
         observation, info = self.env.reset(seed=seed, options=options)
-        return select(observation, self._parts), info
+        return self._selected(observation), info
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Step the wrapped environment."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        return select(observation, self._parts), float(reward), terminated, truncated, info
+        return self._selected(observation), reward_number(reward), terminated, truncated, info
+
+    def _selected(self, observation: Any) -> np.ndarray:
+        selected = select(observation, self._parts)
+        if len(selected) != self._size:
+            raise UsageError(
+                f"the environment's observation_space declares {self._size} numbers of what "
+                f"env.observation selects, but it returned {len(selected)}",
+                "let the space say what reset() and step() return, or select indices that are in both",
+            )
+        return selected
 
 
 def make_env(section: EnvSection, render_mode: str | None = None) -> gym.Env[Any, Any]:
     """Make the environment of a recipe.
 
-    Observations are float32 vectors, selected by ``section.observation``; where an image is among
-    them its pixels (0 to 255) are the last of the vector. Actions are a finite, one-dimensional Box.
-    ``info["metrics"]`` is a dictionary of floats with constant keys, those of the domain's `metrics` among them.
+    Observations are float32 vectors, selected by ``section.observation``; the pixels (0 to 255) of an image stand at
+    the end of the vector. Actions are a finite, one-dimensional Box.
+    ``info["metrics"]`` is a dictionary of floats with constant keys, which include the domain's `metrics`.
     Episodes end after ``section.episode_length`` steps (truncated), or before (terminated).
 
     Raises:
@@ -67,9 +78,9 @@ def make_env(section: EnvSection, render_mode: str | None = None) -> gym.Env[Any
 
 
 def make_raw_env(section: EnvSection, render_mode: str | None = None) -> gym.Env[Any, Any]:
-    """Like :func:`make_env` with the environment's own, unselected observations.
+    """Make the environment with its own, unselected observations.
 
-    For recording datasets; nothing is checked.
+    It serves to record datasets; nothing is checked.
     """
     return domain_of(section).make(section, render_mode)
 
@@ -81,17 +92,17 @@ def check_compatible(
     action_low: np.ndarray,
     action_high: np.ndarray,
 ) -> None:
-    """Check that skills from a dataset can act in an environment; makes it once.
+    """Check that skills from a dataset can act in an environment, which is made for this.
 
     Args:
         section: the recipe's environment.
-        observation_dim: size D of the dataset's selected observations, images not counted.
-        action_dim: size A of its actions.
-        action_low: lower bounds of its actions (A,).
-        action_high: upper bounds (A,).
+        observation_dim: size D of the dataset's selected observations without images.
+        action_dim: size A of the dataset's actions.
+        action_low: lower bounds of the dataset's actions (A,).
+        action_high: upper bounds of the dataset's actions (A,).
 
     Raises:
-        ArtifactError: the sizes of observations or actions differ, or the bounds of the actions.
+        ArtifactError: the sizes of observations, the sizes of actions or the bounds of actions differ.
         UsageError: as :func:`make_env`.
     """
     env = make_env(section)
@@ -102,7 +113,7 @@ def check_compatible(
         env.close()
     numbers = observations.shape[0] - math.prod(section.image_shape or (0,))
     if domain_of(section).scales(section, observation_dim) is not None:
-        numbers = observation_dim  # `check_images` sees to it that networks do not look at the others
+        numbers = observation_dim  # `check_images` ensures that networks ignore the additional numbers
     _check_sizes(numbers, observation_dim, actions.shape[0], action_dim)
     _check_bounds(actions, np.asarray(action_low), np.asarray(action_high))
 
@@ -129,8 +140,9 @@ def _check_bounds(actions: gym.spaces.Box, low: np.ndarray, high: np.ndarray) ->
             raise ArtifactError(
                 f"the {name} bound of action {index} is {theirs[index]:g} in the clips and "
                 f"{ours[index]:g} in the environment",
-                "actions mean the same in both only if their bounds agree; if the dataset's bounds are "
-                "merely recorded wrongly, state them with extract.action_bounds",
+                "actions mean the same in both only if their bounds agree; if the dataset's are recorded wrongly, "
+                f"state those of the environment: --set 'extract.action_bounds=[{actions.low[index]:g}, "
+                f"{actions.high[index]:g}]', and --set extract.out_of_bounds=clip for recorded actions beyond them",
             )
 
 
@@ -146,4 +158,8 @@ def check_actions(env: gym.Env[Any, Any]) -> None:
     if len(space.shape) != 1:
         raise UsageError(f"actions must be vectors; this environment's have shape {space.shape}")
     if not np.isfinite([space.low, space.high]).all():
-        raise UsageError(f"actions need finite bounds; this environment has {space}")
+        raise UsageError(
+            f"actions need finite bounds; this environment has {space}",
+            "let its action_space say the range of actions that make sense, the same as in the demonstrations; a "
+            "module of your own (env.module) can register it so, wrapped in gymnasium.wrappers.TransformAction",
+        )

@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
-from spirl_cli.envs.replayable import Snapshot
+from spirl_cli.envs.replayable import EpisodeState
 from spirl_cli.errors import DivergedError, UsageError
 from spirl_cli.inference.decoders import SkillDecoder
 
@@ -17,12 +17,12 @@ class SkillEnv(gym.Wrapper[np.ndarray, np.ndarray, Any, Any], RecordConstructorA
     """One step runs one skill: the decoder acts for up to H steps of the wrapped environment.
 
     The reward is the sum of the rewards of these steps; a skill ends early when the episode does.
-    ``info`` is that of the last primitive step, with
+    ``info`` is the last primitive step's, with
 
     - ``steps``: primitive steps taken, 1 to H;
-    - ``last_reward``: the reward of the last of them;
-    - ``late_observation``: the observation after the first of them (D,). These two exist so that
-      defects of the authors' code can be reproduced (docs/method.md#defects-of-the-authors-code).
+    - ``last_reward``: the reward of the last of these steps;
+    - ``late_observation``: the observation after the first of these steps (D,). Defects of the authors' code need the
+    last two (docs/method.md#defects-of-the-authors-code).
 
     It works with any library of reinforcement learning that takes Gymnasium environments::
 
@@ -37,7 +37,7 @@ class SkillEnv(gym.Wrapper[np.ndarray, np.ndarray, Any, Any], RecordConstructorA
             Latents beyond it are not clipped.
 
     Raises:
-        UsageError: the environment's actions or observations are no Box.
+        UsageError: the space of actions or of observations is not a Box.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class SkillEnv(gym.Wrapper[np.ndarray, np.ndarray, Any, Any], RecordConstructorA
         for name, space in (("actions", actions), ("observations", env.observation_space)):
             if not isinstance(space, gym.spaces.Box):
                 raise UsageError(f"skills need a continuous (Box) space of {name}; this environment has {space}")
-        assert isinstance(actions, gym.spaces.Box)  # for the type checker
+        assert isinstance(actions, gym.spaces.Box)  # narrows the type for the type checker
         self.decoder = decoder
         self.action_space = gym.spaces.Box(-latent_bound, latent_bound, (decoder.latent_dim,), np.float32)
         self._low, self._high = actions.low, actions.high
@@ -89,15 +89,15 @@ class SkillEnv(gym.Wrapper[np.ndarray, np.ndarray, Any, Any], RecordConstructorA
         return observation, total, terminated, truncated, {**info, **extra}
 
     @property
-    def snapshot(self) -> Snapshot:
-        """The wrapped `ReplayableEnv`'s snapshot; between two skills there is nothing else to save."""
-        snapshot: Snapshot = self.env.get_wrapper_attr("snapshot")
-        return snapshot
+    def episode_state(self) -> EpisodeState:
+        """The wrapped `ReplayableEnv`'s episode state; between two skills there is nothing else to save."""
+        episode_state: EpisodeState = self.env.get_wrapper_attr("episode_state")
+        return episode_state
 
-    @snapshot.setter
-    def snapshot(self, snapshot: Snapshot) -> None:
-        self.env.set_wrapper_attr("snapshot", snapshot)
-        self._observation = self.snapshot["observation"]
+    @episode_state.setter
+    def episode_state(self, episode_state: EpisodeState) -> None:
+        self.env.set_wrapper_attr("episode_state", episode_state)
+        self._observation = self.episode_state["observation"]
 
     def _primitive_action(self) -> np.ndarray:
         action = self.decoder.act(self._observation)

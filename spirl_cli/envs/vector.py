@@ -1,9 +1,9 @@
-"""Several skill environments in lock-step, in worker processes or in this one."""
+"""Vectors of skill environments that step together, in worker processes or in this process."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -13,7 +13,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.envs.make import make_env
-from spirl_cli.envs.replayable import ReplayableEnv, Snapshot
+from spirl_cli.envs.replayable import EpisodeState, ReplayableEnv
 from spirl_cli.envs.skill_env import SkillEnv
 from spirl_cli.envs.workers import WorkerEnv, WorkerVector
 from spirl_cli.inference.decoders import SkillDecoder
@@ -23,7 +23,7 @@ INFO_KEYS = ("episode", "metrics", "steps", "last_reward", "late_observation")
 
 @dataclass(frozen=True)
 class SkillEnvMaker:
-    """Makes one environment of a vector; picklable, so that it can travel to a worker."""
+    """Makes one environment of a vector; it is picklable, so that it can be sent to a worker."""
 
     section: EnvSection
     decoder: SkillDecoder
@@ -32,7 +32,7 @@ class SkillEnvMaker:
     slots: int
 
     def __call__(self) -> gym.Env[Any, Any]:
-        """Make the environment with a decoder of its own, since decoders have state."""
+        """Make the environment with its own decoder, since decoders have state."""
         env = ReplayableEnv(make_env(self.section), self.seed, self.slot, self.slots)
         return WorkerEnv(SkillEnv(env, copy.deepcopy(self.decoder)), INFO_KEYS)
 
@@ -45,11 +45,11 @@ class LocalVector(SyncVectorEnv):
         self._pending: np.ndarray | None = None
 
     def step_async(self, actions: np.ndarray) -> None:
-        """Note the skills (N, K)."""
+        """Store the skills (N, K) for `step_wait`."""
         self._pending = actions
 
     def step_wait(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        """Run the skills noted before."""
+        """Run the stored skills."""
         actions, self._pending = self._pending, None
         return self.step(actions)
 
@@ -64,26 +64,33 @@ def make_vector(
     seed: int,
     *,
     processes: bool = True,
+    warn: Callable[[str], None] = lambda text: None,
 ) -> SkillVector:
     """Make ``count`` environments whose actions are skills (N, K).
 
-    Environment i runs the episodes i, i + count, i + 2·count, … of the sequence of ``seed`` (see
-    `ReplayableEnv`). The vector steps with ``step_async`` and ``step_wait``, or ``step``; its results
-    are read with :func:`split_step`. An environment whose episode ended is reset within the step.
+    Environment i runs the episodes i, i + count, i + 2·count, … of the sequence of ``seed`` (see `ReplayableEnv`). The
+    vector steps with ``step_async`` and ``step_wait``, or with ``step``; :func:`split_step` reads the results. If an
+    episode ends, the environment is reset within the same step.
 
     Args:
         section: the recipe's environment.
-        decoder: the skills; NumPy only, since it travels to processes that do not import torch.
-        count: number of environments N, each with a process of its own.
+        decoder: the skills; NumPy only, since the worker processes do not import torch.
+        count: number of environments N, each in its own process.
         seed: seed of the sequence of episodes.
         processes: False keeps them in this process, for tests.
+        warn: is told of an environment that does not answer.
 
     Raises:
         UsageError: as `make_env`.
-        SpirlError: an environment failed, here or in any later step; or its process died.
+        SpirlError: an environment failed, now or in a later step; or its process died, or took longer than
+            `section.step_seconds`.
     """
     makers = [SkillEnvMaker(section, decoder, seed, slot, count) for slot in range(count)]
-    return WorkerVector(makers) if processes else LocalVector(makers)
+    if not processes:
+        return LocalVector(makers)
+    # one skill is up to H steps, and the reset after the last of them counts as one
+    limit = None if section.step_seconds is None else section.step_seconds * (decoder.horizon + 1)
+    return WorkerVector(makers, limit, warn)
 
 
 @dataclass(frozen=True)
@@ -91,17 +98,17 @@ class VectorStep:
     """One transition of every environment, N in all.
 
     Attributes:
-        observation: what to act on next (N, D); where an episode ended, the next one's first.
-        next_observation: the true successor state (N, D); where an episode ended, its last.
-        reward: sum over the skill (N,).
+        observation: the observation to act on next (N, D); the new episode's first one if an episode ended.
+        next_observation: the true successor state (N, D); the old episode's last one if an episode ended.
+        reward: sum of rewards over the skill (N,).
         terminated: the episode ended by itself (N,); nothing follows.
-        truncated: the episode ran out of time (N,); never both.
+        truncated: the episode reached its time limit (N,); never together with `terminated`.
         steps: primitive steps taken (N,).
-        last_reward: reward of the last primitive step (N,).
-        late_observation: the observation after the first primitive step (N, D).
+        last_reward: reward of the skill's last primitive step (N,).
+        late_observation: observation after the skill's first primitive step (N, D).
         episode: index of the episode that the transition belongs to (N,).
         next_episode: index of the episode that ``observation`` belongs to (N,).
-        metrics: for every environment whose episode ended its metrics, else None; length N.
+        metrics: metrics of the ended episode, or None if it goes on; length N.
     """
 
     observation: np.ndarray
@@ -126,7 +133,7 @@ class VectorStep:
 def split_step(
     observation: np.ndarray, reward: np.ndarray, terminated: np.ndarray, truncated: np.ndarray, infos: dict[str, Any]
 ) -> VectorStep:
-    """Sort what a vector's step returned, ``split_step(*vector.step_wait())``."""
+    """Return the results of a vector's step as a `VectorStep`: ``split_step(*vector.step_wait())``."""
     ended = terminated | truncated  # (N,)
     next_observation = observation.copy()  # (N, D)
     for index in np.flatnonzero(ended):
@@ -148,11 +155,11 @@ def split_step(
 
 @dataclass(frozen=True)
 class RestoredVector:
-    """Where a restored vector stands.
+    """The state of a restored vector.
 
     Attributes:
-        observation: what to act on next (N, D).
-        exact: whether every environment came back to the very same observation. If not, it is not
+        observation: the observations to act on next (N, D).
+        exact: whether every environment returned to exactly the same observation. If not, the environment is not
             deterministic given its seed, and the run goes on from similar states only.
     """
 
@@ -160,20 +167,20 @@ class RestoredVector:
     exact: bool
 
 
-def take_snapshots(vector: SkillVector) -> list[Snapshot]:
-    """Return the state of every environment; not while a step is under way."""
-    return list(vector.get_attr("snapshot"))
+def read_episode_states(vector: SkillVector) -> list[EpisodeState]:
+    """Return the state of every environment; call it between steps only."""
+    return list(vector.get_attr("episode_state"))
 
 
-def restore_snapshots(vector: SkillVector, snapshots: Sequence[Snapshot]) -> RestoredVector:
-    """Bring every environment to its snapshot, by doing its episode's actions again."""
-    vector.set_attr("snapshot", list(snapshots))
-    now = take_snapshots(vector)
+def restore_episode_states(vector: SkillVector, episode_states: Sequence[EpisodeState]) -> RestoredVector:
+    """Restore the state of every environment by repeating its episode's actions."""
+    vector.set_attr("episode_state", list(episode_states))
+    now = read_episode_states(vector)
     return RestoredVector(np.stack([s["observation"] for s in now]), all(vector.get_attr("restored_exactly")))
 
 
 def _merged(infos: dict[str, Any], key: str, ended: np.ndarray) -> np.ndarray:
-    """Take a value from the step's info, or where the episode ended from its final info."""
+    """Return a value of the step's info, but of the final info if the episode ended."""
     if not ended.any():
         return np.asarray(infos[key])
     merged: np.ndarray = np.array(infos["final_info"][key])
@@ -184,5 +191,5 @@ def _merged(infos: dict[str, Any], key: str, ended: np.ndarray) -> np.ndarray:
 
 def _final_metrics(infos: dict[str, Any], index: int) -> dict[str, float]:
     metrics = infos["final_info"]["metrics"]
-    # gymnasium adds a mask with a leading underscore to every key
+    # for every key gymnasium adds a mask with a leading underscore
     return {key: float(values[index]) for key, values in metrics.items() if not key.startswith("_")}

@@ -1,4 +1,4 @@
-"""An environment that tells a watcher what happens in it: for films, datasets and pictures of paths."""
+"""An environment that reports to a watcher: for videos, datasets and pictures of paths."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import gymnasium as gym
 
 
 class Watcher(Protocol):
-    """Notes what happens in an episode."""
+    """Receives every reset and step of an episode."""
 
     def began(self, env: gym.Env[Any, Any], observation: Any) -> None:
         """Note that an episode began with this observation; `env` may be drawn."""
@@ -22,11 +22,11 @@ class Watcher(Protocol):
 
 
 class WatchedEnv(gym.Wrapper[Any, Any, Any, Any]):
-    """Passes everything on, and tells the watcher.
+    """Passes everything on and reports it to the watcher.
 
     Args:
         env: the environment.
-        watcher: is told of every reset and step.
+        watcher: receives every reset and step.
     """
 
     def __init__(self, env: gym.Env[Any, Any], watcher: Watcher) -> None:

@@ -1,4 +1,4 @@
-"""Evaluations of several seeds → one row of results per condition."""
+"""Joins evaluations of several seeds into one row of results per condition."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 from spirl_cli.errors import ArtifactError
-from spirl_cli.evaluation.episodes import Evaluated, read_episodes
+from spirl_cli.evaluation.episodes import PolicyEpisodes, read_episodes
 from spirl_cli.evaluation.results import ResultRow, metric_values, read_rows
 from spirl_cli.evaluation.statistics import bootstrap_mean, interval_name
 from spirl_cli.payload import EPISODES_FILE, RESULTS_FILE
 from spirl_cli.store.artifact import Artifact
 
-EvaluatedByPolicy = Mapping[tuple[str, str, int], Evaluated]
+EpisodesByPolicy = Mapping[tuple[str, str, int], PolicyEpisodes]
 
 
 def aggregate(artifacts: Sequence[Artifact], *, command: str, resamples: int = 10_000) -> list[ResultRow]:
@@ -23,7 +23,7 @@ def aggregate(artifacts: Sequence[Artifact], *, command: str, resamples: int = 1
 
     Args:
         artifacts: evaluations, one per seed, that ran the same conditions.
-        command: what made them, for the rows.
+        command: command that made them, for the rows.
 
     Raises:
         ArtifactError: the conditions differ, or two evaluations are of the same agent.
@@ -37,15 +37,15 @@ def aggregate(artifacts: Sequence[Artifact], *, command: str, resamples: int = 1
     return [replace(row, commit="+".join(commits) or None, command=command) for row in joined]
 
 
-def _join(row: ResultRow, evaluated: Sequence[EvaluatedByPolicy], resamples: int) -> ResultRow:
-    """Replace one seed's numbers by those of all."""
+def _join(row: ResultRow, evaluated: Sequence[EpisodesByPolicy], resamples: int) -> ResultRow:
+    """Replace the numbers of one seed by those of all seeds."""
     groups = [metric_values(table[row.method, row.policy, row.env_steps], row.metric) for table in evaluated]
     estimate = bootstrap_mean(groups, resamples=resamples)
     interval = interval_name(len(groups))
     return replace(row, **asdict(estimate), seeds=len(groups), episodes=sum(map(len, groups)), interval=interval)
 
 
-def _by_policy(artifact: Artifact) -> EvaluatedByPolicy:
+def _by_policy(artifact: Artifact) -> EpisodesByPolicy:
     groups = read_episodes(artifact.file(EPISODES_FILE))
     return {(group.method, group.policy, group.env_steps): group for group in groups}
 

@@ -25,7 +25,7 @@ from spirl_cli.monitor.reporter import Reporter
 class Recorder:
     """A watcher that keeps the raw observations, actions and rewards of the running episode.
 
-    Minari's own collector needs jax to stack them.
+    Minari's own collector needs jax for stacking.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Recorder:
 
     def began(self, env: gym.Env[Any, Any], observation: Any) -> None:
         """Forget the episode before."""
-        # A copy: environments hand out arrays that they go on using.
+        # A copy, since environments may go on changing the arrays that they return.
         self._observations, self._steps = [copy.deepcopy(observation)], []
 
     def stepped(
@@ -85,7 +85,7 @@ def check_new_dataset(dataset_id: str) -> None:
     if get_dataset_path(dataset_id).exists():
         raise UsageError(
             f"--save-dataset: there is a dataset '{dataset_id}' already",
-            f"choose another version, or delete it with `minari delete {dataset_id}`",
+            "choose another name or version",
         )
 
 

@@ -19,10 +19,10 @@ class EpisodeResult:
     """One finished episode.
 
     Attributes:
-        episode: its number, which with the seed of the evaluation decides on all randomness.
+        episode: number of the episode; with the evaluation's seed it decides all randomness.
         return_: undiscounted sum of rewards.
         length: environment steps.
-        metrics: what the environment reports at the end (subtasks, success, …).
+        metrics: metrics of the environment at the end (subtasks, success, …).
     """
 
     episode: int
@@ -32,8 +32,8 @@ class EpisodeResult:
 
 
 @dataclass(frozen=True)
-class Evaluated:
-    """All episodes of one policy: method, kind of policy, and the environment steps it was trained for."""
+class PolicyEpisodes:
+    """All episodes of one policy, with its method, its kind and the environment steps of its training."""
 
     method: str
     policy: str
@@ -41,7 +41,7 @@ class Evaluated:
     episodes: tuple[EpisodeResult, ...]
 
 
-def write_episodes(path: Path, evaluated: Sequence[Evaluated]) -> None:
+def write_episodes(path: Path, evaluated: Sequence[PolicyEpisodes]) -> None:
     """Write one CSV row per episode: `FIXED_COLUMNS`, then the metrics."""
     names = list(evaluated[0].episodes[0].metrics)
     with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
@@ -60,7 +60,7 @@ def write_episodes(path: Path, evaluated: Sequence[Evaluated]) -> None:
                 writer.writerow([*fixed, *(repr(float(result.metrics[name])) for name in names)])
 
 
-def read_episodes(path: Path) -> list[Evaluated]:
+def read_episodes(path: Path) -> list[PolicyEpisodes]:
     """Read back what `write_episodes` wrote.
 
     Raises:
@@ -74,10 +74,10 @@ def read_episodes(path: Path) -> list[Evaluated]:
             raise ArtifactError(f"{path}:{rows.line_num}: not a row of an episode ({error!r})") from error
 
 
-def _groups(rows: csv.DictReader[str]) -> Iterator[Evaluated]:
+def _groups(rows: csv.DictReader[str]) -> Iterator[PolicyEpisodes]:
     groups = groupby(rows, key=lambda row: (row["method"], row["policy"], int(row["env_steps"])))
     for (method, policy, env_steps), group in groups:
-        yield Evaluated(method, policy, env_steps, tuple(_episode(row) for row in group))
+        yield PolicyEpisodes(method, policy, env_steps, tuple(_episode(row) for row in group))
 
 
 def _episode(row: Mapping[str, str]) -> EpisodeResult:

@@ -1,4 +1,4 @@
-"""The learning curve as a picture: ours with its interval, published curves dashed."""
+"""Draws the learning curve with its interval, and published curves dashed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def draw_learning_curve(path: Path, rows: Sequence[ResultRow], env: EnvSection) 
         path: the file to write.
         rows: results of one condition and one metric at one or more steps; several steps of a
             policy make a curve with an interval band, a single one a point with an error bar.
-        env: decides on the published curves and what the footnote says about reward and noise.
+        env: decides the published curves and the task in the footnote.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -82,7 +82,7 @@ def _decorate(axes: Axes, rows: Sequence[ResultRow], env: EnvSection) -> None:
     axes.set_xlabel("environment steps, warm-up counted")
     axes.set_ylabel(metric.label)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.set_xlim(left=-0.015 * axes.get_xlim()[1])  # a point at 0 is seen whole
+    axes.set_xlim(left=-0.015 * axes.get_xlim()[1])  # shows points at 0 whole
     if metric.highest is not None:
         axes.set_ylim(0, 1.03 * metric.highest)
     axes.grid(color="#dddddd", linewidth=0.6)

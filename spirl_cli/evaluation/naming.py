@@ -1,4 +1,4 @@
-"""How a row of results describes its agent: method, data, nominal steps."""
+"""The description of an agent in a row of results: method, data, nominal steps."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from spirl_cli.store.store import Store
 
 
 def method_name(model: str, section: TrainRLSection, env: EnvSection) -> str:
-    """Name the method that a combination of skills and training amounts to (docs/methods.md#the-methods).
+    """Return the name of the method that combines these skills and this training (docs/methods.md#the-methods).
 
-    Combinations that are nobody's method (the paper's ablations: the prior as initialisation
-    alone, or as regulariser alone) get a name that says so.
+    Combinations without a name in the literature (the paper's ablations: the prior only as initialisation, or only as
+    regulariser) get a descriptive name.
 
     Args:
         model: kind of the decoder: closed-loop, open-loop or primitive.
         section: how the agent was trained.
-        env: where; in some domains what the paper calls SPiRL is open-loop.
+        env: the environment; in some domains the paper's SPiRL is open-loop.
     """
     start, pull = section.initial_policy == "prior", section.regularizer == "prior"
     if start and pull:
@@ -36,11 +36,11 @@ def method_name(model: str, section: TrainRLSection, env: EnvSection) -> str:
 
 
 def prior_name(model: str, env: EnvSection) -> str:
-    """Name a prior rollout: an agent at step 0 is its prior, so rows of different skills can be told apart.
+    """Return the method name of a prior rollout, which tells the kinds of skills apart.
 
     Args:
         model: kind of the decoder: closed-loop, open-loop or primitive.
-        env: where; in some domains what the paper calls SPiRL is open-loop.
+        env: the environment; in some domains the paper's SPiRL is open-loop.
     """
     if model == "primitive":
         return "flat-prior"
@@ -49,21 +49,21 @@ def prior_name(model: str, env: EnvSection) -> str:
 
 
 def nominal_steps(section: TrainRLSection, step: int) -> int:
-    """Return environment steps with the warm-up counted, also where training left it off its axis."""
+    """Return environment steps with the warm-up, which some training leaves off its axis."""
     return step + section.warmup_steps if section.parity.uncounted_warmup else step
 
 
 def training_data(artifact: Artifact) -> str | None:
-    """Name the dataset behind an artifact: as recorded by the clips that it comes from.
+    """Return the name of an artifact's dataset, as its clips recorded it.
 
-    Where those are gone, as they are for an artifact that ships alone, its own recipe says it.
+    If the clips are gone, as for an artifact that ships alone, the artifact's recipe tells the name.
     """
     store = Store(artifact.path.parent.parent.parent)
     recorded = next(_datasets(store.lineage(artifact)), None)
     if recorded is not None:
         return _short(recorded.record.reference.partition(":")[2])
-    planned = artifact.manifest.extra.get("recipe", {}).get("extract", {}).get("dataset")
-    return None if planned is None else _short(planned)
+    planned = artifact.manifest.recorded("recipe", "extract", "dataset")
+    return _short(planned) if isinstance(planned, str) else None
 
 
 def _datasets(ancestors: Iterable[Ancestor]) -> Iterator[Ancestor]:
@@ -74,6 +74,6 @@ def _datasets(ancestors: Iterable[Ancestor]) -> Iterator[Ancestor]:
 
 
 def _short(name: str) -> str:
-    """Leave out the folders of a file: they mean nothing on another machine."""
+    """Leave out the folders of a file, which mean nothing on another computer."""
     path = Path(name)
     return path.name if path.is_absolute() or path.suffix else name

@@ -1,12 +1,13 @@
 """The process that draws videos: ``python -m spirl_cli.evaluation.record < request.json``.
 
-Started by `spirl_cli.evaluation.video` with the OpenGL back end in its environment. It prints
-one line per ten frames, ``<episode> <share of the episode's time limit that is done>``.
+`spirl_cli.evaluation.video` starts it with the OpenGL back end in its environment variables. It prints one line per ten
+frames, ``<episode> <finished share of the episode's time limit>``.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Generator
@@ -25,13 +26,15 @@ from spirl_cli.evaluation.rollouts import RolloutSettings
 from spirl_cli.evaluation.video import VideoRequest
 from spirl_cli.inference.decoders import DecoderFile
 from spirl_cli.inference.policies import load_policy
+from spirl_cli.monitor.signals import SIGNALS
+from spirl_cli.monitor.streams import STDERR, STDOUT
 
 FALLBACK_FRAMES_PER_SECOND = 30
 FRAMES_PER_REPORT = 10
 
 
 class Camera:
-    """A watcher that hands every picture, the first one after a reset included, to `sink`."""
+    """A watcher that passes every picture to `sink`, the first one after a reset included."""
 
     def __init__(self, sink: Callable[[np.ndarray], None]) -> None:
         self.sink = sink
@@ -87,10 +90,13 @@ class Movie:
 def main() -> int:
     """Draw what the request on standard input asks for."""
     # Ctrl-C reaches the whole group: the parent decides, and ends this process if it gives up.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     request = VideoRequest(**json.loads(sys.stdin.read()))
-    lines = sys.stdout
-    sys.stdout = sys.stderr  # libraries that print must not break into the lines of progress
+    # libraries that print, also those below Python, must not break into the lines of progress
+    lines = os.fdopen(os.dup(STDOUT), "w")
+    os.dup2(STDERR, STDOUT)
+    sys.stdout = sys.stderr
 
     def report(episode: int, share: float) -> None:
         print(episode, share, file=lines, flush=True)
@@ -103,9 +109,11 @@ def draw(request: VideoRequest, report: Callable[[int, float], None]) -> None:
     """Draw the episodes one after the other.
 
     Args:
-        report: called with the episode and the share of it that is done.
+        report: receives the episode and its finished share.
     """
     section = read_section(request.env)
+    if request.recipe_folder is not None:
+        section = section.with_files(Path(request.recipe_folder))
     env = make_env(section, render_mode="rgb_array")
     cheapen_drawing(env)
     rate = float(env.metadata.get("render_fps") or FALLBACK_FRAMES_PER_SECOND)
@@ -126,7 +134,7 @@ def draw(request: VideoRequest, report: Callable[[int, float], None]) -> None:
 
 
 def _watched(movie: Movie, report: Callable[[float], None], length: int) -> Callable[[np.ndarray], None]:
-    """Return what adds a picture to the movie and now and then reports the share of the episode."""
+    """Return a function that adds a picture to the movie and reports the progress every ten pictures."""
 
     def add(picture: np.ndarray) -> None:
         movie.add(picture)
@@ -137,7 +145,7 @@ def _watched(movie: Movie, report: Callable[[float], None], length: int) -> Call
 
 
 def cheapen_drawing(env: gym.Env[Any, Any]) -> None:
-    """Turn MuJoCo's shadows off: without a graphics card they take nine tenths of the time."""
+    """Turn MuJoCo's shadows off, which take nine tenths of the time without a graphics card."""
     model = getattr(env.unwrapped, "model", None)
     quality = getattr(getattr(model, "vis", None), "quality", None)
     if quality is not None:

@@ -1,4 +1,4 @@
-"""The first episodes of a rollout once more, with something noted: the same seeds, so the same episodes."""
+"""Replays the first episodes of a rollout and notes values: equal seeds give equal episodes."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class ObservationNotes:
         self._noted: list[np.ndarray] = []
 
     def began(self, env: gym.Env[Any, Any], observation: Any) -> None:
-        """Note the first observation; those of the episode before are forgotten."""
+        """Forget the episode before and note the first observation."""
         self._noted = [self._note(observation)]
 
     def stepped(
         self, env: gym.Env[Any, Any], action: Any, observation: Any, reward: float, terminated: bool, truncated: bool
     ) -> None:
-        """Note one more observation."""
+        """Note the observation."""
         self._noted.append(self._note(observation))
 
     def episode(self) -> np.ndarray:
-        """Return what was noted in the running episode, `(T+1, n)`."""
+        """Return the values noted in the running episode, `(T+1, n)`."""
         return np.array(self._noted)
 
 
@@ -54,14 +54,14 @@ def replay(
     *,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[int]:
-    """Play the episodes 0 … n-1 of `rollout` in one environment; yield the number of each when it is over.
+    """Play the episodes 0 … n-1 of `rollout` in one environment; yield each number after its episode.
 
     Args:
-        env: shows selected observations; closed in the end.
+        env: environment with selected observations; it is closed in the end.
         decoder: the skills.
-        policy: chooses them.
-        settings: of the rollout.
-        episodes: n.
+        policy: chooses the skills.
+        settings: settings of the rollout.
+        episodes: n, number of episodes.
         stop: asked before every skill.
 
     Raises:
@@ -86,7 +86,7 @@ def noted_episodes(
     note: Callable[[np.ndarray], np.ndarray],
     stop: Callable[[], bool] = lambda: False,
 ) -> list[np.ndarray]:
-    """Return what `note` keeps of each observation of the first episodes, `(T+1, n)` each.
+    """Return the values that `note` takes from the observations of the first episodes, `(T+1, n)` each.
 
     Raises:
         Interrupted: `stop` said True.

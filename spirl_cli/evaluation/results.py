@@ -1,7 +1,7 @@
 """Rows of results: one per condition, policy and nominal step.
 
-The fields of `ResultRow` are a contract: scripts and the README's tables are made from
-``artifacts/reference/results.json``, which is a list of such rows.
+The fields of `ResultRow` are a contract: scripts and documents read ``artifacts/reference/results.json``, a list of
+such rows.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from spirl_cli.domains.domain import RETURN, Metric
 from spirl_cli.domains.registry import domain_of
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.errors import ArtifactError
-from spirl_cli.evaluation.episodes import Evaluated
+from spirl_cli.evaluation.episodes import PolicyEpisodes
 from spirl_cli.evaluation.statistics import Estimate, bootstrap_mean, interval_name, metric_rates
 from spirl_cli.files import write_whole
 
 
 @dataclass(frozen=True)
 class ResultRow:
-    """One published number; fields that mean nothing for an environment are None.
+    """One published number; a field that does not apply to an environment is None.
 
     Attributes:
         env: kitchen, maze, blocks, or the id of another environment.
-        method: prior | spirl | spirl-open-loop | flat-prior | no-prior | bc-sac | sac; random for the
-            baseline of random actions; prior-FAMILY for a likelihood; stable-baselines3 for that library's SAC.
-        metric: subtasks | success | return; of blocks, at the end, stacked and height (see
+        method: prior | spirl | spirl-open-loop | flat-prior | no-prior | bc-sac | sac; random for random actions;
+            prior-FAMILY for a likelihood; stable-baselines3 for that library's SAC.
+        metric: subtasks | success | return; for blocks, stacked and height at the end of the episode (see
             `spirl_cli.domains.blocks.towers`), and max_stacked during the episode; log_likelihood of held-out
-            demonstrations, where episodes are these.
-        mean: with `low` and `high`, the ends of its interval.
-        seeds: pipelines trained anew, skills and prior included.
-        episodes: of all seeds together.
+            demonstrations, which count as episodes.
+        mean: the mean; `low` and `high` are the ends of its interval.
+        seeds: number of independently trained pipelines, skills and prior included.
+        episodes: number of episodes of all seeds together.
         policy: sampled | mean.
-        env_steps: nominal, warm-up counted; 0 for a prior.
+        env_steps: nominal environment steps, warm-up included; 0 for a prior.
         task: None for the task of the recipe; the name of another one, such as ten-held-out.
-        condition: what the prior is conditioned on besides the state: history | goal | event.
-        study: of a sweep, and `cell`: the settings in which this row differs from others of the sweep.
-        interval: how `low` and `high` were made, such as `95 % bootstrap over seeds and episodes`; None in rows
-            that are older than this field, whose intervals are of that kind.
+        condition: input of the prior besides the state: history | goal | event.
+        study: name of a sweep; `cell` holds the settings in which this row differs from others of the sweep.
+        interval: kind of the interval, such as `95 % bootstrap over seeds and episodes`; None in rows older than this
+            field, which have intervals of that kind.
     """
 
     env: str
@@ -68,7 +68,7 @@ class ResultRow:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What must be equal for two rows to be about the same thing."""
+        """The values that are equal in two rows exactly if they describe the same thing."""
         task = (self.task, self.condition, self.order, self.noise, self.reward, self.layout)
         steps = (self.metric, self.policy, self.env_steps)
         return (self.env, self.method, *steps, *task, self.data, self.study, self.cell)
@@ -76,7 +76,7 @@ class ResultRow:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a row says about where its number comes from."""
+    """The origin of a row's number."""
 
     data: str | None
     commit: str | None
@@ -84,13 +84,13 @@ class Provenance:
 
 
 def metric_named(env: EnvSection, name: str) -> Metric:
-    """Return what the environment's domain says of a metric; of others the name alone."""
+    """Return the domain's description of a metric; for an unknown metric, only its name."""
     known = {metric.name: metric for metric in (RETURN, *domain_of(env).metrics(env))}
     return known.get(name, Metric(name, name))
 
 
 def result_rows(
-    evaluated: Sequence[Evaluated], env: EnvSection, provenance: Provenance, *, resamples: int, seed: int
+    evaluated: Sequence[PolicyEpisodes], env: EnvSection, provenance: Provenance, *, resamples: int, seed: int
 ) -> list[ResultRow]:
     """Return the rows of one evaluation (one seed), in the order of `evaluated`."""
     rows = []
@@ -101,14 +101,14 @@ def result_rows(
     return rows
 
 
-def metric_values(evaluated: Evaluated, metric: str) -> list[float]:
-    """Return one number per episode."""
+def metric_values(evaluated: PolicyEpisodes, metric: str) -> list[float]:
+    """Return the metric's value of every episode."""
     if metric == "return":
         return [result.return_ for result in evaluated.episodes]
     return [float(result.metrics[metric]) for result in evaluated.episodes]
 
 
-def _row(group: Evaluated, metric: str, estimate: Estimate, env: EnvSection, provenance: Provenance) -> ResultRow:
+def _row(group: PolicyEpisodes, metric: str, estimate: Estimate, env: EnvSection, provenance: Provenance) -> ResultRow:
     setting = domain_of(env).setting(env)
     return ResultRow(
         env=setting.env,
@@ -131,7 +131,7 @@ def _row(group: Evaluated, metric: str, estimate: Estimate, env: EnvSection, pro
 
 
 def write_results(
-    path: Path, rows: Sequence[ResultRow], evaluated: Sequence[Evaluated], *, resamples: int, seed: int
+    path: Path, rows: Sequence[ResultRow], evaluated: Sequence[PolicyEpisodes], *, resamples: int, seed: int
 ) -> None:
     """Write ``results.json`` of one evaluation: its rows, and mean and interval of every metric."""
     rates = [
@@ -144,10 +144,10 @@ def write_results(
         for group in evaluated
     ]
     content = {"rows": [asdict(row) for row in rows], "metrics": rates}
-    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
+    write_whole(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
 
-def _rates(group: Evaluated, resamples: int, seed: int) -> dict[str, dict[str, float]]:
+def _rates(group: PolicyEpisodes, resamples: int, seed: int) -> dict[str, dict[str, float]]:
     metrics = [result.metrics for result in group.episodes]
     rates = metric_rates(metrics, resamples=resamples, seed=seed)
     return {name: asdict(estimate) for name, estimate in rates.items()}
@@ -156,10 +156,10 @@ def _rates(group: Evaluated, resamples: int, seed: int) -> dict[str, dict[str, f
 def read_rows(path: Path) -> list[ResultRow]:
     """Read the rows of an evaluation's ``results.json`` or of a list of published rows.
 
-    Rows that are older than a field have None in it, if `ResultRow` gives it a default.
+    A field that an older row lacks gets its default in `ResultRow`.
 
     Raises:
-        ArtifactError: the file is no such JSON, or a row lacks a field or has an unknown one.
+        ArtifactError: the file holds no such JSON, or a row lacks a field or has an unknown one.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Roll a policy out in a vector of environments, episode by episode, reproducibly."""
+"""Reproducible rollouts of a policy in a vector of environments."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from spirl_cli.monitor.reporter import Reporter
 
 @dataclass(frozen=True)
 class RolloutSettings:
-    """How to roll out.
+    """Settings of a rollout.
 
     Attributes:
-        episodes: number of episodes; exactly the episodes 0 … E-1 are run, each to its end.
-        seed: with an episode's number it decides on all of that episode's randomness.
-        environments: worker processes; the result does not depend on it.
-        processes: False runs the environments in this process.
+        episodes: number of episodes E; exactly the episodes 0 … E-1 are run, each to its end.
+        seed: decides, with an episode's number, all randomness of that episode.
+        environments: number of worker processes; the result does not depend on it.
+        processes: False runs all environments in this process.
     """
 
     episodes: int
@@ -47,7 +47,7 @@ def play(
 
     Args:
         env: a `SkillEnv`; its next reset starts the episode.
-        rng: the policy's noise, see `episode_generator`.
+        rng: generator of the policy's noise, see `episode_generator`.
         stop: asked before every skill.
 
     Raises:
@@ -63,13 +63,13 @@ def play(
 
 
 def interrupted() -> Interrupted:
-    """Return the error of an evaluation that was told to stop."""
+    """Return the error of an interrupted evaluation."""
     return Interrupted("the evaluation was interrupted", "the same command goes on with it")
 
 
 @dataclass
 class _Slot:
-    """One environment of the vector and the episode that it runs."""
+    """The episode that one environment of the vector runs."""
 
     episode: int
     rng: np.random.Generator
@@ -87,28 +87,23 @@ def rollout(
     description: str = "episodes",
     stop: Callable[[], bool] = lambda: False,
 ) -> list[EpisodeResult]:
-    """Run the episodes 0 … E-1 and return their results in that order.
+    """Run the episodes 0 … E-1 and return their results in this order.
 
-    Environment i of n runs the episodes i, i + n, i + 2n, …; what happens in an episode depends on
-    `settings.seed` and its number only, so any n gives the same results.
+    Environment i of n runs the episodes i, i + n, i + 2n, …. An episode depends on `settings.seed` and its number only,
+    so any n gives the same results.
 
     Args:
-        description: of the progress bar.
+        description: text of the progress bar.
         stop: asked after every skill.
 
     Raises:
         Interrupted: `stop` said True.
-        ArtifactError: the policy's answer is not finite.
+        ArtifactError: the policy returned a skill that is not finite.
         SpirlError: an environment's process died.
     """
     runner = _Runner(policy, settings, decoder.latent_dim)
-    vector = make_vector(
-        env,
-        decoder,
-        runner.count,
-        environment_seed(settings.seed),
-        processes=settings.processes,
-    )
+    seed, processes = environment_seed(settings.seed), settings.processes
+    vector = make_vector(env, decoder, runner.count, seed, processes=processes, warn=reporter.warn)
     try:
         observation, _ = vector.reset()
         with reporter.progress(description, settings.episodes, "episodes") as bar:
@@ -125,10 +120,10 @@ def rollout(
 
 
 class _Runner:
-    """Which environment runs which episode, and what came out so far.
+    """The episode of every environment, and the results so far.
 
-    An environment that has no episode left goes on with the skill 0, since a vector steps all its
-    environments together; nothing of that is recorded.
+    A vector steps all its environments together, so an environment without an episode goes on with the skill 0; nothing
+    of this is recorded.
     """
 
     def __init__(self, policy: SkillPolicy, settings: RolloutSettings, latent_dim: int) -> None:
@@ -144,12 +139,12 @@ class _Runner:
         return len(self.results) == self.settings.episodes
 
     def latents(self, observations: np.ndarray) -> np.ndarray:
-        """Skills (N, K) for observations (N, D)."""
+        """Return skills (N, K) for observations (N, D)."""
         pairs = zip(self.slots, observations, strict=True)
         return np.stack([self.policy.latent(row, slot.rng) if slot else self._idle for slot, row in pairs])
 
     def record(self, step: VectorStep) -> None:
-        """Book the rewards of one skill, and the episodes that ended with it."""
+        """Add the rewards of one skill and record the episodes that ended with it."""
         ended = step.ended
         for index, slot in enumerate(self.slots):
             if slot is None:

@@ -1,10 +1,10 @@
-"""All randomness of an evaluation, from its seed and an episode's number."""
+"""Seeds of an evaluation: all randomness follows from its seed and an episode's number."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# Keeps an evaluation's episodes apart from those of a training with the same seed.
+# Makes an evaluation's episodes differ from those of training with the same seed.
 ENVIRONMENT_STREAM, POLICY_STREAM = 1, 2
 
 

@@ -1,8 +1,7 @@
 """Means with bootstrap intervals.
 
-The bootstrap resamples the numbers of episodes. Where several seeds of a whole pipeline were
-evaluated, it resamples the seeds first. The interval then covers how far another seed may fall,
-not only the noise between the episodes of these seeds.
+The bootstrap resamples episodes. If several seeds of a whole pipeline were evaluated, it resamples the seeds first. The
+interval then covers the variation between seeds, not only the noise between the episodes of a seed.
 """
 
 from __future__ import annotations
@@ -35,20 +34,20 @@ def bootstrap_mean(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> Estimate:
-    """Mean over groups (seeds) of the mean over their values (episodes), with its interval.
+    """Return the mean over groups (seeds) of the mean over their values (episodes), with its interval.
 
-    The percentile bootstrap on two levels: each resample draws as many groups as there are,
-    with replacement, and within every drawn group its values, with replacement. With one
-    group it is the ordinary bootstrap of a mean. Every group weighs the same.
+    This is the percentile bootstrap on two levels: each resample draws groups with replacement, as many as there are,
+    and the values of each drawn group with replacement. With one group it is the ordinary bootstrap of a mean. All
+    groups have equal weights.
 
     Args:
         groups: one sequence of numbers per seed; none may be empty.
         resamples: number of bootstrap resamples.
-        seed: of the resampling, so that the same numbers give the same interval.
-        confidence: mass inside the interval.
+        seed: seed of the resampling, so that equal numbers give equal intervals.
+        confidence: probability mass inside the interval.
 
     Raises:
-        ValueError: without any group, or with an empty one.
+        ValueError: there is no group, or an empty one.
     """
     arrays = [np.asarray(group, dtype=np.float64) for group in groups]
     if not arrays or any(array.size == 0 for array in arrays):
@@ -64,12 +63,12 @@ def bootstrap_mean(
 
 
 def interval_name(seeds: int, values: str = "episodes") -> str:
-    """Return how `bootstrap_mean` makes the interval of so many seeds, with its default confidence."""
+    """Return the name of the interval of `bootstrap_mean`, at its default confidence."""
     return f"95 % bootstrap over {'seeds and ' if seeds > 1 else ''}{values}"
 
 
 def _resampled_means(arrays: Sequence[Floats], resamples: int, rng: np.random.Generator) -> Floats:
-    """For every resample: the mean of a resampled group, the group itself drawn at random."""
+    """Return, for every resample, the mean of a resampled group that is drawn at random."""
     chosen = rng.integers(len(arrays), size=resamples)
     means = np.empty(resamples)
     for index, array in enumerate(arrays):
@@ -81,7 +80,7 @@ def _resampled_means(arrays: Sequence[Floats], resamples: int, rng: np.random.Ge
 def metric_rates(
     metrics: Sequence[Mapping[str, float]], *, resamples: int = 10_000, seed: int = 0
 ) -> dict[str, Estimate]:
-    """Mean and interval of every metric over episodes: for 0/1 metrics, such as subtasks, the rate.
+    """Return mean and interval of every metric over episodes; the mean of a 0/1 metric is a rate.
 
     Args:
         metrics: one mapping per episode, all with the same keys.

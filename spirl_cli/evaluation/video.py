@@ -1,15 +1,13 @@
 """Videos of the first episodes of an evaluation, as MP4.
 
-They are drawn in a process of their own (`spirl_cli.evaluation.record`): the OpenGL back end
-has to be chosen before MuJoCo is imported, and a driver that crashes must not take the numbers
-with it.
+A separate process draws them (`spirl_cli.evaluation.record`), because the OpenGL back end has to be chosen before
+MuJoCo is imported, and because a driver that crashes must not end the evaluation.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -19,19 +17,21 @@ from typing import Any
 from spirl_cli.domains.registry import section_type
 from spirl_cli.evaluation.rendering import INSTALL_HINT, probe_rendering, rendering_environment
 from spirl_cli.inference.policies import PolicyKind
+from spirl_cli.monitor.children import python_command
 from spirl_cli.monitor.reporter import Reporter
 
 
 @dataclass(frozen=True)
 class VideoRequest:
-    """What to draw: the episodes 0 … `episodes` - 1 of a rollout with the same seed and policy.
+    """The videos to draw: the episodes 0 … `episodes` - 1 of a rollout with the same seed and policy.
 
     Attributes:
-        env: the environment's section as plain data.
+        env: the environment's section, as plain data.
         decoder, policy: paths of exported networks.
         kind: how the policy acts.
         squashed: the decoder's actions are squashed, see `DecoderFile`.
         folder: where ``<name>-<episode>.mp4`` are written.
+        recipe_folder: where the module of the environment is looked for too.
     """
 
     env: dict[str, Any]
@@ -43,6 +43,7 @@ class VideoRequest:
     squashed: bool
     folder: str
     name: str
+    recipe_folder: str | None = None
 
     def path(self, episode: int) -> Path:
         """Return the file of one episode."""
@@ -50,18 +51,18 @@ class VideoRequest:
 
 
 def record_videos(request: VideoRequest, reporter: Reporter, *, stop: Callable[[], bool] = lambda: False) -> list[Path]:
-    """Draw the episodes and return the files; where that is impossible, warn in one line.
+    """Draw the episodes and return the files; if that is impossible, warn in one line.
 
     Args:
-        stop: asked now and then; once it says True, drawing ends and what is finished is returned.
+        stop: asked regularly; once it returns True, drawing ends and the finished files are returned.
 
     Returns:
-        the files written, fewer than asked for if drawing failed or was stopped.
+        The written files, fewer than requested if drawing failed or was stopped.
     """
     draws_itself = not section_type(request.env).needs_opengl
     backend = None if draws_itself else probe_rendering()
     Path(request.folder).mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "spirl_cli.evaluation.record"]
+    command = python_command("-m", "spirl_cli.evaluation.record")
     with tempfile.TemporaryFile("w+", errors="replace") as complaints:
         with subprocess.Popen(
             command,
@@ -74,7 +75,7 @@ def record_videos(request: VideoRequest, reporter: Reporter, *, stop: Callable[[
             drawn = _converse(process, request, reporter, stop)
         for episode in range(request.episodes):
             if request.path(episode) not in drawn:
-                request.path(episode).unlink(missing_ok=True)  # half a file
+                request.path(episode).unlink(missing_ok=True)  # a half-written file
         complaints.seek(0)
         if process.returncode != 0 and not stop():
             reporter.warn(_explanation(draws_itself or backend is not None, complaints.read().strip()))
@@ -84,7 +85,7 @@ def record_videos(request: VideoRequest, reporter: Reporter, *, stop: Callable[[
 def _converse(
     process: subprocess.Popen[str], request: VideoRequest, reporter: Reporter, stop: Callable[[], bool]
 ) -> list[Path]:
-    """Hand over the request and follow the lines ``<episode> <share done>`` that come back."""
+    """Send the request and show the progress from the lines ``<episode> <share>`` that come back."""
     assert process.stdin is not None and process.stdout is not None
     process.stdin.write(json.dumps(asdict(request)))
     process.stdin.close()

@@ -1,4 +1,4 @@
-"""A trained agent for use from Python: it holds its skill for H steps by itself.
+"""A trained agent for use from Python; it keeps each skill for H steps by itself.
 
     from spirl_cli import load_agent
 
@@ -6,7 +6,7 @@
     agent.reset()
     action = agent.act(observation)
 
-NumPy only: no torch, no simulator.
+It needs NumPy only: no torch, no simulator.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 
 
 class Agent:
-    """Chooses a skill every H steps and acts it out.
+    """Chooses a skill every H steps and decodes it into actions.
 
     Args:
         policy: chooses skills.
-        decoder: acts them out; every environment of a batch gets a copy of its own.
+        decoder: decodes skills; every environment of a batch gets its own copy.
         bounds: lowest and highest action, each (A,).
-        parts: how what the agent sees is selected from a raw observation.
-        state_dim: D, how many numbers of it are no image.
-        pixels: P, how many follow that are; 0 where the agent looks at no image.
-        seed: of the sampled policy's noise.
+        parts: parts of a raw observation that the agent sees.
+        state_dim: D, size of the state in the selected observation.
+        pixels: P, number of pixels after the state; 0 if the agent looks at no image.
+        seed: seed of the sampled policy's noise.
 
     Attributes:
         horizon: H, steps per skill.
@@ -73,8 +73,7 @@ class Agent:
         """Start an episode: the next `act` chooses a new skill.
 
         Args:
-            batch: number of environments that `act` is to serve together; None: one, without a
-                batch axis.
+            batch: number of environments that `act` serves together; None for one, without a batch axis.
         """
         if batch is not None and batch < 1:
             raise UsageError(f"a batch needs at least one environment, not {batch}")
@@ -85,10 +84,10 @@ class Agent:
         self._left = [0] * rows
 
     def restart(self, rows: Sequence[int] | Array) -> None:
-        """Start an episode in some environments of a batch only.
+        """Start an episode in the given environments of a batch only.
 
         Args:
-            rows: their indices, or one truth value per environment (as `terminated | truncated`).
+            rows: indices of environments, or one bool per environment (as `terminated | truncated`).
         """
         for row in np.arange(len(self._left))[np.asarray(rows)]:
             self._left[row] = 0
@@ -97,12 +96,12 @@ class Agent:
         """Return the next action.
 
         Args:
-            observation: what the environment returned, raw (the selection of the recipe is applied
-                to it) or already selected: (D+P,), or (B, D+P) after `reset(batch=B)`. Raw
-                dictionaries of a batch have a leading axis of B in every array.
+            observation: the environment's observation, either raw or already selected as in the recipe. A selected one
+                has shape (D+P,), or (B, D+P) after `reset(batch=B)`. In raw dictionaries of a batch every array has a
+                leading axis of B.
 
         Returns:
-            the action (A,) or (B, A), within the bounds of the demonstrations' actions.
+            The action (A,) or (B, A), within the bounds of the demonstrations' actions.
 
         Raises:
             UsageError: the observation has the wrong shape or lacks a key.
@@ -120,7 +119,7 @@ class Agent:
         return np.clip(decoder.act(state), self.low, self.high)
 
     def _states(self, observation: Any) -> Array:
-        """(B, D+P) selected observations, B = 1 without a batch."""
+        """Return selected observations (B, D+P), with B = 1 without a batch."""
         leading = 0 if self.batch is None else 1
         expected = (self.batch or 1, self.size)
         states = np.asarray(observation, np.float32) if self._is_state(observation) else self._select(observation)
@@ -133,7 +132,7 @@ class Agent:
         return states
 
     def _is_state(self, observation: Any) -> bool:
-        """Whether the observation is selected already: a plain array of the right width."""
+        """Say whether the observation is selected already: a plain array of the right width."""
         return not isinstance(observation, Mapping | tuple) and np.shape(observation)[-1:] == (self.size,)
 
     def _select(self, observation: Any) -> Array:
@@ -154,9 +153,9 @@ def load_agent(
         reference: ``kitchen/agent``, ``kitchen/agent@v3`` or the path of an artifact.
         policy: ``mean``, or ``sampled`` as in training.
         seed: of the sampled policy.
-        store: where references are looked up; default: $SPIRL_ARTIFACTS, else ``./artifacts``,
-            else the reference artifacts of a checkout.
-        snapshot: environment steps of a kept snapshot; default: the final weights.
+        store: folder in which references are looked up; default: $SPIRL_ARTIFACTS, else ``./artifacts``, else the
+            reference artifacts of a checkout.
+        snapshot: environment steps at which the weights were kept; default: the final weights.
 
     Raises:
         ArtifactError: there is no such agent, or one of its files is corrupt.
@@ -168,7 +167,7 @@ def load_agent(
     skills, weights = agent_decoder(artifact), policy_file(artifact, snapshot)
     header = skills.header
     pixels = max(header.pixels, read_density_header(weights).pixels)
-    env = read_section(artifact.manifest.parameters["env"])
+    env = artifact.section("env", read_section)
     return Agent(
         load_policy(weights, policy),
         skills.load(),
@@ -181,21 +180,21 @@ def load_agent(
 
 
 def _state_size(env: EnvSection, known: int) -> int:
-    """Return the numbers of the environment's state, which may be more than the `known` ones of the demonstrations."""
+    """Return the size of the environment's state, which may exceed the demonstrations' size `known`."""
     scales = domain_of(env).scales(env, known)
     return known if scales is None else len(scales.mean)
 
 
 def _seen_parts(env: EnvSection, pixels: int) -> tuple[ObservationPart, ...]:
-    """Return the selection of the recipe, less an image that neither skills nor policy look at."""
+    """Return the selection of the recipe, without an image if neither skills nor policy look at it."""
     return env.observation if pixels else env.state_parts
 
 
 def find_agent(reference: str, store: Store | None = None) -> Artifact:
-    """Look an agent up in a store; without one in the default store, then in the reference artifacts.
+    """Look an agent up in a store; by default in the default store, then in the reference artifacts.
 
     Raises:
-        ArtifactError: there is none, it is corrupt, or it is of another stage.
+        ArtifactError: there is no such artifact, it is corrupt, or it is not an agent.
     """
     from spirl_cli.store.store import Store, default_root, look_up
 
@@ -214,7 +213,7 @@ def agent_decoder(artifact: Artifact) -> DecoderFile:
 
 
 def policy_file(artifact: Artifact, snapshot: int | None = None) -> Path:
-    """Return the verified file of an agent's final policy, or of the snapshot at so many steps.
+    """Return the verified file of an agent's final policy, or of its snapshot at a step.
 
     Raises:
         ArtifactError: the agent has no such snapshot, or the file is corrupt.

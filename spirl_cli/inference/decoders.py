@@ -1,9 +1,9 @@
 """Frozen decoders in NumPy: skills → actions.
 
-Environment workers and deployed agents need only these: no torch import (1.4 s and 200 MB per
-process), and a forward pass of one state takes some 30 µs, of an image some 100 µs. Normalisation
-and BatchNorm are folded into the layers when a network is exported, so raw observations (D+P,) go in:
-D numbers of the state, then the P pixels of the image if there is one.
+Environment workers and deployed agents need only these. They save the import of torch (1.4 s and 200 MB per process),
+and a forward pass takes some 30 µs for a state and some 100 µs for an image. The export of a network folds
+normalisation and BatchNorm into the layers, so the input is a raw observation (D+P,): D numbers of the state, then the
+P pixels of the image if there is one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from spirl_cli.inference.perception import NumpyPerception
 
 
 class SkillDecoder(Protocol):
-    """A frozen p(a_t | s_t, z), or p(a_1..H | z), that decodes one skill at a time."""
+    """A frozen p(a_t | s_t, z) or p(a_1..H | z) that decodes one skill at a time."""
 
     latent_dim: int  # K
     horizon: int  # H
@@ -38,7 +38,7 @@ class SkillDecoder(Protocol):
         """Start a skill z (K,)."""
 
     def act(self, observation: np.ndarray) -> np.ndarray:
-        """Return the skill's next action (A,), not yet clipped, for the observation (D+P,)."""
+        """Return the skill's next action (A,), without clipping, for the observation (D+P,)."""
 
 
 class ClosedLoopDecoder:
@@ -57,12 +57,12 @@ class ClosedLoopDecoder:
         self._latent = _skill(latent, self.latent_dim)
 
     def act(self, observation: Array) -> Array:
-        """Unclipped action (A,) for an observation (D+P,)."""
+        """Return the unclipped action (A,) for an observation (D+P,)."""
         return self.network(np.concatenate([self.perception(observation), self._latent], dtype=np.float32))
 
 
 class OpenLoopDecoder:
-    """p(a_1..H | z): an LSTM fed with its previous action; the state is not looked at."""
+    """p(a_1..H | z): an LSTM whose input is the previous action; it ignores the state."""
 
     def __init__(self, header: DecoderHeader, tensors: NetworkTensors) -> None:
         self.latent_dim, self.horizon = header.latent_dim, header.horizon
@@ -76,7 +76,7 @@ class OpenLoopDecoder:
         self._hidden, self._cell = self.tensors["first_state"]
 
     def act(self, observation: Array) -> Array:
-        """Next unclipped action (A,) of the plan."""
+        """Return the plan's next unclipped action (A,)."""
         tensors = self.tensors
         inputs = np.concatenate([self._action, self._latent]) @ tensors["embed/weight"] + tensors["embed/bias"]
         gates = inputs @ tensors["cell/input"] + self._hidden @ tensors["cell/hidden"] + tensors["cell/bias"]
@@ -99,19 +99,19 @@ class PrimitiveDecoder:
         self._latent: Array = np.zeros(self.latent_dim, np.float32)
 
     def begin(self, latent: Array) -> None:
-        """Take the action (A,)."""
+        """Store the action (A,)."""
         self._latent = _skill(latent, self.latent_dim)
 
     def act(self, observation: Array) -> Array:
-        """Return the action itself."""
+        """Return the stored action."""
         return self._latent
 
 
 class SquashedDecoder:
-    """A decoder whose actions are squashed by tanh although it was trained on raw ones, as published.
+    """A decoder with actions that are squashed by tanh, although it was trained without, as published.
 
     Args:
-        decoder: the decoder; an open-loop one still feeds on its raw actions.
+        decoder: the decoder; the input of an open-loop one is still its unsquashed action.
     """
 
     def __init__(self, decoder: SkillDecoder) -> None:
@@ -122,22 +122,22 @@ class SquashedDecoder:
         self._decoder.begin(latent)
 
     def act(self, observation: np.ndarray) -> np.ndarray:
-        """Unclipped action (A,) within ±1 for an observation (D+P,)."""
+        """Return the action (A,) within ±1 for an observation (D+P,)."""
         action: np.ndarray = np.tanh(self._decoder.act(observation))
         return action
 
     def __copy__(self) -> Self:
-        """Return a decoder that shares the weights and runs a skill of its own."""
+        """Return a decoder that shares the weights and runs its own skill."""
         return type(self)(copy.copy(self._decoder))
 
 
 @dataclass(frozen=True)
 class DecoderFile:
-    """Skills as they act in one artifact.
+    """The decoder file of an artifact, and how the artifact uses it.
 
     Attributes:
-        path: the exported network, which artifacts of one recipe may share.
-        squashed: the actions are squashed by tanh (parity with published agents).
+        path: the exported network; artifacts of one recipe may share it.
+        squashed: whether tanh squashes the actions (parity with published agents).
     """
 
     path: Path
@@ -149,7 +149,7 @@ class DecoderFile:
 
         Args:
             path: the exported network.
-            parameters: those of the stage, as a manifest holds them.
+            parameters: parameters of the stage, from a manifest.
 
         Raises:
             ArtifactError: the parameters are incomplete.
@@ -161,7 +161,7 @@ class DecoderFile:
 
     @property
     def header(self) -> DecoderHeader:
-        """What is known of the skills beside the weights, read from the file."""
+        """Header of the file: everything about the skills but the weights."""
         return read_decoder_header(self.path)
 
     def load(self) -> SkillDecoder:
@@ -173,7 +173,7 @@ class DecoderFile:
         return self.with_squash(load_decoder(self.path))
 
     def with_squash(self, decoder: SkillDecoder) -> SkillDecoder:
-        """Return a decoder of other skills, squashed if these are."""
+        """Return the decoder, squashed if this file's actions are squashed."""
         return SquashedDecoder(decoder) if self.squashed else decoder
 
 
@@ -194,7 +194,7 @@ def _skill(latent: np.ndarray, latent_dim: int) -> Array:
     """Return z (K,) as float32.
 
     Raises:
-        ArtifactError: the skill is of another size, so the policy belongs to another decoder.
+        ArtifactError: the skill has another size, so the policy belongs to another decoder.
     """
     if np.shape(latent) != (latent_dim,):
         raise ArtifactError(
@@ -205,7 +205,7 @@ def _skill(latent: np.ndarray, latent_dim: int) -> Array:
 
 
 def _plan_tensors(header: DecoderHeader, tensors: NetworkTensors) -> dict[str, Array]:
-    """Take the tensors of an open-loop decoder with C cells."""
+    """Return the tensors of an open-loop decoder with C cells."""
     cells = tensors.take("cell/hidden", None, None).shape[0]
     width = tensors.take("embed/weight", header.action_dim + header.latent_dim, None).shape[1]
     shapes: dict[str, tuple[int, ...]] = {

@@ -1,8 +1,8 @@
 """Priors and policies of every family in NumPy.
 
-The *mean* skill of a density with several peaks may be one that nobody showed. So what stands for it is
-the mean of the heaviest component of a mixture, the skill that a flow makes from u = 0, and, since the
-members of an ensemble all describe the same skill, the mean of their means.
+The mean of a density with several peaks may be a skill that no demonstration shows. So the *mean* skill of a mixture is
+the mean of its heaviest component, and that of a flow is the skill from u = 0. The members of an ensemble all describe
+the same skill, so its *mean* is the mean of their means.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from spirl_cli.inference.network_file import (
 from spirl_cli.inference.perception import LEAK, NumpyPerception
 
 MAX_LOG_SIGMA = 2.0
-MIN_WEIGHT = 1e-6  # of a component of a mixture
-MAX_LOG_SCALE = 2.0  # of a coupling of a flow
+MIN_WEIGHT = 1e-6  # lower clamp of log σ of a component of a mixture
+MAX_LOG_SCALE = 2.0  # largest log scale of a coupling of a flow
 
 
 class SkillDensity(Protocol):
-    """What a policy or a prior is asked for; observations (D+P,) come one at a time."""
+    """A policy or prior that returns skills for one observation (D+P,) at a time."""
 
     latent_dim: int  # K
 
@@ -42,11 +42,11 @@ class SkillDensity(Protocol):
         """Return a skill (K,) drawn from the density."""
 
     def mean(self, observation: Array) -> Array:
-        """Return the skill (K,) that stands for the density."""
+        """Return the representative skill (K,) of the density."""
 
 
 class NumpyGaussian:
-    """A Gaussian: raw observations → mean and log σ over the latent before squashing."""
+    """A Gaussian over latents before squashing: raw observations → mean and log σ."""
 
     def __init__(self, header: GaussianHeader, tensors: NetworkTensors) -> None:
         self.perception = NumpyPerception.from_file(header, tensors)
@@ -63,7 +63,7 @@ class NumpyGaussian:
         return mean, np.clip(log_sigma, self.min_log_sigma, MAX_LOG_SIGMA)
 
     def latent(self, observations: Array, noise: Array | float) -> Array:
-        """Skills z = squash(μ + σ·noise); noise 0 gives the mean policy."""
+        """Return skills z = squash(μ + σ·noise); noise 0 gives the mean policy."""
         mean, log_sigma = self(observations)
         return squash(mean + np.exp(log_sigma) * np.float32(noise), self.squash, self.bounds)
 
@@ -113,7 +113,7 @@ class NumpyMixture:
         return weights / weights.sum(-1, keepdims=True), mean, np.clip(log_sigma, self.min_log_sigma, MAX_LOG_SIGMA)
 
     def sample(self, observation: Array, rng: np.random.Generator) -> Array:
-        """Return a skill (K,) of a component that is drawn by its weight."""
+        """Return a skill (K,) from a component that is drawn by its weight."""
         weights, mean, log_sigma = self(observation)
         chosen = min(int(np.searchsorted(np.cumsum(weights), rng.random())), self.components - 1)
         return _draw(mean[chosen], log_sigma[chosen], rng)
@@ -146,7 +146,7 @@ class NumpyEnsemble:
         return mean, np.clip(log_sigma, self.min_log_sigma, MAX_LOG_SIGMA)
 
     def sample(self, observation: Array, rng: np.random.Generator) -> Array:
-        """Return a skill (K,) of a member that is drawn at random."""
+        """Return a skill (K,) from a member that is drawn at random."""
         mean, log_sigma = self(observation)
         chosen = int(rng.integers(len(self.networks)))
         return _draw(mean[chosen], log_sigma[chosen], rng)
@@ -157,7 +157,7 @@ class NumpyEnsemble:
         return mean
 
     def divergence(self, observations: Array) -> Array:
-        """Mean KL over all ordered pairs of members, (..., D+P) → (...,), in nats: large far from the training data."""
+        """Return the mean KL over ordered pairs of members, (..., D+P) → (...,), in nats; large far from the data."""
         mean, log_sigma = self(observations)
         log_ratio = log_sigma[..., :, None, :] - log_sigma[..., None, :, :]  # (..., M, M, K)
         shift = (mean[..., :, None, :] - mean[..., None, :, :]) * np.exp(-log_sigma[..., None, :, :])
@@ -180,7 +180,7 @@ class NumpyFlow:
         self.shifts = [TanhMLP.from_tensors(tensors, f"shift{index}", *sizes) for index in range(len(self.kept))]
 
     def from_noise(self, observations: Array, noise: Array) -> Array:
-        """Observations (..., D+P) and u (..., K) → z (..., K)."""
+        """Map observations (..., D+P) and u (..., K) to z (..., K)."""
         features = self.network(self.perception(observations))
         features = np.maximum(features, LEAK * features)
         for kept, scale, shift in reversed(list(zip(self.kept, self.scales, self.shifts, strict=True))):
@@ -195,12 +195,12 @@ class NumpyFlow:
         return self.from_noise(observation, noise)
 
     def mean(self, observation: Array) -> Array:
-        """Return the skill (K,) that is made from u = 0."""
+        """Return the skill (K,) from u = 0."""
         return self.from_noise(observation, np.zeros(self.latent_dim, np.float32))
 
 
 def load_density(path: Path) -> SkillDensity:
-    """Read the policy or prior of an artifact (`policy.safetensors`, `prior.safetensors`, snapshots), of any family.
+    """Read a policy or prior of any family (`policy.safetensors`, `prior.safetensors`, snapshots).
 
     Raises:
         ArtifactError: the file is not such a network that spirl exported.
@@ -231,7 +231,7 @@ def read_density_header(path: Path) -> DensityHeader:
 
 
 def _latent_dim(tensors: NetworkTensors, outputs: int, components: int = 1) -> int:
-    """Return K for a network whose outputs are a mean and a log σ (K,) of every component."""
+    """Return K of a network; its outputs are a mean and a log σ (K,) of every component."""
     latent_dim, rest = divmod(outputs, 2 * components)
     if rest or latent_dim < 1:
         tensors.refuse(f"{outputs} outputs are no mean and log σ of {components} Gaussians")

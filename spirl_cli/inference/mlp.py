@@ -21,7 +21,7 @@ class NumpyMLP:
         """(..., inputs) → (..., outputs).
 
         Raises:
-            ArtifactError: there are more inputs, or fewer.
+            ArtifactError: the number of inputs is wrong.
         """
         if inputs.shape[-1] != len(self.weights[0]):
             raise ArtifactError(
@@ -39,20 +39,20 @@ class NumpyMLP:
 
     @staticmethod
     def activate(values: Array) -> Array:
-        """LeakyReLU."""
+        """Apply LeakyReLU."""
         return np.maximum(values, LEAK * values)
 
     @classmethod
     def from_tensors(cls, tensors: NetworkTensors, prefix: str, inputs: int | None, outputs: int | None = None) -> Self:
-        """Read ``<prefix>/0/weight``, ``<prefix>/0/bias``, … until there is no next layer.
+        """Read ``<prefix>/0/weight``, ``<prefix>/0/bias``, … up to the last layer.
 
         Args:
-            tensors: of the file.
-            prefix: name of the network in it.
-            inputs, outputs: sizes that the network must have; None: any.
+            tensors: tensors of the file.
+            prefix: name of the network in the file.
+            inputs, outputs: sizes that the network must have; None for any size.
 
         Raises:
-            ArtifactError: a layer is missing, or does not fit the one before.
+            ArtifactError: a layer is missing, or does not fit the layer before.
         """
         weights: list[Array] = []
         biases: list[Array] = []
@@ -72,5 +72,5 @@ class TanhMLP(NumpyMLP):
 
     @staticmethod
     def activate(values: Array) -> Array:
-        """Hyperbolic tangent."""
+        """Apply the hyperbolic tangent."""
         return np.tanh(values)

@@ -1,4 +1,4 @@
-"""Exported networks on disk: a typed header that says what the network is, and its tensors.
+"""Files of exported networks: a typed header that describes the network, and its tensors.
 
 A file is a safetensors file whose metadata holds the header as JSON under "network". `read_header` reads only
 the first bytes of a file; `read_tensors` reads the rest.
@@ -23,10 +23,10 @@ from safetensors.numpy import save
 from spirl_cli.errors import ArtifactError
 from spirl_cli.files import write_whole
 
-Array = NDArray[np.floating[Any]]  # float32 throughout
+Array = NDArray[np.floating[Any]]  # all tensors are float32
 SquashKind = Literal["none", "tanh", "consistent-tanh", "bounds"]
 
-MAX_HEADER_BYTES = 2**24  # far more than any network needs
+MAX_HEADER_BYTES = 2**24  # bytes; far more than any network needs
 LARGEST = float(np.finfo(np.float32).max)
 
 Size = Annotated[int, Field(ge=1, lt=2**31)]
@@ -36,12 +36,12 @@ Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkHeader:
-    """What a network of any kind sees of an observation.
+    """Header of a network of any kind: the parts of an observation that it sees.
 
     Attributes:
-        state_dim: D, the numbers of the state; None: a density that sees all of it, in files that do not say so.
-        state_indices: the numbers of the state that are seen; None: all.
-        image_shape: rows, columns and channels of the image that is seen; None: no image is seen.
+        state_dim: D, size of the state; None in older files of densities, which see the whole state.
+        state_indices: indices of the visible numbers of the state; None for all.
+        image_shape: rows, columns and channels of the visible image; None without image.
     """
 
     __pydantic_config__ = ConfigDict(strict=True)
@@ -51,7 +51,7 @@ class NetworkHeader:
     image_shape: tuple[Size, Size, Size] | None = None
 
     def __post_init__(self) -> None:
-        """Compare the fields with each other.
+        """Check that the fields fit together.
 
         Raises:
             ValueError: they contradict each other.
@@ -63,18 +63,18 @@ class NetworkHeader:
 
     @property
     def looks_at_states(self) -> bool:
-        """Whether what the network answers depends on the observation."""
+        """Whether the network's output depends on the observation."""
         return True
 
     @property
     def pixels(self) -> int:
-        """P, the numbers of the image that the network looks at; 0 if it looks at none."""
+        """P, number of pixels of the image that the network sees; 0 if it sees none."""
         return 0 if self.image_shape is None else math.prod(self.image_shape)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderHeader(NetworkHeader):
-    """What an agent must know of a decoder beside the weights.
+    """Header of a decoder.
 
     Attributes:
         horizon: H, steps per skill.
@@ -90,7 +90,7 @@ class DecoderHeader(NetworkHeader):
     action_high: tuple[Number, ...]
 
     def __post_init__(self) -> None:
-        """Compare the fields with each other.
+        """Check that the fields fit together.
 
         Raises:
             ValueError: they contradict each other.
@@ -117,8 +117,8 @@ class GaussianHeader(NetworkHeader):
 
     Attributes:
         min_log_sigma: lower clamp of log σ.
-        squash: how its samples become skills, see `densities.squash`.
-        bounds: lowest and highest action (2, K), for the squash "bounds".
+        squash: map from samples to skills, see `densities.squash`.
+        bounds: lowest and highest action (2, K) for the squash "bounds".
     """
 
     kind: Literal["gaussian"] = "gaussian"
@@ -127,7 +127,7 @@ class GaussianHeader(NetworkHeader):
     bounds: tuple[tuple[Number, ...], tuple[Number, ...]] | None = None
 
     def __post_init__(self) -> None:
-        """Compare the fields with each other.
+        """Check that the fields fit together.
 
         Raises:
             ValueError: they contradict each other.
@@ -162,14 +162,14 @@ class FlowHeader(NetworkHeader):
     """A conditional RealNVP flow.
 
     Attributes:
-        kept: for each coupling 1 where it keeps a number of the skill and 0 where it moves it (blocks, K).
+        kept: 1 for a number of the skill that a coupling keeps, 0 for one that it moves, (blocks, K).
     """
 
     kind: Literal["flow"] = "flow"
     kept: tuple[tuple[Number, ...], ...]
 
     def __post_init__(self) -> None:
-        """Compare the fields with each other.
+        """Check that the fields fit together.
 
         Raises:
             ValueError: they contradict each other.
@@ -186,7 +186,7 @@ _HEADERS: TypeAdapter[Header] = TypeAdapter(Annotated[Header, Field(discriminato
 
 @dataclass(frozen=True)
 class NetworkTensors:
-    """The tensors of a file, whose shapes are checked where they are used."""
+    """The tensors of a file; their shapes are checked when they are taken."""
 
     path: Path
     values: Mapping[str, Array]
@@ -198,11 +198,11 @@ class NetworkTensors:
         """Return a tensor.
 
         Args:
-            name: of the tensor.
-            shape: that it must have; None stands for any size.
+            name: name of the tensor.
+            shape: shape that it must have; None stands for any size.
 
         Raises:
-            ArtifactError: there is no such tensor of float32.
+            ArtifactError: there is no such tensor, or it has another shape or type.
         """
         if name not in self.values:
             self.refuse(f"the tensor {name} is missing")
@@ -218,7 +218,7 @@ class NetworkTensors:
         return np.ascontiguousarray(tensor)
 
     def refuse(self, reason: str) -> NoReturn:
-        """Raise the error of a file that does not hold what its header says.
+        """Raise the error of a file that contradicts its header.
 
         Raises:
             ArtifactError: always.
@@ -263,7 +263,7 @@ def read_tensors(path: Path) -> NetworkTensors:
     try:
         with safe_open(str(path), framework="numpy") as file:
             return NetworkTensors(path, {name: file.get_tensor(name) for name in file.keys()})
-    except Exception as error:  # the library does not say what it raises
+    except Exception as error:  # the library does not document its exceptions
         raise unreadable(path, error) from error
 
 
@@ -276,7 +276,7 @@ def write_network(path: Path, tensors: Mapping[str, Array], header: Header) -> N
 def encode_header(header: Header) -> str:
     """Return the JSON of a header.
 
-    Fields that are None are left out, except for what a network sees; primitive skills see nothing.
+    Fields that are None are left out, except those of visible parts. Primitive skills see nothing.
     """
     sees = {"state_dim", "state_indices", "image_shape"} if header.kind != "primitive" else set()
     stored = {name: value for name, value in asdict(header).items() if value is not None or name in sees}
@@ -293,7 +293,7 @@ def _stored_header(path: Path) -> str:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it does not begin like a safetensors file with such an entry.
+        ValueError: the file does not begin like a safetensors file with such an entry.
     """
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")

@@ -1,7 +1,7 @@
-"""What networks see of an observation, in NumPy: the counterpart of `spirl_cli.skills.vision` for exported networks.
+"""The inputs of networks from observations, in NumPy: `spirl_cli.skills.vision` for exported networks.
 
-BatchNorm is folded into the convolutions and the normaliser into the first linear layer, so that
-raw states and pixels go in.
+BatchNorm is folded into the convolutions and the normaliser into the first linear layer, so that inputs are raw states
+and pixels.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class NumpyImageEncoder:
 
     Args:
         shape: (rows, columns, channels) of the image.
-        convolutions: weight (16·inputs, outputs) and bias (outputs,) of each; the rows of a weight
-            are ordered by kernel row, kernel column, input channel.
+        convolutions: weight (16·inputs, outputs) and bias (outputs,) of each layer; the rows of a weight are ordered by
+            kernel row, kernel column, input channel.
         features: weight (n, F) and bias (F,) of the linear layer on the flattened last map.
     """
 
@@ -37,7 +37,7 @@ class NumpyImageEncoder:
         self.convolutions, self.features = list(convolutions), features
 
     def __call__(self, pixels: Array) -> Array:
-        """Features of one image, or of any number of them."""
+        """Return the features of one or more images."""
         maps = pixels.reshape(-1, *self.shape) * np.float32(1 / 255) - np.float32(0.5)
         for weight, bias in self.convolutions:
             maps = _leaky(convolve(maps, weight, bias))
@@ -55,7 +55,7 @@ class NumpyImageEncoder:
         """Read ``image/0/weight``, ``image/0/bias``, …, and ``image/features/weight``.
 
         Raises:
-            ArtifactError: a layer is missing, or does not fit the image or the layer before.
+            ArtifactError: a layer is missing, or fits neither the image nor the layer before.
         """
         rows, columns, channels = shape
         convolutions: list[tuple[Array, Array]] = []
@@ -69,9 +69,9 @@ class NumpyPerception:
     """Observation (..., D+P) → inputs (..., n) of an exported MLP: chosen numbers of the state, then features.
 
     Args:
-        state_dim: D; None: observations are states.
-        indices: numbers of the state that are seen; None: all.
-        image: the image encoder; None: the image, if there is one, is not seen.
+        state_dim: D; None if observations are states.
+        indices: indices of the visible numbers of the state; None for all.
+        image: the image encoder; None if the network sees no image.
     """
 
     def __init__(self, state_dim: int | None, indices: Sequence[int] | None, image: NumpyImageEncoder | None) -> None:
@@ -80,7 +80,7 @@ class NumpyPerception:
         self.indices = None if indices is None else np.array(indices, np.intp)
 
     def __call__(self, observations: Array) -> Array:
-        """Return the inputs for one observation, or for any number of them, float32.
+        """Return the inputs for one or more observations, float32.
 
         Raises:
             ArtifactError: the observations have too few numbers.
@@ -100,13 +100,13 @@ class NumpyPerception:
 
     @property
     def size(self) -> int | None:
-        """Number of inputs n; None: the whole state, of a size that the file does not say."""
+        """Number of inputs n; None if the input is the whole state and the file does not tell its size."""
         numbers = self.state_dim if self.indices is None else self.indices.size
         return numbers if self.image is None or numbers is None else numbers + self.image.size
 
     @classmethod
     def from_file(cls, header: NetworkHeader, tensors: NetworkTensors) -> NumpyPerception:
-        """Read what an exported network sees.
+        """Read the perception of an exported network.
 
         Raises:
             ArtifactError: the layers of the image encoder do not fit the header.
@@ -117,12 +117,12 @@ class NumpyPerception:
 
 
 def convolve(maps: Array, weight: Array, bias: Array) -> Array:
-    """4×4 convolution with stride 2 and padding 1: (B, R, C, n) → (B, R // 2, C // 2, m), one matrix product."""
+    """Apply a 4×4 convolution with stride 2 and padding 1: (B, R, C, n) → (B, R // 2, C // 2, m)."""
     batch, rows, columns, channels = maps.shape
     padded = np.zeros((batch, rows + 2 * PADDING, columns + 2 * PADDING, channels), maps.dtype)
     padded[:, PADDING:-PADDING, PADDING:-PADDING] = maps
     whole, row, column, number = padded.strides
-    # a kernel's row of 4 pixels with all their channels lies together in memory
+    # the 4 pixels of a kernel's row, with all channels, are contiguous in memory
     patches = as_strided(
         padded,
         (batch, rows // STRIDE, columns // STRIDE, KERNEL, KERNEL * channels),
@@ -134,7 +134,7 @@ def convolve(maps: Array, weight: Array, bias: Array) -> Array:
 
 
 def _layer(tensors: NetworkTensors, name: str, inputs: int) -> tuple[Array, Array]:
-    """Weight (inputs, outputs) and bias (outputs,) of a layer."""
+    """Return weight (inputs, outputs) and bias (outputs,) of a layer."""
     weight = tensors.take(f"{name}/weight", inputs, None)
     return weight, tensors.take(f"{name}/bias", weight.shape[1])
 

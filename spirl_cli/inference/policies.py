@@ -1,7 +1,7 @@
 """Policies that choose skills, as evaluation and agents use them.
 
-One state goes in at a time, even where many environments run: matrix products of different
-batch sizes differ in their last bits, and an episode must not depend on what runs beside it.
+A policy gets one state at a time, even if many environments run: matrix products of different batch sizes differ in
+their last bits, and an episode must not depend on the other environments.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class SampledPolicy:
 
 
 class MeanPolicy:
-    """z = the mean of π(z | s), squashed like a sample; `SkillDensity.mean` says what it is for other families."""
+    """z = the mean of π(z | s), squashed like a sample; for other families see `spirl_cli.inference.densities`."""
 
     def __init__(self, head: SkillDensity) -> None:
         self.head = head
@@ -48,24 +48,24 @@ class MeanPolicy:
 
 
 class NormalPolicy:
-    """z ~ N(0, I): skills without a prior."""
+    """Chooses z ~ N(0, I): skills without a prior."""
 
     def __init__(self, latent_dim: int) -> None:
         self.latent_dim = latent_dim
 
     def latent(self, observation: Array, rng: np.random.Generator) -> Array:
-        """Return a sample (K,); the state is not looked at."""
+        """Return a sample (K,), whatever the state is."""
         return rng.standard_normal(self.latent_dim, dtype=np.float32)
 
 
 class UniformPolicy:
-    """Actions uniform within their bounds (A,) each, for skills that are primitive actions."""
+    """Chooses primitive actions, uniform within their bounds (A,)."""
 
     def __init__(self, low: Array, high: Array) -> None:
         self.low, self.high = low, high
 
     def latent(self, observation: Array, rng: np.random.Generator) -> Array:
-        """Return an action (A,); the state is not looked at."""
+        """Return an action (A,), whatever the state is."""
         return rng.uniform(self.low, self.high).astype(np.float32)
 
 

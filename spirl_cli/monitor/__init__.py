@@ -1,4 +1,4 @@
-"""What watches over a run: metrics, checkpoints, interrupts, progress.
+"""Monitoring of runs: metrics, checkpoints, interrupts, progress.
 
-Nothing is imported here, so that ``monitor.reporter`` stays cheap for the command line.
+This file imports nothing, so that importing ``monitor.reporter`` is fast for the command line.
 """

@@ -1,7 +1,6 @@
-"""Checkpoints: one safetensors file each, tensors beside JSON scalars, never half written.
+"""Checkpoints: safetensors files with tensors and JSON scalars, written whole or not at all.
 
-The helpers that turn modules, optimisers and random generators into a :class:`State` are in
-``monitor/packing.py``.
+``monitor/packing.py`` turns modules, optimisers and random generators into a :class:`State`.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from spirl_cli.files import TEMPORARY_SUFFIX, make_folder, write_whole
 from spirl_cli.payload import CHECKPOINTS, checkpoint_file, checkpoint_steps
 
 FORMAT_VERSION = 1
-_METADATA_KEY = "spirl"  # a single key: safetensors does not fix the order of several
+_METADATA_KEY = "spirl"  # a single key, since safetensors does not fix the order of several
 
 
 @dataclass
 class State:
-    """Everything that a run needs to go on exactly where it was.
+    """Everything that a run needs for an identical continuation.
 
-    ``scalars`` holds plain JSON values only (None, bool, int of any size, float, str, list,
-    dict with str keys): these come back bit for bit, non-finite floats included.
+    ``scalars`` holds plain JSON values only (None, bool, int of any size, float, str, list, dict with str keys). They
+    are restored bit for bit, non-finite floats included.
     """
 
     tensors: dict[str, torch.Tensor] = field(default_factory=dict)
@@ -38,7 +37,7 @@ class State:
 
 
 def merge(*parts: State) -> State:
-    """Join parts into one state; a name that two parts share raises ``ValueError``."""
+    """Join parts into one state; raise ``ValueError`` if two parts share a name."""
     whole = State()
     for part in parts:
         shared = (whole.tensors.keys() & part.tensors.keys()) | (whole.scalars.keys() & part.scalars.keys())
@@ -53,8 +52,8 @@ def write_state(path: Path, state: State) -> None:
     """Write ``state`` to ``path`` atomically and durably (temporary sibling, fsync, rename).
 
     Raises:
-        TypeError: a scalar is no plain JSON value, so it would come back changed.
-        SpirlError: the disk refuses; whatever was at ``path`` before is still there.
+        TypeError: a scalar is not a plain JSON value, so it could not be restored unchanged.
+        SpirlError: the file cannot be written; an earlier file at ``path`` stays.
     """
     _require_plain(state.scalars, "scalars")
     # Copies, since safetensors refuses tensors that share memory.
@@ -62,7 +61,7 @@ def write_state(path: Path, state: State) -> None:
     content = json.dumps(state.scalars)
     header = {"format": FORMAT_VERSION, "scalars": content, "sha256": _digest(tensors, content)}
     try:
-        # not `save_file`, whose files nobody else may read
+        # not `save_file`, which denies other users reading
         write_whole(path, save(tensors, {_METADATA_KEY: json.dumps(header)}))
     except (OSError, SafetensorError) as error:
         message = f"Cannot write {path}: {error}. The checkpoint before it is kept."
@@ -70,7 +69,7 @@ def write_state(path: Path, state: State) -> None:
 
 
 def read_state(path: Path) -> State:
-    """Read a file of :func:`write_state`; tensors are on the CPU, in memory of their own.
+    """Read a file of :func:`write_state`; tensors are on the CPU, in separate memory.
 
     Raises:
         ArtifactError: the file is missing, truncated, altered (checksum), foreign, or was
@@ -79,7 +78,7 @@ def read_state(path: Path) -> State:
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})[_METADATA_KEY])
-            # Copies: memory-mapped tensors would be aligned differently, and vanish with the file.
+            # Copies, since memory-mapped tensors have another alignment and vanish with the file.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
         written_by, content, checksum = header["format"], header["scalars"], header["sha256"]
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
@@ -95,9 +94,9 @@ class CheckpointFolder:
     """The newest ``keep`` checkpoints of one run, as ``checkpoint-<step>.safetensors``.
 
     Args:
-        folder: created when a checkpoint is saved.
-        keep: how many to keep; with 2, a damaged newest one still leaves a run to resume.
-        warn: told about every checkpoint that cannot be read.
+        folder: folder of the checkpoints; saving creates it.
+        keep: number of checkpoints to keep; with 2, a run can resume even if the newest one is damaged.
+        warn: receives a message for every checkpoint that cannot be read.
     """
 
     def __init__(self, folder: Path, keep: int = 2, warn: Callable[[str], None] = lambda text: None) -> None:
@@ -108,7 +107,7 @@ class CheckpointFolder:
         self._warn = warn
 
     def save(self, state: State, step: int) -> Path:
-        """Write the state after ``step`` completed steps, then remove what is too old."""
+        """Write the state after ``step`` completed steps, then remove too old checkpoints."""
         make_folder(self.folder)
         path = self._path(step)
         write_state(path, state)
@@ -116,11 +115,11 @@ class CheckpointFolder:
         return path
 
     def latest(self) -> tuple[int, State] | None:
-        """Return the newest readable checkpoint as ``(step, state)``, None where there is none."""
+        """Return the newest readable checkpoint as ``(step, state)``, or None."""
         return next(self.readable(), None)
 
     def readable(self) -> Iterator[tuple[int, State]]:
-        """Yield ``(step, state)`` from the newest on; an unreadable one is skipped with a warning."""
+        """Yield ``(step, state)`` from the newest to the oldest; skip unreadable ones with a warning."""
         for step in reversed(self.steps()):
             try:
                 state = read_state(self._path(step))
@@ -134,7 +133,7 @@ class CheckpointFolder:
         return checkpoint_steps(path.name for path in self.folder.glob(CHECKPOINTS))
 
     def discard_after(self, step: int) -> None:
-        """Remove checkpoints later than ``step``: a run that goes on from ``step`` replaces them."""
+        """Remove checkpoints after ``step``, since a run that goes on from ``step`` replaces them."""
         for later in self.steps():
             if later > step:
                 self._path(later).unlink(missing_ok=True)
@@ -151,7 +150,7 @@ class CheckpointFolder:
 
 
 def _digest(tensors: Mapping[str, torch.Tensor], content: str) -> str:
-    """Sha256 over names, types, shapes and bytes of contiguous CPU tensors, and the scalars."""
+    """Return the SHA-256 over names, types, shapes and bytes of contiguous CPU tensors, and the scalars."""
     digest = hashlib.sha256(content.encode())
     for name in sorted(tensors):
         tensor = tensors[name]
@@ -162,7 +161,7 @@ def _digest(tensors: Mapping[str, torch.Tensor], content: str) -> str:
 
 
 def _require_plain(value: object, place: str) -> None:
-    """Refuse what JSON would silently change (tuples, integer keys) or cannot hold (arrays)."""
+    """Refuse values that JSON silently changes (tuples, integer keys) or cannot hold (arrays)."""
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):

@@ -1,4 +1,4 @@
-"""What the program's worker processes have in common: they stay quiet, small and out of the way."""
+"""Common setup of worker processes: signals, threads, priority and end."""
 
 from __future__ import annotations
 
@@ -6,12 +6,22 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Mapping
+from multiprocessing import resource_tracker
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from spirl_cli.monitor.signals import SIGNALS
+from spirl_cli.monitor.streams import LossyStream, guard_stderr
+
 # One BLAS thread per worker: their matrices are tiny, and there is a worker per core already.
 WORKER_ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+# Python looks for modules in the working folder first, where anybody's `numpy.py` may lie. Workers get the folders of
+# this process instead, once they have begun.
+_SAFE_PATH = "PYTHONSAFEPATH"
+_OURS = "of spirl"  # any text switches it on; this one says that the user did not
+if not os.environ.get(_SAFE_PATH):
+    WORKER_ENVIRONMENT[_SAFE_PATH] = _OURS
 # Where workers and learner share cores the learner goes first: it is what a round usually waits for.
 WORKER_NICENESS = 10
 
@@ -26,8 +36,14 @@ def usable_cores() -> int:
 def become_worker() -> None:
     """Prepare a worker: ignore signals, yield to other processes, end with the parent.
 
-    A Ctrl-C reaches the whole process group; it is the parent who decides what it means.
+    A Ctrl-C reaches the whole process group; it is the parent who decides what it means. What a worker
+    prints may get lost, but printing never fails.
     """
+    guard_stderr()
+    if sys.stdout is not None:
+        sys.stdout = LossyStream(sys.stdout)
+    if os.environ.get(_SAFE_PATH) == _OURS:
+        del os.environ[_SAFE_PATH]  # an environment may start a Python program of its own
     os.nice(WORKER_NICENESS)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
@@ -35,9 +51,14 @@ def become_worker() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
+def python_command(*arguments: str) -> list[str]:
+    """Return the command of a child process of this Python, which does not look for modules in the working folder."""
+    return [sys.executable, "-P", *arguments]
+
+
 @contextlib.contextmanager
 def signals_blocked() -> Iterator[None]:
-    """Hold back signals until workers that start meanwhile, and inherit this, have chosen to ignore them."""
+    """Block signals while workers start; workers inherit this and set their signals to be ignored."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
@@ -45,9 +66,24 @@ def signals_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def start_tracker() -> None:
+    """Start multiprocessing's own helper so that signals to the process group do not end it.
+
+    It ignores SIGINT and SIGTERM by itself, and starting it unblocks them: so it has to run before
+    `signals_blocked`.
+    """
+    others = [one for one in SIGNALS if one not in (signal.SIGINT, signal.SIGTERM)]
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, others)
+    try:
+        with variables({_SAFE_PATH: os.environ.get(_SAFE_PATH) or _OURS}):
+            resource_tracker.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 @contextlib.contextmanager
 def variables(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for processes that are started meanwhile."""
+    """Set environment variables for processes that start inside the block."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -61,7 +97,7 @@ def variables(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent does, however that comes about."""
+    """End this process when its parent ends, for whatever reason."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

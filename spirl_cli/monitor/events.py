@@ -1,7 +1,7 @@
-"""TensorBoard event files, written without a thread and without the machine's name in them.
+"""TensorBoard event files, written without a thread and without the computer's name.
 
-``SummaryWriter`` would start a thread per run and put the host name into the file name, which
-then ends up in artifacts that people share.
+``SummaryWriter`` would start a thread per run and put the host name into the file name, and so into artifacts that
+people share.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class EventFile:
-    """Scalars in one event file per session of a run; the file is made by the first value."""
+    """Writes scalars into one event file per session of a run; the first value creates the file."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -34,7 +34,7 @@ class EventFile:
         self._write(step=step, summary=Summary(value=scalars))
 
     def purge(self, step: int) -> None:
-        """Tell readers to forget what earlier sessions wrote at ``step`` and later."""
+        """Tell readers to forget the values of earlier sessions at ``step`` and later."""
         self.close()
         self._purge = step
 

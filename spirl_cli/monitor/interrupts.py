@@ -1,21 +1,25 @@
-"""SIGINT and SIGTERM as a flag that a training loop looks at where it is safe to stop."""
+"""Signals that ask to stop as a flag that a training loop looks at where it is safe to stop."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from spirl_cli.monitor.signals import heeded
+from spirl_cli.monitor.streams import STDERR
+
+_FIRST = "\nstopping at the next safe point, where what is done is saved; a second signal ends this at once, unsaved\n"
 
 
 class Interrupts:
-    """Context manager during which the first SIGINT or SIGTERM only sets :attr:`requested`.
+    """Context manager during which the first signal that asks to stop only sets :attr:`requested`, and says so.
 
-    A second signal acts as it would have without this, so that an impatient user still gets
-    out at once. Handlers are put back on exit. Outside the main thread, where Python allows
-    no handlers, it does nothing.
+    A second signal acts as it would without this class, so that an impatient user can stop at once. The exit restores
+    earlier handlers. Outside the main thread, where Python allows no handlers, the class does nothing.
     """
 
     def __init__(self) -> None:
@@ -24,7 +28,7 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
+            for number in heeded():
                 self._previous[number] = signal.signal(number, self._handle)
         return self
 
@@ -36,9 +40,11 @@ class Interrupts:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
         self._put_back()
+        with contextlib.suppress(OSError):
+            os.write(STDERR, _FIRST.encode())  # `print` must not interrupt another `print`
 
     def _put_back(self) -> None:
         while self._previous:
             number, handler = self._previous.popitem()
-            # None: a handler that was not installed from Python, which Python cannot put back
+            # None means a handler from outside Python, which Python cannot restore
             signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -1,9 +1,9 @@
 """Modules, optimisers and random generators as parts of a checkpoint, and back.
 
-Every ``pack_*`` returns a :class:`State` named after ``prefix``; join the parts with
-:func:`spirl_cli.monitor.checkpoint.merge`. Give each object a prefix of its own, none the start
-of another followed by a slash. Every ``unpack_*`` restores the object in place from
-the whole state, bit for bit, and raises :class:`ArtifactError` where the state does not fit it.
+Every ``pack_*`` returns a :class:`State` with names that begin with ``prefix``;
+:func:`spirl_cli.monitor.checkpoint.merge` joins such parts. Each object needs its own prefix, and no prefix may be
+another one plus a slash and more. Every ``unpack_*`` restores the object in place from the whole state, bit for bit,
+and raises :class:`ArtifactError` if the state does not fit it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def pack_module(module: torch.nn.Module, prefix: str) -> State:
 
 
 def unpack_module(module: torch.nn.Module, prefix: str, state: State) -> None:
-    """Restore parameters and buffers; missing, superfluous or misshapen ones are an error."""
+    """Restore parameters and buffers; missing ones, unknown ones and wrong shapes are errors."""
     own = _strip(state.tensors, prefix)
     try:
         module.load_state_dict(own, strict=True)
@@ -33,7 +33,7 @@ def unpack_module(module: torch.nn.Module, prefix: str, state: State) -> None:
 
 
 def pack_optimizer(optimizer: torch.optim.Optimizer, prefix: str) -> State:
-    """Return moments, step counts and the hyperparameters of every group (learning rate...)."""
+    """Return moments, step counts and the hyperparameters of every group (learning rate and others)."""
     content = optimizer.state_dict()
     entries: dict[str, Any] = {f"state/{i}": values for i, values in content["state"].items()}
     entries |= {f"group/{i}": group for i, group in enumerate(content["param_groups"])}
@@ -51,7 +51,7 @@ def pack_optimizer(optimizer: torch.optim.Optimizer, prefix: str) -> State:
 
 
 def unpack_optimizer(optimizer: torch.optim.Optimizer, prefix: str, state: State) -> None:
-    """Restore an optimiser over the same parameters, in the same order, of the same class."""
+    """Restore an optimiser of the same class over the same parameters in the same order."""
     saved = _scalar(state, prefix)
     if saved["type"] != type(optimizer).__name__:
         message = f"The checkpoint's '{prefix}' is of a {saved['type']}, not of a {type(optimizer).__name__}."
@@ -61,7 +61,7 @@ def unpack_optimizer(optimizer: torch.optim.Optimizer, prefix: str, state: State
         raise ArtifactError(f"The checkpoint's '{prefix}' has another number of parameter groups.")
     for name, tensor in _strip(state.tensors, prefix).items():
         entry, _, key = name.rpartition("/")
-        entries[entry][key] = _copy(tensor)  # an optimiser may keep and change what it is given
+        entries[entry][key] = _copy(tensor)  # copied, since an optimiser may keep and change it
     moments = {int(entry.removeprefix("state/")): v for entry, v in entries.items() if entry.startswith("state/")}
     groups = [_like(entries[f"group/{i}"], group) for i, group in enumerate(optimizer.param_groups)]
     try:
@@ -71,12 +71,12 @@ def unpack_optimizer(optimizer: torch.optim.Optimizer, prefix: str, state: State
 
 
 def pack_generator(generator: torch.Generator, prefix: str) -> State:
-    """Return the state of a torch generator (``torch.default_generator`` for the global one)."""
+    """Return the state of a torch generator (the global one is ``torch.default_generator``)."""
     return State({f"{prefix}/state": generator.get_state()})
 
 
 def unpack_generator(generator: torch.Generator, prefix: str, state: State) -> None:
-    """Restore a torch generator on the kind of device that it was on."""
+    """Restore a torch generator on the same kind of device."""
     try:
         generator.set_state(_strip(state.tensors, prefix)["state"])
     except (KeyError, RuntimeError) as error:
@@ -84,7 +84,7 @@ def unpack_generator(generator: torch.Generator, prefix: str, state: State) -> N
 
 
 def pack_numpy_generator(generator: np.random.Generator, prefix: str) -> State:
-    """Return the state of a NumPy generator, whatever its bit generator."""
+    """Return the state of a NumPy generator with any bit generator."""
     return State(scalars={prefix: _to_plain(generator.bit_generator.state)})
 
 
@@ -114,7 +114,7 @@ def _scalar(state: State, name: str) -> dict[str, Any]:
 
 
 def _like(saved: Mapping[str, Any], group: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn lists back into tuples where the optimiser's own group has a tuple (Adam's betas)."""
+    """Turn a list back into a tuple if the optimiser's own group has a tuple (Adam's betas)."""
     return {name: tuple(value) if isinstance(group.get(name), tuple) else value for name, value in saved.items()}
 
 

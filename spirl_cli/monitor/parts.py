@@ -1,7 +1,7 @@
-"""What a checkpoint holds, as one list of named parts: what is saved is what is restored.
+"""The contents of a checkpoint as one list of named parts, for saving and restoring.
 
-A learner lists its parts once, as :class:`Parts`, and hands saving and restoring to them. A part
-finds its own entries in the whole state by its name, so that their order does not matter.
+A learner lists its parts once, as :class:`Parts`, which save and restore them. A part finds its own entries in the
+whole state by its name, so that the order of entries does not matter.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from spirl_cli.monitor.packing import (
 
 @dataclass(frozen=True)
 class Part:
-    """One thing that a checkpoint holds.
+    """One part of a checkpoint.
 
     Attributes:
-        name: as it is called in the checkpoint; tensors are named ``NAME/...``.
-        save: given the run's folder, returns the part's own state.
-        restore: given the whole state and the run's folder, brings the part back to it.
+        name: name in the checkpoint; tensors are called ``NAME/...``.
+        save: returns the part's state, from the run's folder.
+        restore: restores the part, from the whole state and the run's folder.
     """
 
     name: str
@@ -57,40 +57,40 @@ class Parts:
         self.parts = parts
 
     def state(self, folder: Path) -> State:
-        """Return the state of all parts; large data goes into side files in `folder`."""
+        """Return the state of all parts; large data goes into other files in `folder`."""
         return merge(*(part.save(folder) for part in self.parts))
 
     def restore(self, state: State, folder: Path) -> None:
-        """Bring all parts back to a saved state.
+        """Restore all parts from a saved state.
 
         Raises:
-            ArtifactError: the state lacks a part, or it does not fit.
+            ArtifactError: the state lacks a part, or a part does not fit.
         """
         for part in self.parts:
             part.restore(state, folder)
 
 
 def module_part(name: str, module: torch.nn.Module) -> Part:
-    """Parameters and buffers of a network."""
+    """Make a part of a network's parameters and buffers."""
     return Part(name, lambda _: pack_module(module, name), lambda state, _: unpack_module(module, name, state))
 
 
 def optimizer_part(name: str, optimizer: torch.optim.Optimizer) -> Part:
-    """Moments and hyperparameters of an optimiser."""
+    """Make a part of an optimiser's moments and hyperparameters."""
     return Part(
         name, lambda _: pack_optimizer(optimizer, name), lambda state, _: unpack_optimizer(optimizer, name, state)
     )
 
 
 def generator_part(name: str, generator: torch.Generator) -> Part:
-    """State of a torch generator."""
+    """Make a part of a torch generator's state."""
     return Part(
         name, lambda _: pack_generator(generator, name), lambda state, _: unpack_generator(generator, name, state)
     )
 
 
 def numpy_generator_part(name: str, generator: np.random.Generator) -> Part:
-    """State of a NumPy generator."""
+    """Make a part of a NumPy generator's state."""
     return Part(
         name,
         lambda _: pack_numpy_generator(generator, name),
@@ -99,12 +99,12 @@ def numpy_generator_part(name: str, generator: np.random.Generator) -> Part:
 
 
 def attribute_part(owner: object, name: str) -> Part:
-    """Make a part of a number or other plain JSON value that an object keeps under this name."""
+    """Make a part of an object's attribute, which holds a plain JSON value."""
     return scalar_part(name, lambda: getattr(owner, name), lambda value: setattr(owner, name, value))
 
 
 def scalar_part(name: str, get: Callable[[], Any], put: Callable[[Any], None]) -> Part:
-    """Make a part of a plain JSON value that is read with `get` and restored with `put`."""
+    """Make a part of a plain JSON value; `get` reads it and `put` restores it."""
     return Part(name, lambda _: State(scalars={name: get()}), lambda state, _: put(saved_scalar(state, name)))
 
 

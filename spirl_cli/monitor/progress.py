@@ -1,4 +1,4 @@
-"""Progress bars: live on a terminal, occasional lines elsewhere; both with rate and time left."""
+"""Progress bars: live on a terminal, occasional lines elsewhere; both show rate and remaining time."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from rich.progress_bar import ProgressBar as RichBar
 from rich.table import Table
 from rich.text import Text
 
-LIVE_SECONDS = 0.5  # between redraws on a terminal; one costs 1-2 ms
+LIVE_SECONDS = 0.5  # between redraws on a terminal; a redraw costs 1-2 ms
 LINE_SECONDS = 10.0  # between lines in a log
 _RATE_WINDOW = 30.0  # seconds over which the rate is measured
 _SAMPLE_SECONDS = 0.5
 
 
 class ProgressBar(Protocol):
-    """One running piece of work."""
+    """The progress of one piece of work."""
 
     def update(self, completed: float, note: str = "") -> None:
-        """Tell how many units are done in all, cheaply enough to call after every unit."""
+        """Set the total number of finished units; it is cheap enough to call after every unit."""
 
 
 class Pace:
@@ -38,7 +38,7 @@ class Pace:
         self._samples = deque([(clock(), start)])
 
     def advance(self, completed: float) -> None:
-        """Note that ``completed`` units are done by now."""
+        """Note that ``completed`` units are finished now."""
         self.completed = completed
         now = self._clock()
         if now - self._samples[-1][0] >= _SAMPLE_SECONDS:
@@ -48,14 +48,14 @@ class Pace:
 
     @property
     def rate(self) -> float | None:
-        """Units per second, None while too little is known."""
+        """Units per second; None until it can be measured."""
         since, completed = self._samples[0]
         seconds = self._clock() - since
         return (self.completed - completed) / seconds if seconds > 0 and self.completed > completed else None
 
     def __str__(self) -> str:
         """Return for example ``1,200/40,000 iterations (3%), 250/s, 2:35 left``."""
-        done = int(self.completed)  # a unit counts once it is whole
+        done = int(self.completed)  # a unit counts once it is complete
         parts = [f"{done:,} {self.unit}"]
         if self.total is not None:
             share = int(100 * self.completed / self.total) if self.total else 100
@@ -90,7 +90,7 @@ class SilentBar:
 
 
 class LineBar:
-    """Progress as plain lines: the first update, at most one per ten seconds, and the last."""
+    """Progress as plain lines: at the first update, at most every ten seconds, and at the end."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class LineBar:
         self._clock = clock
         self._note = ""
         self._due = clock()
-        self._written: float | None = None  # units done when the last line was written
+        self._written: float | None = None  # units finished at the last line
 
     def __enter__(self) -> LineBar:
         return self
@@ -119,7 +119,7 @@ class LineBar:
             self._line()
 
     def update(self, completed: float, note: str = "") -> None:
-        """Note progress; writes a line when one is due."""
+        """Note progress; write a line if one is due."""
         self._note = note
         self._pace.advance(completed)
         if self._clock() >= self._due:
@@ -133,14 +133,14 @@ class LineBar:
 
 
 class LiveBar:
-    """A bar on a terminal, drawn from the caller's thread: no thread competes with the work."""
+    """A bar on a terminal, drawn from the caller's thread, so that no other thread competes with the work."""
 
     def __init__(self, console: Console, description: str, total: float | None, unit: str, start: float = 0) -> None:
         self._description = description
         self._pace = Pace(total, unit, start, time.monotonic)
         self._note = ""
         self._due = 0.0
-        # Stdout stays untouched: rich would send it to this console, which is stderr.
+        # Stdout stays untouched; otherwise rich would redirect it to this console, which is stderr.
         self._live = Live(console=console, auto_refresh=False, get_renderable=self._draw, redirect_stdout=False)
 
     def __enter__(self) -> LiveBar:
@@ -154,7 +154,7 @@ class LiveBar:
         self._live.stop()
 
     def update(self, completed: float, note: str = "") -> None:
-        """Note progress; redraws a few times per second."""
+        """Note progress; redraw a few times per second."""
         self._note = note
         self._pace.advance(completed)
         now = time.monotonic()

@@ -1,6 +1,6 @@
-"""How stages talk to people: messages, tables and progress, all on stderr.
+"""Output of stages for people: messages, tables and progress, all on stderr.
 
-Stdout belongs to results (see the command line's contract), so nothing here writes to it.
+Stdout is for results only, so nothing in this module writes to it.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from rich.text import Text
 
 from spirl_cli.monitor.progress import LineBar, LiveBar, ProgressBar, SilentBar
 
-_PLAIN_WIDTH = 200  # columns where stderr is no terminal: room enough that no table wraps
+_PLAIN_WIDTH = 200  # columns if stderr is no terminal; wide enough for all tables
 
 
 class Reporter(Protocol):
-    """What a stage may say while it works."""
+    """Output of a stage while it runs."""
 
     def message(self, text: str) -> None:
-        """Say one line."""
+        """Show one line."""
 
     def warn(self, text: str) -> None:
-        """Say one line that the user should not overlook."""
+        """Show one line that the user should not overlook."""
 
     def table(self, title: str, rows: Sequence[Mapping[str, object]]) -> None:
         """Show rows under a title; columns are the keys in order of first appearance."""
@@ -33,15 +33,15 @@ class Reporter(Protocol):
     def progress(
         self, description: str, total: float | None, unit: str, start: float = 0
     ) -> AbstractContextManager[ProgressBar]:
-        """Show progress from ``start`` to ``total`` (None: unknown) units, e.g. ``"iterations"``."""
+        """Show progress from ``start`` to ``total`` units (None if unknown), such as ``"iterations"``."""
 
 
 class RichReporter:
-    """Talks on stderr: live bars on a terminal, and occasional plain lines anywhere else."""
+    """Writes to stderr: live bars on a terminal, occasional plain lines elsewhere."""
 
     def __init__(self) -> None:
         probe = Console(stderr=True)
-        # The stream decides, not FORCE_COLOR: control codes in a log file help nobody.
+        # The stream decides, not FORCE_COLOR, since log files should have no control codes.
         self._live = probe.file.isatty() and not probe.is_dumb_terminal
         width = None if self._live else _PLAIN_WIDTH
         self._console = Console(stderr=True, force_terminal=self._live, width=width, highlight=False)
@@ -75,7 +75,7 @@ class RichReporter:
 
 
 class SilentReporter:
-    """Says nothing; for tests and for use from Python."""
+    """Shows nothing; for tests and for use from Python."""
 
     def message(self, text: str) -> None:
         """Do nothing."""

@@ -1,4 +1,4 @@
-"""A training run that can be killed at any moment and goes on bit for bit where it was."""
+"""A training run that can be killed at any moment and then continues bit for bit."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import torch
 from spirl_cli.errors import ArtifactError, DivergedError, Interrupted, UsageError
 from spirl_cli.monitor.checkpoint import CheckpointFolder, State
 from spirl_cli.monitor.interrupts import Interrupts
-from spirl_cli.monitor.metrics import MetricsLog
+from spirl_cli.monitor.metrics import NO_ROWS, MetricsLog
 from spirl_cli.monitor.progress import duration
 from spirl_cli.monitor.reporter import Reporter
 
 CHECKPOINT_SECONDS_VARIABLE = "SPIRL_CHECKPOINT_SECONDS"
 _PROGRESS_SECONDS = 0.1
-_RUN = "run"  # the scalar under which a run keeps its own numbers in a checkpoint
+_RUN = "run"  # name of the scalar with the run's own numbers in a checkpoint
 _DIVERGED_HINT = "Resuming would repeat the same numbers: change a parameter, for instance a lower learning rate."
 
 
@@ -30,15 +30,14 @@ class Checkpointable(Protocol):
     """What a :class:`TrainingRun` saves and restores."""
 
     def state(self, folder: Path) -> State:
-        """Return all that the future depends on, without changing anything that it depends on.
+        """Return everything that the continuation depends on, without changing any of it.
 
-        Large data may go into side files in ``folder``, to which the state refers. These must be
-        on the disk when this returns, and a file that an earlier checkpoint refers to must never
-        change: several checkpoints are kept.
+        Large data may go into other files in ``folder``, to which the state refers. They must be on the disk when this
+        returns. A file to which an earlier checkpoint refers must never change, since several checkpoints are kept.
         """
 
     def restore(self, state: State, folder: Path) -> None:
-        """Go back to ``state`` whole; raise :class:`ArtifactError` where a side file is damaged."""
+        """Restore ``state`` completely; raise :class:`ArtifactError` if one of its files is damaged."""
 
 
 class TrainingRun:
@@ -52,17 +51,17 @@ class TrainingRun:
                 run.tick(step + 1, {"loss": loss} if due else None)
 
     Args:
-        folder: the run's folder: checkpoints, ``metrics.csv``, ``tensorboard/``, side files.
-        learner: what is saved and restored.
+        folder: the run's folder with checkpoints, ``metrics.csv``, ``tensorboard/`` and the learner's files.
+        learner: the object to save and restore.
         total: steps of the whole run, in ``unit`` (for example ``"iterations"``).
-        description: what progress and messages call it.
+        description: name in progress and messages.
         checkpoint_seconds: wall-clock seconds between checkpoints; the environment variable
             ``SPIRL_CHECKPOINT_SECONDS`` overrides it, 0 saves at every tick.
-        resume: go on from the newest checkpoint in ``folder``; False removes what is there.
+        resume: True goes on from the newest checkpoint in ``folder``; False deletes the folder's content.
 
     Attributes:
-        step: last completed step; after entering, what the checkpoint said, else 0.
-        note: a few words shown behind the progress.
+        step: last completed step; at the start, the checkpoint's step or 0.
+        note: a few words behind the progress.
         metrics: the log behind :meth:`tick`.
     """
 
@@ -117,19 +116,19 @@ class TrainingRun:
 
     @property
     def seconds(self) -> float:
-        """Wall-clock seconds spent in this run over all its sessions, lost work not counted."""
+        """Wall-clock seconds of this run over all sessions, without lost work."""
         return self._earlier_seconds + time.monotonic() - self._begun
 
     def tick(self, step: int, metrics: Mapping[str, float] | None = None) -> None:
-        """Note that ``step`` steps are complete; call it where the learner can be saved.
+        """Note that ``step`` steps are complete; call it only when the learner can be saved.
 
-        Almost free while nothing is due. Logs ``metrics`` if given, saves a checkpoint when due
-        and at the last step.
+        It logs ``metrics`` if given, and saves a checkpoint when one is due and at the last step. Otherwise it costs
+        almost nothing.
 
         Raises:
             DivergedError: a metric, or a tensor about to be saved, is not finite; the last good
                 checkpoint is kept.
-            Interrupted: SIGINT or SIGTERM arrived; the state was saved first.
+            Interrupted: SIGINT or SIGTERM arrived; the state is saved.
         """
         self.step = step
         if metrics is not None:
@@ -149,7 +148,7 @@ class TrainingRun:
             raise ValueError(f"the scalar {_RUN!r} of a state is reserved for the run itself")
         self._require_finite(state)
         self.metrics.flush()  # rows up to this step are on the disk before the checkpoint is
-        own = {"step": self.step, "seconds": self.seconds}
+        own = {"step": self.step, "seconds": self.seconds, "metrics": self.metrics.digest}
         self._checkpoints.save(State(state.tensors, {**state.scalars, _RUN: own}), self.step)
         self._schedule(time.monotonic(), saved=True)
 
@@ -192,7 +191,7 @@ class TrainingRun:
         return f"{self.step:,} of {self.total:,} {self._unit}"
 
     def _begin(self) -> None:
-        """Restore the newest checkpoint that can be, or start with an empty folder."""
+        """Restore the newest usable checkpoint, or start with an empty folder."""
         if not self._resume:
             self._checkpoints.discard_after(-1)
         own = self._restore() if self._checkpoints.steps() else None
@@ -200,10 +199,16 @@ class TrainingRun:
             self.metrics.rewind(-1)
             return
         self.step, self._earlier_seconds = own["step"], own["seconds"]
+        self._rewind_metrics(own.get("metrics"))
         self._checkpoints.discard_after(self.step)
-        self.metrics.rewind(self.step)
         spent = duration(self._earlier_seconds)
         self._reporter.message(f"{self._description}: resuming at {self._place()}, after {spent}")
+
+    def _rewind_metrics(self, digest: str | None) -> None:
+        """Forget the rows after the checkpoint; say so if those before it are gone."""
+        if digest not in (None, NO_ROWS) and not self.metrics.path.exists():
+            self._reporter.warn(f"{self.metrics.path} is not there: rows up to step {self.step:,} are missing from it")
+        self.metrics.rewind(self.step, digest)
 
     def _restore(self) -> dict[str, Any]:
         """Restore the newest usable checkpoint and return the run's own numbers in it."""
@@ -216,7 +221,11 @@ class TrainingRun:
             else:
                 return own
         # Not a fresh start: hours of work may be lost, and the learner may be half restored.
-        raise ArtifactError(f"No checkpoint in {self.folder} can be restored.", "Start anew with --no-resume.")
+        raise ArtifactError(
+            f"No checkpoint in {self.folder} can be restored.",
+            "Put sound copies of the files that are named above in their place and run the same command again. "
+            "Only if there are none: --no-resume starts anew, and what is there is lost.",
+        )
 
 
 def _checkpoint_seconds(chosen: float) -> float:

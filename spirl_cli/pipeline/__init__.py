@@ -1,1 +1,1 @@
-"""The five stages as a graph: plan what is stale, and why; run it."""
+"""The five stages as a graph: plans which stages are stale and why, and runs them."""

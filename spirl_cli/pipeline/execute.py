@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from spirl_cli.errors import ArtifactError
+from spirl_cli.payload import AGENT, PRIOR, SKILLS
 from spirl_cli.pipeline.plan import PlannedStage, Request, plan
 from spirl_cli.stages.context import ExtractOptions, Options, StageContext, StageResult, TrainRLOptions
 from spirl_cli.store.writer import open_run
@@ -19,16 +20,18 @@ if TYPE_CHECKING:
     from spirl_cli.store.artifact import Artifact
     from spirl_cli.store.writer import Run
 
+TRAINED = (SKILLS, PRIOR, AGENT)
+
 
 @dataclass(frozen=True)
-class Session:
-    """How stages run in this process; none of it changes a result's identity.
+class ExecutionSettings:
+    """Settings of running stages in this process; none of them affects a fingerprint.
 
     Attributes:
         reporter: talks to the user.
         device: ``auto``, ``cpu`` or ``cuda``.
-        resume: continue unfinished runs from their checkpoints; else start them anew.
-        on_outcome: told after each stage what became of it.
+        resume: whether unfinished runs continue from their checkpoints; if not, they start again.
+        on_outcome: receives the outcome of every stage.
     """
 
     reporter: Reporter
@@ -39,7 +42,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one planned stage: its artifact, and whether it was made just now."""
+    """The outcome of a planned stage: its artifact, and whether it was made just now."""
 
     stage: PlannedStage
     artifact: Artifact
@@ -47,7 +50,7 @@ class Outcome:
 
 
 def prepare(request: Request, reporter: Reporter) -> list[PlannedStage]:
-    """Plan a request that is about to run; fetches the dataset where the plan depends on it.
+    """Plan a request that is about to run; fetch the dataset if the plan depends on it.
 
     Raises:
         DatasetError: the dataset is not on this machine and cannot be fetched.
@@ -60,32 +63,44 @@ def prepare(request: Request, reporter: Reporter) -> list[PlannedStage]:
     return plan(replace(request, dataset=record))
 
 
-def run_pipeline(request: Request, session: Session) -> list[Outcome]:
-    """Make the wanted artifact and everything that it depends on, skipping what is up to date."""
+def run_pipeline(request: Request, settings: ExecutionSettings) -> list[Outcome]:
+    """Make the wanted artifact and all artifacts that it depends on, unless they are up to date."""
     outcomes: list[Outcome] = []
-    for stage in prepare(request, session.reporter):
+    planned = prepare(request, settings.reporter)
+    if any(stage.artifact is None and stage.spec.name in TRAINED for stage in planned):
+        _try_environment(request, settings)
+    for stage in planned:
         inputs = {outcome.stage.spec.name: outcome.artifact for outcome in outcomes}
-        outcomes.append(_ensure(stage, request, session, inputs))
+        outcomes.append(_ensure(stage, request, settings, inputs))
     return outcomes
 
 
-def run_stage(request: Request, session: Session) -> Outcome:
-    """Make the wanted artifact alone; what it depends on must be there.
+def run_stage(request: Request, settings: ExecutionSettings) -> Outcome:
+    """Make the wanted artifact alone; its inputs must exist.
 
     Raises:
-        ArtifactError: an input is missing; names the nearest candidates.
+        ArtifactError: an input is missing; the message names the nearest candidates.
     """
-    planned = prepare(request, session.reporter) if request.last.reads_dataset else plan(request)
+    planned = prepare(request, settings.reporter) if request.last.reads_dataset else plan(request)
     last = planned[-1]
     inputs = inputs_of(last, planned, request) if last.artifact is None else {}
-    return _ensure(last, request, session, inputs)
+    if last.artifact is None and last.spec.name == AGENT:
+        _try_environment(request, settings)
+    return _ensure(last, request, settings, inputs)
+
+
+def _try_environment(request: Request, settings: ExecutionSettings) -> None:
+    """Find out what is wrong with the environment before anything is trained for it."""
+    from spirl_cli.envs.trial import try_environment
+
+    try_environment(request.recipe.env, settings.reporter.warn)
 
 
 def inputs_of(stage: PlannedStage, planned: Sequence[PlannedStage], request: Request) -> dict[str, Artifact]:
     """Return the input artifacts of a stage.
 
     Raises:
-        ArtifactError: one is missing; names the nearest candidates and how they differ.
+        ArtifactError: one is missing; the message names the nearest candidates and their differences.
     """
     known = {one.spec.name: one for one in planned}
     found: dict[str, Artifact] = {}
@@ -112,36 +127,38 @@ def _missing(wanted: PlannedStage, reader: PlannedStage, request: Request) -> Ar
     return ArtifactError(message, hint)
 
 
-def _ensure(stage: PlannedStage, request: Request, session: Session, inputs: Mapping[str, Artifact]) -> Outcome:
+def _ensure(
+    stage: PlannedStage, request: Request, settings: ExecutionSettings, inputs: Mapping[str, Artifact]
+) -> Outcome:
     if stage.artifact is not None:
         outcome = Outcome(stage, stage.artifact, made=False)
     else:
-        session.reporter.message(f"{stage.spec.command} {request.recipe.id}: {'; '.join(stage.reasons)}")
-        outcome = _run(stage, request, session, inputs)
-    session.on_outcome(outcome)
+        settings.reporter.message(f"{stage.spec.command} {request.recipe.id}: {'; '.join(stage.reasons)}")
+        outcome = _run(stage, request, settings, inputs)
+    settings.on_outcome(outcome)
     return outcome
 
 
-def _run(stage: PlannedStage, request: Request, session: Session, inputs: Mapping[str, Artifact]) -> Outcome:
-    """Run one stage under its lock. Another process may have finished it while we waited."""
+def _run(stage: PlannedStage, request: Request, settings: ExecutionSettings, inputs: Mapping[str, Artifact]) -> Outcome:
+    """Run one stage under its lock, unless another process has finished it in the meantime."""
     if stage.fingerprint is None:
         raise ArtifactError(f"{stage.spec.command}: the dataset of the recipe cannot be identified.")
     forced = stage.spec.name in request.force
     with open_run(
-        request.store, request.recipe.id, stage.spec.name, stage.fingerprint, on_wait=session.reporter.message
+        request.store, request.recipe.id, stage.spec.name, stage.fingerprint, on_wait=settings.reporter.message
     ) as run:
         if run.existing is not None and not forced:
             return Outcome(stage, run.existing, made=False)
-        if not session.resume:
+        if not settings.resume:
             run.fresh()
-        context = _context(stage, request, session, inputs, run)
+        context = _context(stage, request, settings, inputs, run)
         result: StageResult = import_module(stage.spec.module).execute(context)
         _check_dataset(stage, result)
         return Outcome(stage, _commit(context, result, run), made=True)
 
 
 def _check_dataset(stage: PlannedStage, result: StageResult) -> None:
-    """Refuse clips of another dataset than the one in the fingerprint."""
+    """Refuse clips of a dataset that is not the one in the fingerprint."""
     for name, record in result.inputs.items():
         planned = stage.inputs.get(name)
         if planned is not None and planned != record.fingerprint:
@@ -170,13 +187,13 @@ def _commit(context: StageContext, result: StageResult, run: Run) -> Artifact:
 
 
 def stage_seed(recipe: Recipe, spec: StageSpec) -> int:
-    """Return the seed of a stage: that of its section, which loading a recipe has filled in."""
+    """Return the seed of a stage, from its section; loading a recipe has filled it in."""
     section = getattr(recipe, spec.section)
     return recipe.seed if section.seed is None else int(section.seed)
 
 
 def _context(
-    stage: PlannedStage, request: Request, session: Session, inputs: Mapping[str, Artifact], run: Run
+    stage: PlannedStage, request: Request, settings: ExecutionSettings, inputs: Mapping[str, Artifact], run: Run
 ) -> StageContext:
     dataset = stage.records.get("dataset")
     return StageContext(
@@ -185,8 +202,8 @@ def _context(
         parameters=stage.parameters,
         inputs={name: inputs[name] for name in stage.spec.inputs},
         folder=run.folder,
-        reporter=session.reporter,
-        device=session.device,
-        resume=session.resume,
+        reporter=settings.reporter,
+        device=settings.device,
+        resume=settings.resume,
         options=Options(ExtractOptions(dataset), TrainRLOptions(stage.continue_from), request.evaluate),
     )

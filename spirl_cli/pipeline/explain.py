@@ -1,4 +1,4 @@
-"""Why a stage has to run, said in the words of the recipe."""
+"""The reasons why a stage has to run, in the words of the recipe."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _MOST_DIFFERENCES = 6
 def explain(
     spec: StageSpec, parameters: Mapping[str, Any], inputs: Mapping[str, str | None], store: Store, recipe: str
 ) -> tuple[str, ...]:
-    """Say what differs between the wanted artifact and the one of this recipe that is closest to it.
+    """Return the differences between the wanted artifact and the closest one of this recipe.
 
     Args:
         spec: the stage.
         parameters: the wanted parameters.
-        inputs: the wanted fingerprint of each input, None where it is not known yet.
-        store: where to look for comparison.
+        inputs: wanted fingerprint of each input; None if it is not known yet.
+        store: store with the artifacts to compare with.
         recipe: id of the recipe.
     """
-    # an evaluation of a prior is not what an evaluation of an agent is compared with
+    # an evaluation of an agent is not compared with one of a prior
     candidates = [
         artifact
         for artifact in store.artifacts(recipe=recipe, stage=spec.name)
@@ -35,7 +35,7 @@ def explain(
     ]
     if not candidates:
         return ("no artifact yet",)
-    # of equally close ones the newest, which is the last
+    # the last of equally close ones is the newest
     described = [(artifact, _reasons(spec, parameters, inputs, artifact)) for artifact in reversed(candidates)]
     closest, reasons = min(described, key=lambda pair: len(pair[1]))
     shown = reasons[:_MOST_DIFFERENCES]

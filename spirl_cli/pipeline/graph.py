@@ -1,7 +1,7 @@
-"""The five stages: what each one reads, and which values of a recipe decide its result.
+"""The five stages: the inputs of each stage, and the values of a recipe that decide its result.
 
-Parameters are keyed by their place in the recipe (``{"train_skills": {"horizon": 10}}``), so
-that a difference can be named as a user would write it after ``--set``.
+The keys of parameters are their places in the recipe (``{"train_skills": {"horizon": 10}}``), so that messages can name
+a difference as a user would write it after ``--set``.
 """
 
 from __future__ import annotations
@@ -22,8 +22,13 @@ def _values(section: BaseModel, *without: str) -> dict[str, Any]:
     return section.model_dump(mode="json", exclude=set(without))
 
 
+def env_values(recipe: Recipe) -> dict[str, Any]:
+    """Return the values of the environment that decide a result."""
+    return _values(recipe.env, "step_seconds")
+
+
 def _clips(recipe: Recipe) -> dict[str, Any]:
-    # the horizon decides which episodes are long enough and where windows may start
+    # the horizon decides which episodes are long enough, and the possible starts of windows
     parameters = {"extract": _values(recipe.extract), "train_skills": {"horizon": recipe.train_skills.horizon}}
     shown = recipe.env.clip_values()
     return {**parameters, "env": shown} if shown else parameters
@@ -38,12 +43,12 @@ def _prior(recipe: Recipe) -> dict[str, Any]:
 
 
 def _agent(recipe: Recipe) -> dict[str, Any]:
-    return {"env": _values(recipe.env), "train_rl": _values(recipe.train_rl, "checkpoint_seconds", "log_every")}
+    return {"env": env_values(recipe), "train_rl": _values(recipe.train_rl, "checkpoint_seconds", "log_every")}
 
 
 def _evaluation(recipe: Recipe) -> dict[str, Any]:
-    # an episode's content does not depend on how many environments run side by side
-    return {"env": _values(recipe.env), "evaluate": _values(recipe.evaluate, "environments")}
+    # episodes do not depend on the number of environments that run side by side
+    return {"env": env_values(recipe), "evaluate": _values(recipe.evaluate, "environments")}
 
 
 def _prior_evaluation(recipe: Recipe) -> dict[str, Any]:
@@ -74,18 +79,19 @@ PRIOR_EVALUATION = replace(STAGES[-1], inputs=(SKILLS, PRIOR), parameters=_prior
 
 
 def stage(name: str) -> StageSpec:
-    """Return the stage of this name.
+    """Return the stage with this name.
 
     Raises:
-        KeyError: no stage is called so.
+        KeyError: no stage has this name.
     """
     return {spec.name: spec for spec in STAGES}[name]
 
 
 def for_recipe(spec: StageSpec, recipe: Recipe) -> StageSpec:
-    """Return the stage as a recipe uses it: an agent reads a prior only if it starts from one or stays near it.
+    """Return the stage as a recipe uses it: an agent needs a prior only to start from it or to stay near it.
 
-    Without one it needs the standardisation of states, which the skills hold; of primitive actions the clips do.
+    An agent without a prior needs the standardisation of states from the skills, or from the clips for primitive
+    actions.
     """
     section = recipe.train_rl
     if spec.name != AGENT or "prior" in (section.regularizer, section.initial_policy):

@@ -1,4 +1,4 @@
-"""Which stages have to run for a request, and why: nothing here changes anything.
+"""Plans which stages have to run for a request, and why; planning changes nothing.
 
 A stage is up to date when a complete artifact with its planned fingerprint exists. The
 fingerprint of a stage follows from the fingerprints of its inputs, which need not exist yet.
@@ -34,17 +34,16 @@ Status = Literal["given", "up to date", "resume", "run"]
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asks for.
+    """A user's request.
 
     Attributes:
         recipe: the resolved recipe.
-        store: where artifacts are looked for and written.
-        last: the stage whose artifact is wanted.
-        given: input artifacts named by the user; they replace what the recipe plans, and so
-            do the artifacts that they were made from.
+        store: store in which artifacts are looked up and written.
+        last: name of the stage that makes the wanted artifact.
+        given: input artifacts named by the user; they and the artifacts that they were made from replace the recipe's.
         force: names of stages that run although they are up to date.
-        dataset: the dataset, where it was found out that it is not the one that the recipe names.
-        named: the words with which the user named recipe, profile and overrides, for hints.
+        dataset: the dataset, if it was found that another one stands in for the recipe's.
+        named: the user's words for recipe, profile and overrides, for hints.
         evaluate: options of an evaluation that are not in the recipe; part of its fingerprint.
         explain: says why a stage has to run. Whoever plans thousands of cells gives one that says nothing,
             since each explanation compares the stage with all artifacts of its recipe.
@@ -69,13 +68,13 @@ class PlannedStage:
         spec: the stage.
         status: ``given`` by the user, ``up to date``, ``resume`` (an unfinished run with a
             checkpoint) or ``run``.
-        fingerprint: of the planned artifact; None while the dataset is still to be downloaded.
+        fingerprint: fingerprint of the planned artifact; None until the dataset is downloaded.
         parameters: the values of the recipe behind the fingerprint.
-        inputs: fingerprint of each input; None where it is not known yet.
-        reasons: why it has to run; empty otherwise.
-        artifact: the finished artifact when there is nothing to do.
-        records: inputs that are no artifacts (the dataset of ``clips``).
-        continue_from: a finished shorter run that this one can carry on from.
+        inputs: fingerprint of each input; None if it is not known yet.
+        reasons: reasons why it has to run; empty otherwise.
+        artifact: the finished artifact if there is nothing to do.
+        records: inputs that are not artifacts (the dataset of ``clips``).
+        continue_from: a finished shorter run that this one can continue.
     """
 
     spec: StageSpec
@@ -90,7 +89,7 @@ class PlannedStage:
 
 
 def plan(request: Request) -> list[PlannedStage]:
-    """Plan every stage that the wanted one depends on, in the order in which they run.
+    """Plan all stages that the wanted one depends on, in the order of execution.
 
     Raises:
         ArtifactError: given artifacts were not made from one another.
@@ -107,9 +106,9 @@ def plan(request: Request) -> list[PlannedStage]:
 
 
 def with_ancestors(given: Mapping[str, Artifact], store: Store) -> dict[str, Artifact]:
-    """Add the artifacts that the given ones were made from, as far as they are in the store.
+    """Add the artifacts from which the given ones were made, as far as they are in the store.
 
-    ``train-rl --prior REF`` must use the skills which that prior was trained for.
+    ``train-rl --prior REF`` must use the skills of that prior.
     """
     complete = dict(given)
     for artifact in given.values():
@@ -182,7 +181,7 @@ def _status(
 
 
 def _dataset(spec: StageSpec, request: Request, parameters: Mapping[str, Any]) -> dict[str, InputRecord]:
-    """Identify the dataset; where it is not on this machine, take the word of equal clips."""
+    """Identify the dataset; if it is not on this computer, use the record in clips of equal parameters."""
     known = request.dataset or import_module(spec.module).identify(request.recipe)
     if known is not None:
         return {"dataset": known}
@@ -194,7 +193,7 @@ def _dataset(spec: StageSpec, request: Request, parameters: Mapping[str, Any]) -
 
 
 def _check_family(planned: Mapping[str, PlannedStage]) -> None:
-    """Refuse given inputs that were made from other inputs than those of this plan."""
+    """Refuse given inputs that were made from inputs outside this plan."""
     for stage in planned.values():
         if stage.artifact is None or stage.status != "given":
             continue
@@ -213,5 +212,5 @@ def _named(stage: PlannedStage) -> str:
 
 
 def pending(planned: Sequence[PlannedStage]) -> list[PlannedStage]:
-    """Return the stages of a plan that have something to do."""
+    """Return the stages of a plan that have to run."""
     return [stage for stage in planned if stage.artifact is None]

@@ -1,4 +1,4 @@
-"""Finished agents that are the beginning of a longer run, which goes on from them instead of starting anew."""
+"""Finds finished agents from which a longer run can continue instead of starting again."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 def longest_beginning(
     spec: StageSpec, store: Store, parameters: Mapping[str, Any], inputs: Mapping[str, str]
 ) -> Artifact | None:
-    """Find the longest finished agent that differs only in having had fewer steps.
+    """Find the longest finished agent that differs from the wanted one only by fewer steps.
 
     Args:
         spec: the stage that trains agents.
-        store: where to look.
-        parameters: those of the wanted run.
-        inputs: fingerprints of its inputs.
+        store: store with the finished agents.
+        parameters: parameters of the wanted run.
+        inputs: fingerprints of the wanted run's inputs.
     """
     candidates = [
         artifact
@@ -38,17 +38,27 @@ def longest_beginning(
 
 
 def _is_beginning(finished: Artifact, wanted: Mapping[str, Any]) -> bool:
-    """Tell whether a finished run is the beginning of the run `wanted`."""
+    """Say whether a finished run is the beginning of the run `wanted`."""
     done = finished.manifest.parameters
+    if not _has_steps(done):
+        return False
     if _training(done)["steps"] >= _training(wanted)["steps"] or differences(_rest(done), _rest(wanted)):
         return False
-    # the last skill may have taken it a little beyond the steps that were asked for
+    # its last skill may have passed the requested number of steps
     reached = finished.manifest.metrics.get("steps", _training(done)["steps"])
     return _snapshots(wanted, reached) <= _snapshots(done, reached)
 
 
+def _has_steps(parameters: Mapping[str, Any]) -> bool:
+    """Tell whether parameters are those of training at all: a manifest may have been written by a stranger."""
+    section = parameters.get("train_rl")
+    if not isinstance(section, Mapping) or not isinstance(section.get("snapshots"), list):
+        return False
+    return all(isinstance(number, int) for number in (section.get("steps"), *section["snapshots"]))
+
+
 def _rest(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all parameters but those that may differ between a run and its beginning."""
+    """Return the parameters that must be equal in a run and its beginning."""
     training = {key: value for key, value in _training(parameters).items() if key not in ("steps", "snapshots")}
     return {**parameters, "train_rl": training}
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
+import unicodedata
 from pathlib import Path
 
 from spirl_cli.errors import UsageError, did_you_mean
@@ -40,7 +43,7 @@ def find_recipe(ref: str | Path) -> Path:
     for known, path in packaged.items():
         if name in (known, known.replace("/", "-")):
             return path
-    if Path(ref).is_file():
+    if os.path.isfile(ref):  # unlike Path.is_file it never raises, whatever the name
         return Path(ref)
     if name.endswith(SUFFIXES):
         close = did_you_mean(str(Path(name).with_suffix("")), packaged)
@@ -65,17 +68,22 @@ def recipe_id(path: Path) -> str:
     """Return what artifacts of a recipe are filed under: its path below a recipes folder, else its stem.
 
     Nested names are joined by ``-`` (``paper-kitchen``) and so are characters that have a
-    meaning in the reference of an artifact.
+    meaning in the reference of an artifact. Letters and digits of every script stay, in the one
+    form (NFC) in which all systems spell them.
     """
     resolved = path.resolve().with_suffix("")
-    name = packaged_name(path) or "/".join(_below_recipes(resolved.parts))
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "recipe"
+    name = unicodedata.normalize("NFC", packaged_name(path) or "/".join(_below_recipes(resolved.parts)))
+    kept = "".join(one if one in "._-" or unicodedata.category(one)[0] in "LMN" else " " for one in name)
+    # a name of signs alone, such as emoji, still tells recipes apart
+    return re.sub(" +", "-", kept).strip("-.") or f"recipe-{hashlib.sha256(os.fsencode(name)).hexdigest()[:8]}"
 
 
 def shown(path: Path) -> str:
     """Return the path as messages show it: relative to the working folder where it is inside."""
-    resolved = path.resolve()
-    here = Path.cwd()
+    try:
+        resolved, here = path.resolve(), Path.cwd()
+    except OSError:  # the working folder is gone
+        return str(path)
     return str(resolved.relative_to(here)) if resolved.is_relative_to(here) else str(resolved)
 
 

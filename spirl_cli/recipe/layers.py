@@ -6,6 +6,7 @@ value of the result still knows the line that it comes from, in whichever file t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, reduce
@@ -13,8 +14,12 @@ from pathlib import Path
 
 from spirl_cli.errors import UsageError, did_you_mean
 from spirl_cli.recipe.folder import find_recipe, shown
+from spirl_cli.recipe.yaml_limits import MAX_CHARACTERS, MAX_DEPTH
 from spirl_cli.recipe.yaml_places import Node, Place, parse_value, parse_yaml
 
+MAX_CHAIN = 16  # recipes that inherit from one another
+MAX_VARIANTS = 100  # profiles, or methods, of a file
+_CHAIN_HINT = "Write what they have in common into one recipe."
 METHODS = Path(__file__).with_name("methods.yaml")
 
 
@@ -81,8 +86,9 @@ def read_tree(path: Path) -> Node:
         UsageError: if the file cannot be read or is not a mapping.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_CHARACTERS + 1)
+    except (OSError, ValueError) as error:  # the last: no UTF-8, or a zero byte in the path
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError(f"The recipe {shown(path)} cannot be read: {reason}.") from None
     tree = parse_yaml(text, shown(path))
@@ -95,10 +101,10 @@ def parent_path(path: Path, extends: Node) -> Path:
     Raises:
         UsageError: if there is neither.
     """
-    if not isinstance(extends.value, str):
+    if not isinstance(extends.value, str) or "\0" in extends.value:
         raise UsageError(f"{extends.place}: extends must be a recipe's name or file.")
     beside = path.parent / extends.value
-    if beside.is_file():
+    if os.path.isfile(beside):
         return beside
     if Path(extends.value).suffix:
         hint = "A packaged recipe is inherited by its name, for example 'extends: kitchen'."
@@ -141,7 +147,7 @@ def _override(text: str) -> Node:
     place = Place(f"--set {text}")
     key, equals, value = text.partition("=")
     parts = [part.strip() for part in key.split(".")]
-    if not equals or not all(parts):
+    if not equals or not all(parts) or len(parts) > MAX_DEPTH:
         raise UsageError(f"{place}: expected KEY=VALUE.", "For example --set train_rl.steps=100000.")
     node = parse_value(value, place)
     for part in reversed(parts):
@@ -157,11 +163,24 @@ def _read(path: Path, children: tuple[Path, ...]) -> Layers:
     if extends is None:
         return Layers(path, own, profiles, methods)
     parent = parent_path(path, extends)
+    _check_chain(extends, children)
     if parent.resolve() in (*children, path.resolve()):
         hint = "A packaged recipe of the same name is inherited by its name, for example 'extends: kitchen'."
         raise UsageError(f"{extends.place}: {extends.value} inherits from itself.", hint)
     inherited = _read(parent, (*children, path.resolve()))
     return _inherit(inherited, Layers(path, own, profiles, methods))
+
+
+def _check_chain(extends: Node, children: Sequence[Path]) -> None:
+    """Refuse a recipe that inherits from too many files, or too large ones.
+
+    Raises:
+        UsageError: names the place of the last `extends`.
+    """
+    if len(children) >= MAX_CHAIN:
+        raise UsageError(f"{extends.place}: more than {MAX_CHAIN} recipes inherit from one another.", _CHAIN_HINT)
+    if sum(child.stat().st_size for child in children) > 2 * MAX_CHARACTERS:
+        raise UsageError(f"{extends.place}: the recipes that inherit from one another are too long.", _CHAIN_HINT)
 
 
 def _inherit(parent: Layers, child: Layers) -> Layers:
@@ -187,6 +206,8 @@ def _variants(tree: Node, key: str) -> dict[str, Node]:
     if node is None:
         return {}
     variants = _mapping(node, key).entries
+    if len(variants) > MAX_VARIANTS:
+        raise UsageError(f"{node.place}: there are {len(variants)} {key}; at most {MAX_VARIANTS} are read.")
     return {name: _without(_mapping(variant, f"{key}.{name}")) for name, variant in variants.items()}
 
 

@@ -103,7 +103,7 @@ def write_new(target: Path, text: str) -> None:
 
 
 def _exists(target: Path) -> UsageError:
-    return UsageError(f"{shown(target)} exists already.", "Give another name, or remove that file first.")
+    return UsageError(f"{shown(target)} exists already.", "Give another name.")
 
 
 def check_recipe(ref: str | Path) -> list[str]:

@@ -14,6 +14,8 @@ from spirl_cli.recipe.yaml_places import KeyPath, Node, Place
 
 Details = Mapping[str, Any]
 Suggest = Callable[[KeyPath, object], str]
+MOST_SENTENCES = 50
+LONGEST_VALUE = 80  # characters of a refused value that are shown
 # What a value must be, after the word "must", by pydantic's type of error; braces name facts of its context.
 _WANTED = {
     "model_type": "be a mapping (lines of 'key: value')",
@@ -45,7 +47,7 @@ _WANTED = {
 
 
 def describe(error: ValidationError, tree: Node, suggest: Suggest = suggest) -> list[str]:
-    """One sentence with place for each problem; unknown keys first, since they often cause others.
+    """One sentence with place for each of the first problems; unknown keys first, since they often cause others.
 
     Args:
         error: what pydantic says about ``tree``.
@@ -55,8 +57,8 @@ def describe(error: ValidationError, tree: Node, suggest: Suggest = suggest) -> 
     groups: dict[KeyPath, list[Details]] = {}
     for details in sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden"):
         groups.setdefault(_path(details, tree), []).append(details)
-    own = {path: group for path, group in groups.items() if not _is_consequence(path, group, groups)}
-    return [_sentence(path, group, tree, suggest) for path, group in own.items()]
+    wrong = [(path, group) for path, group in groups.items() if not _is_consequence(path, group, groups)]
+    return [_sentence(path, group, tree, suggest) for path, group in wrong[:MOST_SENTENCES]]
 
 
 def unknown_key(path: KeyPath, tree: Node, suggest: Suggest = suggest) -> str:
@@ -87,8 +89,9 @@ def _sentence(path: KeyPath, group: list[Details], tree: Node, suggest: Suggest)
 
 def _is_consequence(path: KeyPath, group: list[Details], paths: Iterable[KeyPath]) -> bool:
     """Whether a list is "too short" only because one of its items is wrong."""
-    below = any(len(other) > len(path) and other[: len(path)] == path for other in paths)
-    return below and group[0]["type"] == "too_short"
+    if group[0]["type"] != "too_short":
+        return False
+    return any(len(other) > len(path) and other[: len(path)] == path for other in paths)
 
 
 def _own_sentence(path: KeyPath, text: str, tree: Node) -> str:
@@ -169,7 +172,8 @@ def _value(details: Details) -> str:
         return str(details.get("ctx", {}).get("actual_length", "a list"))
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return repr(value)
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
 
 
 def _given(details: Details) -> object:

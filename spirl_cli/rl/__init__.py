@@ -1,4 +1,4 @@
 """Soft actor-critic regularised by a skill prior.
 
-`sac.py` is Algorithm 1 of the paper; `loop.py` keeps simulator and learner busy side by side.
+`sac.py` is Algorithm 1 of the paper; `loop.py` runs simulator and learner side by side.
 """

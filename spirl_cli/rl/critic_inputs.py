@@ -1,4 +1,4 @@
-"""Inputs of critics in addition to the standardised state: features in which values are easier to express."""
+"""Inputs of critics besides the standardised state: features that make values easier to learn."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from spirl_cli.skills.networks import LEAK, Normalizer
 
 
 class FourierFeatures(nn.Module):
-    """Random Fourier features (Rahimi & Recht 2007): sines and cosines of waves across some state numbers.
+    """Random Fourier features (Rahimi & Recht 2007): sines and cosines of waves along some numbers of the state.
 
-    An MLP alone is slow to learn a function that jumps, such as a value on either side of a wall.
+    An MLP alone learns functions with jumps slowly, such as values on the two sides of a wall.
 
     Wave vectors are Gaussian with standard deviation 2π / wavelength.
 
     Args:
-        section: which numbers of the state, the wavelength, and the number of waves F.
+        section: indices of the state, the wavelength, and the number of waves F.
         state_dim: D.
 
     Raises:
@@ -45,21 +45,20 @@ class FourierFeatures(nn.Module):
         return 2 * self.waves.shape[1]
 
     def forward(self, states: Tensor) -> Tensor:
-        """(B, D) raw states → (B, 2·F)."""
+        """Map raw states (B, D) to features (B, 2·F)."""
         phases = states[:, self.indices] @ self.waves
         return torch.cat([phases.sin(), phases.cos()], dim=-1)
 
 
 class ObjectFeatures(nn.Module):
-    """Features of a set of objects that the state lists one after the other (Deep Sets, Zaheer et al. 2017).
+    """Features of the set of objects that the end of the state lists (Deep Sets, Zaheer et al. 2017).
 
-    Each object is seen by the same small network, with its distance from where the agent is, near and far: the
-    tanh of the distance over each of some lengths. The largest and the mean of the outputs stand for
-    the set, so that the order of the objects does not matter.
+    One small network sees each object together with its offset from the agent at several scales: tanh(offset / length)
+    for each length. Maximum and mean of the outputs describe the set, so that the order of the objects does not matter.
 
     Args:
-        section: where the objects are in the state, and the width W.
-        members: E critics, each with a network of its own.
+        section: position of the objects in the state, and the width W.
+        members: E, number of critics, each with its own network.
         normalizer: standardises states (D,).
 
     Raises:
@@ -96,7 +95,7 @@ class ObjectFeatures(nn.Module):
         return 2 * self.section.width
 
     def forward(self, states: Tensor) -> Tensor:
-        """(B, D) raw states → (E, B, 2·W)."""
+        """Map raw states (B, D) to features (E, B, 2·W)."""
         objects = self._objects(states)
         distance = objects[..., : len(self.origin)] - states[:, None, self.origin]
         near = (distance.unsqueeze(-1) / self.lengths).tanh().flatten(2)
@@ -107,5 +106,5 @@ class ObjectFeatures(nn.Module):
         return torch.cat([each.amax(2), each.mean(2)], dim=-1)
 
     def _objects(self, states: Tensor) -> Tensor:
-        """(B, D) → (B, n, size)."""
+        """Split states (B, D) into objects (B, n, size)."""
         return states[:, self.section.first :].unflatten(1, (-1, self.section.size))

@@ -13,12 +13,12 @@ class EnsembleLinear(nn.Module):
 
     def __init__(self, members: int, inputs: int, outputs: int) -> None:
         super().__init__()
-        bound = math.sqrt(2.0 / (inputs + outputs))  # Xavier-normal, as everywhere
+        bound = math.sqrt(2.0 / (inputs + outputs))  # Xavier-normal, as in all networks
         self.weight = nn.Parameter(torch.randn(members, inputs, outputs) * bound)
         self.bias = nn.Parameter(torch.zeros(members, 1, outputs))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """One batched matrix product for all members."""
+        """Apply all members by one batched matrix product."""
         return torch.baddbmm(self.bias, inputs, self.weight)
 
 
@@ -31,6 +31,6 @@ class EnsembleLayerNorm(nn.Module):
         self.offset = nn.Parameter(torch.zeros(members, 1, width))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(E, B, width) → (E, B, width)."""
+        """Normalise (E, B, width) over the last axis."""
         normalized = nn.functional.layer_norm(inputs, inputs.shape[-1:])
         return torch.addcmul(self.offset, normalized, self.gain)

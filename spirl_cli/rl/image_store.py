@@ -1,4 +1,4 @@
-"""Images of a replay memory, each stored once however many transitions show it."""
+"""Images of a replay memory; each is stored once for all transitions that show it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ Pixels = NDArray[np.uint8]
 
 
 class ImageStore:
-    """Images in numbered slots, with the count of their uses; a slot without uses is given out again.
+    """Images in numbered slots, with counts of uses; a slot without uses is reused.
 
     Memory grows in blocks that are never moved.
 
     Args:
-        pixels: P, the numbers of an image.
+        pixels: P, number of pixels of an image.
     """
 
-    BLOCK = 64  # images
+    BLOCK = 64  # images per block
 
     def __init__(self, pixels: int) -> None:
         self.pixels = pixels
@@ -28,11 +28,11 @@ class ImageStore:
         self._free: list[int] = []
 
     def __len__(self) -> int:
-        """Return the number of different images held."""
+        """Return the number of stored images."""
         return len(self._uses) - len(self._free)
 
     def add(self, image: Pixels) -> int:
-        """Store a copy of an image (P,), used once; returns its slot."""
+        """Store a copy of an image (P,) with one use; return its slot."""
         if self._free:
             slot = self._free.pop()
             self._uses[slot] = 1
@@ -45,7 +45,7 @@ class ImageStore:
         return slot
 
     def use(self, slot: int) -> int:
-        """Count one more use of a slot; returns it."""
+        """Count one more use of a slot; return the slot."""
         self._uses[slot] += 1
         return slot
 
@@ -57,5 +57,5 @@ class ImageStore:
                 self._free.append(slot)
 
     def __getitem__(self, slot: int) -> Pixels:
-        """Return the image (P,) in a slot, not copied."""
+        """Return the image (P,) in a slot, without copying it."""
         return self._blocks[slot // self.BLOCK][slot % self.BLOCK]

@@ -1,8 +1,8 @@
-"""Collecting skills and learning from them side by side, in deterministic lock-step.
+"""Collects skills and learns from them side by side, in deterministic rounds.
 
-In every *round* the policy chooses one skill per environment, the workers run them, and meanwhile
-the learner does its updates on what earlier rounds collected. The results of a round are added
-when both are done, so the order of everything is fixed, whatever the speed of the machine.
+In every *round* the policy chooses one skill per environment and the workers run these skills; at the same time the
+learner updates on the data of earlier rounds. The results of a round are stored when both have finished, so that the
+order of everything is the same on computers of any speed.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from spirl_cli.envs.replayable import Snapshot
-from spirl_cli.envs.vector import SkillVector, VectorStep, restore_snapshots, split_step, take_snapshots
+from spirl_cli.envs.replayable import EpisodeState
+from spirl_cli.envs.vector import SkillVector, VectorStep, read_episode_states, restore_episode_states, split_step
 from spirl_cli.errors import DivergedError
 from spirl_cli.monitor.checkpoint import State
 from spirl_cli.monitor.parts import (
@@ -36,7 +36,7 @@ from spirl_cli.rl.replay import Batch, Replay
 from spirl_cli.rl.running_episodes import RunningEpisodes, Transitions, returns_to_go
 from spirl_cli.rl.sac import SAC
 
-RECENT_EPISODES = 100  # training episodes behind the running means
+RECENT_EPISODES = 100  # number of training episodes in running means
 
 
 class SkillLearning:
@@ -45,7 +45,7 @@ class SkillLearning:
     Args:
         section: the recipe's `train_rl`.
         sac: the learner; its generator must not be used elsewhere.
-        vector: environments whose actions are skills.
+        vector: environments with skills as actions.
         replay: an empty replay memory.
         rng: draws the batches.
     """
@@ -54,12 +54,12 @@ class SkillLearning:
         self, section: TrainRLSection, sac: SAC, vector: SkillVector, replay: Replay, rng: np.random.Generator
     ) -> None:
         self.section, self.sac, self.vector, self.replay, self.rng = section, sac, vector, replay, rng
-        self.states: NDArray[np.float32] | None = None  # s to act on next, `SAC.encode`; None before the first round
+        self.states: NDArray[np.float32] | None = None  # next s, from `SAC.encode`; None before the first round
         self.simulated = 0  # environment steps, warm-up included
         self.updates = 0
-        self.credit = 0.0  # updates owed, when the ratio is no whole number
-        self.returns = np.zeros(vector.num_envs)  # of the running episodes
-        self.running = RunningEpisodes(vector.num_envs)  # where the replay memory takes whole episodes
+        self.credit = 0.0  # updates still due, if the ratio is not an integer
+        self.returns = np.zeros(vector.num_envs)  # rewards of the running episodes
+        self.running = RunningEpisodes(vector.num_envs)  # used if the replay memory takes whole episodes
         self.finished: deque[dict[str, float]] = deque(maxlen=RECENT_EPISODES)
         self.losses: dict[str, torch.Tensor] = {}
         self.scale_found = False  # of the rewards, where the recipe says auto
@@ -68,12 +68,12 @@ class SkillLearning:
 
     @property
     def steps(self) -> int:
-        """Position on the x-axis: environment steps, the warm-up counted unless parity says otherwise."""
+        """Position on the x-axis: environment steps, with the warm-up unless parity excludes it."""
         skipped = self.section.warmup_steps if self.section.parity.uncounted_warmup else 0
         return max(0, self.simulated - skipped)
 
     def round(self) -> None:
-        """One skill in every environment, and the updates that go with it."""
+        """Run one skill in every environment, and the updates that belong to it."""
         if self.states is None:
             self.states = self.sac.encode(self.vector.reset()[0])
         latents = self.sac.act(self.states)
@@ -120,7 +120,7 @@ class SkillLearning:
             self.sac.reward_scale, self.scale_found = 1.0 / float(earned.mean()), True
 
     def _store(self, latents: NDArray[np.float32], step: VectorStep) -> None:
-        """Add the round's transitions to the replay memory, with the defects that parity asks for."""
+        """Add the round's transitions to the replay memory, with the defects of the authors' code if asked for."""
         assert self.states is not None
         parity = self.section.parity
         states = self.sac.encode(step.late_observation) if parity.late_observation else self.states
@@ -128,6 +128,7 @@ class SkillLearning:
         terminals = step.ended if parity.terminal_timeouts else step.terminated
         rewards = np.asarray(rewards if self._finds_scale else rewards * self.sac.reward_scale, np.float32)
         transitions = Transitions(states, latents, rewards, self.sac.encode(step.next_observation), terminals)
+        self._require_finite(transitions)
         if self.replay.rewarded_share is None:
             self.replay.add(*transitions)
         else:
@@ -140,14 +141,23 @@ class SkillLearning:
                 self.finished.append({"return": float(self.returns[index]), **metrics})
                 self.returns[index] = 0.0
 
+    def _require_finite(self, transitions: Transitions) -> None:
+        """Keep out of the replay memory what rewards and states became here, for instance by a huge reward scale."""
+        for name, values in transitions._asdict().items():
+            if not np.isfinite(values).all():
+                raise DivergedError(
+                    f"train-rl diverged at {self.steps:,} steps: {name} of a transition are not finite numbers.",
+                    "Look at train_rl.reward_scale; the last good checkpoint is kept.",
+                )
+
     def _add_episode(self, episode: Transitions) -> None:
-        """Add a whole episode with its returns, one transition after the other, so that they share images."""
+        """Add a whole episode with its returns, one transition after the other, so that neighbours share images."""
         returns = returns_to_go(episode.rewards, self.section.discount)
         for step in range(len(returns)):
             self.replay.add(*(field[step : step + 1] for field in (*episode, returns)))
 
     def metrics(self) -> dict[str, float]:
-        """Diagnostics of the last update, and means over recent training episodes."""
+        """Return diagnostics of the last update, and means over recent training episodes."""
         values = {f"learner/{name}": float(value) for name, value in self.losses.items()}
         for name in self.finished[0] if self.finished else ():
             values[f"training/{name}"] = float(np.mean([episode[name] for episode in self.finished]))
@@ -161,7 +171,7 @@ class SkillLearning:
         return {**values, "learner/updates": float(self.updates)}
 
     def state(self, folder: Path) -> State:
-        """Everything that an identical continuation needs; the replay goes into segments in `folder`."""
+        """Return everything that an identical continuation needs; the replay memory goes into files in `folder`."""
         return self._parts.state(folder)
 
     def restore(self, state: State, folder: Path) -> None:
@@ -197,49 +207,55 @@ class SkillLearning:
         self.finished = deque(saved, maxlen=RECENT_EPISODES)
 
     def _save_losses(self, folder: Path) -> State:
-        # logged until the next update, which may be some rounds away
+        # logged until the next update, which may be several rounds later
         return State(scalars={"losses": {name: float(value) for name, value in self.losses.items()}})
 
     def _restore_losses(self, state: State, folder: Path) -> None:
-        # the first checkpoints did not have them
+        # older checkpoints lack them
         self.losses = {name: torch.tensor(value) for name, value in state.scalars.get("losses", {}).items()}
 
     def _save_replay(self, folder: Path) -> State:
-        return State(scalars={"replay": self.replay.save(folder)})
+        segments = self.replay.save(folder)
+        return State(scalars={"replay": segments, "replay_sha256": self.replay.digests})
 
     def _restore_replay(self, state: State, folder: Path) -> None:
-        self.replay.restore(folder, saved_scalar(state, "replay"))
+        # the first checkpoints had no checksums
+        self.replay.restore(folder, saved_scalar(state, "replay"), state.scalars.get("replay_sha256"))
 
     def _restore_log_alpha(self, saved: float) -> None:
         with torch.no_grad():
             self.sac.log_alpha.fill_(saved)
 
     def _save_environments(self, folder: Path) -> State:
-        return State() if self.states is None else pack_snapshots(take_snapshots(self.vector))
+        return State() if self.states is None else pack_episode_states(read_episode_states(self.vector))
 
     def _restore_environments(self, state: State, folder: Path) -> None:
-        snapshots = unpack_snapshots(state)
-        if snapshots:
-            restored = restore_snapshots(self.vector, snapshots)
+        episode_states = unpack_episode_states(state)
+        if episode_states:
+            restored = restore_episode_states(self.vector, episode_states)
             self.states, self.exact = self.sac.encode(restored.observation), restored.exact
 
 
-def pack_snapshots(snapshots: list[Snapshot]) -> State:
-    """Where every environment is, for a checkpoint."""
+def pack_episode_states(episode_states: list[EpisodeState]) -> State:
+    """Return the state of every environment, for a checkpoint."""
     tensors: dict[str, torch.Tensor] = {}
     scalars: list[dict[str, Any]] = []
-    for index, snapshot in enumerate(snapshots):
-        tensors[f"environment{index}/actions"] = torch.from_numpy(snapshot["actions"])
-        tensors[f"environment{index}/observation"] = torch.from_numpy(snapshot["observation"])
-        numbers = {"resets": snapshot["resets"], "episode": snapshot["episode"], "env_seed": snapshot["env_seed"]}
+    for index, episode_state in enumerate(episode_states):
+        tensors[f"environment{index}/actions"] = torch.from_numpy(episode_state["actions"])
+        tensors[f"environment{index}/observation"] = torch.from_numpy(episode_state["observation"])
+        numbers = {
+            "resets": episode_state["resets"],
+            "episode": episode_state["episode"],
+            "env_seed": episode_state["env_seed"],
+        }
         scalars.append(numbers)
     return State(tensors, {"environments": scalars})
 
 
-def unpack_snapshots(state: State) -> list[Snapshot]:
-    """Inverse of :func:`pack_snapshots`; empty when the run had not begun."""
+def unpack_episode_states(state: State) -> list[EpisodeState]:
+    """Return the states of :func:`pack_episode_states`; none if the run had not begun."""
     return [
-        Snapshot(
+        EpisodeState(
             actions=state.tensors[f"environment{index}/actions"].numpy(),
             observation=state.tensors[f"environment{index}/observation"].numpy(),
             resets=numbers["resets"],

@@ -1,4 +1,4 @@
-"""What the policy is before it learns."""
+"""The initial policy."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from spirl_cli.skills.prior import GaussianNetwork, PriorNetwork, PriorShape
 def initial_policy(
     section: TrainRLSection, prior: PriorNetwork, latent_dim: int, scales: Normalizer
 ) -> GaussianNetwork | MixtureNetwork:
-    """Return a copy of the prior, or of the Gaussian that stands for it (paper §3.3); or a fresh network.
+    """Return a copy of the prior or of its Gaussian approximation (paper §3.3), or a new network.
 
-    The prior may be a mixture, and the policy with it. The fresh one sees the whole state, standardised by
-    ``scales``, and no image.
+    A policy that starts from a mixture is a mixture. A new network sees the whole state, standardised by ``scales``,
+    and no image.
     """
     policy: GaussianNetwork | MixtureNetwork
     if section.initial_policy == "prior":

@@ -1,11 +1,14 @@
 """Replay memory of skill transitions, saved as immutable segments.
 
-A transition of a 30-d state and a 10-d skill takes 288 bytes in memory and on disk. With images the
-successor's image is shared with the next transition: about one image of uint8 per skill step.
+A transition of a 30-d state and a 10-d skill takes 288 bytes in memory and on disk. Successive transitions share
+images, which adds about one uint8 image per skill step.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +20,7 @@ from torch import Tensor
 
 from spirl_cli.errors import ArtifactError
 from spirl_cli.files import written_whole
-from spirl_cli.payload import replay_file
+from spirl_cli.payload import REPLAY_FILES, replay_end, replay_file
 from spirl_cli.rl.image_store import ImageStore, Pixels
 
 Array = NDArray[np.float32]
@@ -27,7 +30,7 @@ Slots = NDArray[np.int64]
 class Batch(NamedTuple):
     """Transitions (s, z, R, s', done): observations (B, D+P) of states and images, latents (B, K), the rest (B,).
 
-    `returns` (B,) are the discounted returns of the rest of the episode, where the memory keeps them.
+    `returns` (B,) are the discounted returns of the rest of the episode, if the memory keeps them.
     """
 
     states: Tensor
@@ -43,7 +46,7 @@ class Batch(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """Consecutive transitions: rows (n, ...), their images (m, P) if any, and the images of each row (n, 2)."""
+    """Consecutive transitions: rows (n, ...), images (m, P) if any, and indices of each row's images (n, 2)."""
 
     first: int
     rows: Array
@@ -55,12 +58,12 @@ class Replay:
     """A ring of the last ``capacity`` transitions, float32, in one row-major array.
 
     Args:
-        capacity: transitions kept.
+        capacity: number of transitions kept.
         state_dim: D.
         latent_dim: K.
-        pixels: P, the whole numbers in 0..255 that follow the state in an observation.
-        rewarded_share: None, or the share of a batch that is drawn from transitions whose return is
-            positive, as far as there are any; transitions then come with their returns.
+        pixels: P, number of pixels (integers in 0..255) after the state in an observation.
+        rewarded_share: share of a batch that is drawn from transitions with positive returns, as far as there are any;
+            transitions then need returns. None draws uniformly.
 
     Memory grows in blocks as transitions arrive, so a short run of a large capacity stays small.
     """
@@ -81,9 +84,11 @@ class Replay:
         self.rows = np.empty((0, sum(self._sizes)), np.float32)
         self.images = ImageStore(pixels)
         self.shown: Slots = np.empty((0, 2 if pixels else 0), np.int64)  # slots of the images of s and s'
-        self.added = 0  # transitions ever added
-        self.saved = 0  # of which are in segments on disk
+        self.added = 0  # number of transitions ever added
+        self.saved = 0  # of them, the number in segments on disk
         self.segments: list[str] = []
+        self.digests: dict[str, str] = {}  # their checksums
+        self._listed: deque[list[str]] = deque(maxlen=3)  # by the last checkpoints and the one that comes
 
     def __len__(self) -> int:
         return min(self.added, self.capacity)
@@ -115,10 +120,10 @@ class Replay:
         self._append(np.concatenate(columns, axis=1, dtype=np.float32), shown)
 
     def _store_images(self, images: Array, next_images: Array) -> Slots:
-        """Slots (N, 2) of the images (N, P) of both states.
+        """Store images (N, P) of both states and return their slots (N, 2).
 
-        An environment's last transition lies N rows back; where it ended in the very image that the
-        new one begins with, they share it.
+        An environment's last transition lies N rows back. If it ended with the first image of the new transition, the
+        two share this image.
         """
         count = len(images)
         shown = np.empty((count, self.shown.shape[1]), np.int64)
@@ -148,7 +153,7 @@ class Replay:
             self.rows, self.shown = rows, shown
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> Batch:
-        """Draw a batch with replacement: uniform but for the share of rewarded transitions."""
+        """Draw a batch with replacement, uniformly but for the share of rewarded transitions."""
         drawn = self._draw(batch_size, rng)
         rows = torch.from_numpy(self.rows[drawn])
         states, latents, rewards, next_states, terminals, *returns = rows.split(self._sizes, dim=1)
@@ -168,7 +173,7 @@ class Replay:
         return drawn
 
     def _with_images(self, states: Tensor, slots: Slots) -> Tensor:
-        """(B, D) states and the slots (B,) of their images → (B, D+P) observations."""
+        """Join states (B, D) and the images in slots (B,) to observations (B, D+P)."""
         observations = np.empty((len(slots), self.state_dim + self.images.pixels), np.float32)
         observations[:, : self.state_dim] = states.numpy()
         for row, slot in zip(observations, slots.tolist(), strict=True):
@@ -176,10 +181,11 @@ class Replay:
         return torch.from_numpy(observations)
 
     def save(self, folder: Path) -> list[str]:
-        """Write what was added since the last save as a new segment; returns all segments' names.
+        """Write what was added since the last save as a new segment; returns the names of all that count.
 
         A segment is written and renamed once and never touched again: the checkpoint that lists
-        it decides whether it counts.
+        it, with its checksum in `digests`, decides whether it counts. One whose transitions are all
+        overwritten is listed no more.
         """
         first = max(self.saved, self.added - self.capacity)
         if self.added > first:
@@ -189,31 +195,56 @@ class Replay:
             images = np.empty((len(used), self.images.pixels), np.uint8)
             for image, slot in zip(images, used.tolist(), strict=True):
                 image[:] = self.images[slot]
-            _write_segment(folder / name, Segment(first, self.rows[slots], images, shown.reshape(len(slots), -1)))
+            segment = Segment(first, self.rows[slots], images, shown.reshape(len(slots), -1))
+            self.digests[name] = _write_segment(folder / name, segment)
             self.segments.append(name)
             self.saved = self.added
+        oldest = self.added - self.capacity
+        self.segments = [name for name in self.segments if replay_end(name) > oldest]
+        self.digests = {name: self.digests[name] for name in self.segments if name in self.digests}
+        self._forget_overwritten(folder)
         return list(self.segments)
 
-    def restore(self, folder: Path, segments: list[str]) -> None:
+    def _forget_overwritten(self, folder: Path) -> None:
+        """Delete the segments that neither this checkpoint nor one of the two before it lists: two are kept."""
+        if not self._listed or self._listed[-1] != self.segments:
+            self._listed.append(list(self.segments))
+        if len(self._listed) == self._listed.maxlen:
+            needed = {name for names in self._listed for name in names}
+            for path in folder.glob(REPLAY_FILES):
+                if path.name not in needed:
+                    path.unlink()
+
+    def restore(self, folder: Path, segments: list[str], digests: Mapping[str, str] | None = None) -> None:
         """Read the segments that a checkpoint lists, in order.
 
+        Args:
+            folder: where they lie.
+            segments: their names.
+            digests: checksums by name; the first checkpoints did not have them.
+
         Raises:
-            ArtifactError: one is missing or damaged.
+            ArtifactError: a segment is missing or damaged.
         """
         self.added = self.saved = 0
+        self.images, self.shown = ImageStore(self.images.pixels), np.full_like(self.shown, -1)
+        self.digests = dict(digests or {})
         for name in segments:
-            segment = _read_segment(folder / name)
+            segment = _read_segment(folder / name, self.digests.get(name))
             slots = np.array([self.images.add(image) for image in segment.images], np.int64)
             for slot in segment.shown.ravel().tolist():
                 self.images.use(int(slots[slot]))
-            self.images.release(slots.tolist())  # adding was a use of its own
+            self.images.release(slots.tolist())  # `add` counted a use of its own
             self.added = segment.first
             self._append(segment.rows, slots[segment.shown])
         self.saved, self.segments = self.added, list(segments)
+        self._listed.clear()
 
 
-def _read_segment(path: Path) -> Segment:
+def _read_segment(path: Path, digest: str | None) -> Segment:
     try:
+        if digest is not None and _digest(path) != digest:
+            raise ArtifactError(f"{path} is corrupt: its content does not match its checksum")
         with h5py.File(path, "r") as file:
             first, rows = int(file.attrs["first"]), file["transitions"][:]
             if "images" not in file:
@@ -223,10 +254,18 @@ def _read_segment(path: Path) -> Segment:
         raise ArtifactError(f"{path} is missing or damaged ({error})") from error
 
 
-def _write_segment(path: Path, segment: Segment) -> None:
-    with written_whole(path) as temporary, h5py.File(temporary, "w") as file:
-        file.create_dataset("transitions", data=segment.rows)
-        if len(segment.images):
-            file.create_dataset("images", data=segment.images, compression="lzf")
-            file.create_dataset("shown", data=segment.shown)
-        file.attrs["first"] = segment.first
+def _write_segment(path: Path, segment: Segment) -> str:
+    """Write a segment; return its checksum."""
+    with written_whole(path) as temporary:
+        with h5py.File(temporary, "w") as file:
+            file.create_dataset("transitions", data=segment.rows)
+            if len(segment.images):
+                file.create_dataset("images", data=segment.images, compression="lzf")
+                file.create_dataset("shown", data=segment.shown)
+            file.attrs["first"] = segment.first
+        return _digest(temporary)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

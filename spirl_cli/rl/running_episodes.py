@@ -1,4 +1,4 @@
-"""Transitions of the running episodes, held back until the return that follows each of them is known."""
+"""Transitions of the running episodes, kept back until their returns are known."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class RunningEpisodes:
         return State(tensors=tensors)
 
     def restore(self, state: State) -> None:
-        """Inverse of `state`."""
+        """Restore the unfinished episodes from `state`."""
         for index in range(len(self._running)):
             names = [f"running/{index}/{name}" for name in Transitions._fields]
             if names[0] in state.tensors:
@@ -68,7 +68,7 @@ def _joined(episode: list[Transitions]) -> Transitions:
 
 
 def returns_to_go(rewards: Array, discount: float) -> Array:
-    """Σ_k γ^k·R_{t+k} over the rest of the episode, (T,) → (T,)."""
+    """Return Σ_k γ^k·R_{t+k} over the rest of the episode for rewards (T,), (T,)."""
     returns = np.zeros(len(rewards), np.float64)
     following = 0.0
     for step in range(len(rewards) - 1, -1, -1):

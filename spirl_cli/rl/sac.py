@@ -7,15 +7,15 @@ With D(s) = KL(π(·|s) ‖ p(·|s)) and the skill's summed reward R:
 * policy      L_π = mean [−min_i Q_i(s, z) + α·D(s)]
 * temperature L_α = α·(δ − D)
 
-D is known in closed form where the prior is a Gaussian, else it is the mean of log π(z|s) − log p(z|s) over
-samples z ~ π(·|s), whose gradient reaches the policy through z. Where the policy is a mixture of Gaussians, means
-over z in L_π and D are sums over one sample of each component, by the components' weights, whose gradient they carry.
+D has a closed form if the prior is a Gaussian. Else it is the mean of log π(z|s) − log p(z|s) over samples z ~ π(·|s),
+with gradients through z. If the policy is a mixture of Gaussians, means over z in L_π and D are sums over one sample of
+each component, weighted by the components' weights, with gradients through the weights too.
 
 Plain SAC is the same with log π(z|s) in place of D and minus the target entropy in place of δ.
 
-Where there are images, s holds the state and the image (see `SAC.encode`): policy and prior see of it
-what the prior was trained to see, the critics only the state (the asymmetric actor-critic of the paper).
-The state may have more numbers than in the demonstrations, such as those of more blocks: the critics see all.
+With images, s holds the state and the image (see `SAC.encode`). Policy and prior see the parts of s that the prior was
+trained on; the critics see only the state (the paper's asymmetric actor-critic). The state may have more numbers than
+in the demonstrations, for example if there are more blocks: the critics see all of them.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from spirl_cli.skills.mixture import Mixture
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import Density, PriorNetwork
 
-DIVERGENCE_SAMPLES = 10  # of the policy, where the recipe does not say how many (as in the authors' code)
+DIVERGENCE_SAMPLES = 10  # largest gradient norm of the policy if the recipe has none (as in the authors' code)
 
 
 class Choices(NamedTuple):
-    """Skills that a policy may choose in B states: M in each.
+    """Skills that a policy may choose: M skills in each of B states.
 
     Attributes:
-        weights: their shares in an expectation over π(·|s) (M, B).
+        weights: weights of the skills in an expectation over π(·|s), (M, B).
         latents: the skills z (M, B, K).
-        penalty: D(s), the divergence from the prior (B,); for plain SAC log π(z|s).
+        penalty: D(s), the divergence from the prior, (B,); for plain SAC log π(z|s).
     """
 
     weights: Tensor
@@ -56,7 +56,7 @@ class Choices(NamedTuple):
     penalty: Tensor
 
     def expected(self, values: Tensor) -> Tensor:
-        """Return the expectation over π(·|s) of values of these skills, (M, B) → (B,)."""
+        """Return the expectation over π(·|s) of these skills' values, (M, B) → (B,)."""
         return (self.weights * values).sum(0)
 
 
@@ -69,8 +69,8 @@ class SAC:
         latent_dim: K.
         generator: source of all samples.
         device: of the networks.
-        bounds: lowest and highest action (2, K), for a policy that is squashed into them.
-        scales: standardises the environment's state (D+X,), where it has X numbers more than the prior's (D,).
+        bounds: lowest and highest action (2, K), for a policy with actions squashed into them.
+        scales: standardises the environment's state (D+X,), if it has X more numbers than the prior's (D,).
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class SAC:
 
     @property
     def target_penalty(self) -> float:
-        """δ, or for plain SAC minus the target entropy (−dim of the action by default)."""
+        """δ; for plain SAC minus the target entropy, which by default is −(dimension of the action)."""
         if self.section.regularizer == "prior":
             return self.section.target_divergence
         entropy = self.section.target_entropy
@@ -126,7 +126,7 @@ class SAC:
 
     @property
     def largest_value(self) -> float:
-        """No return can be larger; infinite where the recipe does not say what a skill can earn."""
+        """Largest possible return; infinite if the recipe does not tell the largest reward of a skill."""
         section = self.section
         if section.max_reward is None or section.discount == 1.0 or section.regularizer == "entropy":
             return math.inf
@@ -134,11 +134,11 @@ class SAC:
 
     @torch.no_grad()
     def encode(self, observations: np.ndarray) -> np.ndarray:
-        """Turn raw observations (N, D+X+P) into the s that is acted on, stored and learned from.
+        """Turn raw observations (N, D+X+P) into s, the input of acting, storing and learning.
 
-        The prior's convolutions never change, so they see every image once, here: s is the state and
-        the image's features (N, D+F), F = 0 where the prior looks at no image, and what only the critics
-        see of the state (N, X). The pixels follow only if the policy's own convolutions are trained.
+        s consists of the state and the features of its image (N, D+F), with F = 0 if the prior sees no image; then the
+        numbers of the state that only the critics see (N, X); then the pixels, but only if the policy's own
+        convolutions are trained. The prior's convolutions are frozen, so that features are computed only once, here.
         """
         encoded = self.prior.perception.encode(torch.from_numpy(observations).to(self.device)).cpu().numpy()
         known = self.prior.normalizer.size
@@ -147,12 +147,12 @@ class SAC:
 
     @property
     def numbers(self) -> int:
-        """How many numbers of s are no pixels, D+F+X."""
+        """Number of entries of s before the pixels, D+F+X."""
         return self.prior.perception.encoded_size + self.extra
 
     @property
     def pixels(self) -> int:
-        """How many numbers at the end of s are pixels, P or 0."""
+        """Number of pixels at the end of s, P or 0."""
         image = self.policy.perception.image if self.learns_to_see else None
         return 0 if image is None else image.pixels
 
@@ -163,7 +163,7 @@ class SAC:
         return self._squash(sample).cpu().numpy()
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
-        """One step of critics, policy, temperature and target networks (Algorithm 1); returns diagnostics."""
+        """Update critics, policy, temperature and target networks once (Algorithm 1); return diagnostics."""
         batch = batch.to(self.device)
         critic_loss, value = self._update_critics(batch)
         policy_loss, penalty = self._update_policy(batch)
@@ -179,29 +179,28 @@ class SAC:
         }
 
     def whole_states(self, states: Tensor) -> Tensor:
-        """s (B, …) such that it begins with the whole state of the environment (B, D+X)."""
+        """Return s (B, …) such that it begins with the environment's whole state (B, D+X)."""
         if not self.extra:
             return states
         known, encoded = self.prior.normalizer.size, self.prior.perception.encoded_size
         return torch.cat([states[:, :known], states[:, encoded : encoded + self.extra]], dim=-1)
 
     def policy_density(self, states: Tensor) -> Gaussian | Mixture:
-        """π(·|s) over skills before the squash, for states s (B, …) as `encode` returns them."""
+        """Return π(·|s) over skills before the squash, for s (B, …) from `encode`."""
         if self.section.initial_policy == "scratch":
             states = self.whole_states(states)
         return self.policy(states) if self.learns_to_see else self.policy.head(states)
 
     @torch.no_grad()
     def prior_density(self, states: Tensor) -> Density:
-        """p(·|s) for states s (B, …), no narrower than the policy may become."""
+        """Return p(·|s) for s (B, …), with the policy's lower limit of log σ."""
         return self.prior.head(states).broadened(self.section.min_log_sigma)
 
     def divergence(self, policy: Gaussian | Mixture, prior: Density) -> Tensor:
-        """D(s) = KL(π(·|s) ‖ p(·|s)) (B,), in nats.
+        """Return D(s) = KL(π(·|s) ‖ p(·|s)) (B,), in nats.
 
-        It is known in closed form between Gaussians; else, or if the recipe says so, it is the mean of
-        log π(z|s) − log p(z|s) over samples z ~ π(·|s). The densities are those before the squash, under
-        which D would be the same.
+        It has a closed form between Gaussians; else, or if the recipe asks for it, it is the mean of log π(z|s) − log
+        p(z|s) over samples z ~ π(·|s). The densities are those before the squash, which does not change D.
         """
         samples = self.section.divergence_samples
         if isinstance(policy, Gaussian) and isinstance(prior, Gaussian) and samples is None:
@@ -212,40 +211,40 @@ class SAC:
         return (weights * (policy.log_prob(latents) - prior.log_prob(latents))).sum(0).mean(0)
 
     def choices(self, states: Tensor) -> Choices:
-        """One skill of every component of π(·|s), with gradients, for states s (B, …)."""
+        """Return one skill from every component of π(·|s), with gradients, for s (B, …)."""
         policy = self.policy_density(states)
         return self._choices(states, policy, *policy.strata(self.generator))
 
     def sampled_choice(self, states: Tensor) -> Choices:
-        """One skill z ~ π(·|s), without a gradient through the choice of a component, for states s (B, …)."""
+        """Return one skill z ~ π(·|s), without gradients through the choice of a component, for s (B, …)."""
         policy = self.policy_density(states)
         samples = policy.sample(self.generator).unsqueeze(0)
         return self._choices(states, policy, torch.ones_like(samples[..., 0]), samples)
 
     @torch.no_grad()
     def target_value(self, batch: Batch) -> Tensor:
-        """y = R + (1 − done)·γ·[min_i Q'_i(s', z') − α·D(s')] with z' ~ π(·|s'), (B,).
+        """Return y = R + (1 − done)·γ·[min_i Q'_i(s', z') − α·D(s')] with z' ~ π(·|s'), (B,).
 
-        y is no less than what was earned after s, where the batch says it, and no more than can be earned.
+        y is at least the observed return after s, if the batch has it, and at most the largest possible return.
         """
         choice = self.sampled_choice(batch.next_states)
         value = choice.expected(self.target_critics(self.whole_states(batch.next_states), choice.latents).amin(0))
         value = value - self.alpha * self._clamped(choice.penalty)
         target = batch.rewards + (1.0 - batch.terminals) * self.section.discount * value
-        if batch.returns is not None:  # an optimal policy earns no less than was earned (He et al. 2017)
+        if batch.returns is not None:  # the optimal return is at least the observed one (He et al. 2017)
             target = torch.maximum(target, batch.returns)
         return target.clamp(max=self.largest_value)
 
     def critic_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """L_Q = Σ_i ½·mean (Q_i(s, z) − y)², and the values Q_i(s, z) (E, B)."""
+        """Return L_Q = Σ_i ½·mean (Q_i(s, z) − y)², and the values Q_i(s, z) (E, B)."""
         target = self.target_value(batch)
         values = self.critics(self.whole_states(batch.states), batch.latents)  # (E, B)
         return 0.5 * (values - target).square().mean(1).sum(), values
 
     def policy_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """L_π = mean [−min_i Q_i(s, z) + α·D(s)] with z ~ π(·|s), and D(s) (B,); critics get no gradient."""
+        """Return L_π = mean [−min_i Q_i(s, z) + α·D(s)] with z ~ π(·|s), and D(s) (B,); critics get no gradient."""
         choices = self.choices(batch.states)
-        # Clamping here would remove the gradient exactly where the policy has strayed, see
+        # A clamp here would remove the gradient exactly where the policy has strayed, see
         # docs/method.md#divergence-clamped-in-the-policy-loss.
         clamps = self.section.parity.clamp_policy_divergence
         used = self._clamped(choices.penalty) if clamps else choices.penalty
@@ -255,11 +254,11 @@ class SAC:
         return (self.alpha.detach() * used - value).mean(), choices.penalty
 
     def alpha_loss(self, penalty: Tensor) -> Tensor:
-        """L_α = α·(δ − D) for the mean D of a batch (): α rises where the policy strays farther than δ."""
+        """Return L_α = α·(δ − D) for the mean D of a batch (): α rises while D is larger than δ."""
         return self.alpha * (self.target_penalty - penalty)
 
     def _choices(self, states: Tensor, policy: Gaussian | Mixture, weights: Tensor, samples: Tensor) -> Choices:
-        """Squash samples (M, B, K) of the policy, and add D(s) or log π(z|s)."""
+        """Return squashed samples (M, B, K) of the policy, with D(s) or log π(z|s)."""
         latents = self._squash(samples)
         if self.section.regularizer == "prior":
             return Choices(weights, latents, self.divergence(policy, self.prior_density(states)))
@@ -271,7 +270,7 @@ class SAC:
 
     @torch.no_grad()
     def _out_of_distribution(self, states: Tensor) -> dict[str, Tensor]:
-        """How much the members of an ensemble prior disagree at these states; nothing for other priors."""
+        """Return the disagreement of an ensemble prior's members at these states; nothing for other priors."""
         density = self.prior.head(states) if isinstance(self.prior, EnsembleNetwork) else None
         return {"prior_disagreement": density.divergence().mean()} if density is not None else {}
 

@@ -1,4 +1,4 @@
-"""Squashing of skills; see `spirl_cli.inference.densities.squash` for what each kind means."""
+"""Squashing of skills; `spirl_cli.inference.densities.squash` describes the kinds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BOUND = 2.0
 
 
 def squash(latent: Tensor, kind: str, bounds: Tensor | None = None) -> Tensor:
-    """u (..., K) → z (..., K): the identity, 2·tanh(u), 2·tanh(u/2), or a tanh into ``bounds`` (2, K)."""
+    """Map u (..., K) to z (..., K): the identity, 2·tanh(u), 2·tanh(u/2), or a tanh into ``bounds`` (2, K)."""
     if kind == "bounds":
         center, half = center_and_half(bounds)
         return center + half * torch.tanh((latent - center) / half)
@@ -21,13 +21,13 @@ def squash(latent: Tensor, kind: str, bounds: Tensor | None = None) -> Tensor:
 
 
 def center_and_half(bounds: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Centre and half range (K,) of bounds (2, K)."""
+    """Return centre and half range (K,) of bounds (2, K)."""
     assert bounds is not None, "squash 'bounds' needs bounds"
     return bounds.mean(0), (bounds[1] - bounds[0]) / 2
 
 
 def log_det_squash(latent: Tensor, kind: str, bounds: Tensor | None = None) -> Tensor:
-    """log |dz/du| summed over K → (...,), so that log π(z) = log π(u) − log |dz/du|."""
+    """Return log |dz/du|, summed over K, (...,); then log π(z) = log π(u) − log |dz/du|."""
     if kind == "none":
         return latent.new_zeros(latent.shape[:-1])
     if kind == "bounds":
@@ -39,5 +39,5 @@ def log_det_squash(latent: Tensor, kind: str, bounds: Tensor | None = None) -> T
 
 
 def _log_slope(value: Tensor) -> Tensor:
-    """log(1 − tanh²x) = 2·(log 2 − x − softplus(−2x)), without cancellation for large |x|."""
+    """Return log(1 − tanh²x) = 2·(log 2 − x − softplus(−2x)), without cancellation for large |x|."""
     return 2.0 * (math.log(2.0) - value - softplus(-2.0 * value))

@@ -1,22 +1,41 @@
 """State augmentation of training windows.
 
-Demonstrations cover a thin tube of states; a decoder that has seen only that tube fails as soon as
-it leaves it. Two remedies, both acting on the states of a window (never on the stored data):
+Demonstrations cover a thin tube of states. A decoder that has seen only that tube fails as soon as it leaves it. There
+are two remedies; both change the states of a window, never the stored data:
 
-* *state noise* with, if asked, actions corrected so that they lead back: where an action sets the
-  velocity towards a position target, a displacement e asks for −gain·e more;
+* *state noise*, optionally with corrected actions that lead back: if actions are velocities towards position targets, a
+displacement e adds −gain·e to the action;
 * *swapping untouched objects*: a group of state dimensions that does not move within the window
-  takes its value from another step of the data, so that skills and prior do not depend on what
-  has been done already.
+  takes its values from another step of the data, so that skills and prior do not depend on the objects that were moved
+  before.
 """
 
 from __future__ import annotations
+
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from spirl_cli.recipe.sections.skills import Augmentation
 from spirl_cli.settings import expand_indices
+
+
+class Pool(Protocol):
+    """States to draw from, (N, D): a tensor, or something that gathers the rows that are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return N and D."""
+        ...
+
+    def __len__(self) -> int:
+        """Return N."""
+        ...
+
+    def __getitem__(self, numbers: Tensor, /) -> Tensor:
+        """Return the states of these numbers (B,), as (B, D)."""
+        ...
 
 
 class Augmenter:
@@ -33,7 +52,7 @@ class Augmenter:
     def __init__(
         self,
         section: Augmentation,
-        pool: Tensor,
+        pool: Pool,
         action_low: Tensor,
         action_high: Tensor,
         generator: torch.Generator,
@@ -54,7 +73,7 @@ class Augmenter:
         self.corrected = expand_indices(section.correction_indices, size) if section.correction else []
 
     def __call__(self, states: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, H, D) states and (B, H, A) actions → augmented states, and actions that correct the noise."""
+        """Return augmented states (B, H, D), and actions (B, H, A) that correct the noise."""
         clean = self.swap_untouched(states)
         states = self.add_noise(clean)
         if self.corrected:
@@ -63,11 +82,11 @@ class Augmenter:
         return states, actions
 
     def states(self, states: Tensor) -> Tensor:
-        """Augmented copy of (B, H, D) states, for what has no action to correct (the prior)."""
+        """Return augmented states (B, H, D), for training without actions (the prior)."""
         return self.add_noise(self.swap_untouched(states))
 
     def add_noise(self, states: Tensor) -> Tensor:
-        """One Gaussian displacement held over the window plus a smaller one drawn at each step."""
+        """Add one Gaussian displacement for the whole window, and a smaller one at each step."""
         if not len(self.noisy):
             return states
         batch, horizon, _ = states.shape
@@ -78,7 +97,7 @@ class Augmenter:
         return states
 
     def swap_untouched(self, states: Tensor) -> Tensor:
-        """Replace objects that rest during the window by their state at random other steps."""
+        """Replace the states of objects at rest in the window by their states at other random steps."""
         if not self.groups or self.section.swap_windows == 0:
             return states
         states = states.clone()

@@ -1,4 +1,4 @@
-"""An ensemble of Gaussian priors. Its disagreement says how far a state is from the demonstrations.
+"""An ensemble of Gaussian priors; its disagreement measures how far a state is from the demonstrations.
 
 Members differ in their initial weights only. They agree on states like those of the training data, and
 disagree elsewhere (Lakshminarayanan et al. 2017). As a density the ensemble is the mixture of its members
@@ -27,7 +27,7 @@ class Ensemble(NamedTuple):
 
     @property
     def mixture(self) -> Mixture:
-        """The members with equal weights."""
+        """Return the mixture of the members with equal weights."""
         shape = self.members.mean.shape[:-1]
         return Mixture(self.members.mean.new_full(shape, -math.log(shape[-1])), self.members)
 
@@ -40,11 +40,11 @@ class Ensemble(NamedTuple):
         return self.mixture.sample(generator)
 
     def broadened(self, min_log_sigma: float) -> Ensemble:
-        """Return the ensemble with no member narrower than this."""
+        """Return the ensemble with the log σ of every member at least this."""
         return Ensemble(self.members.broadened(min_log_sigma))
 
     def divergence(self) -> Tensor:
-        """Mean KL(p_i ‖ p_j) over all ordered pairs of different members → (...,), in nats; 0 where all agree."""
+        """Return the mean KL(p_i ‖ p_j) over ordered pairs of different members, (...,), in nats; 0 if all agree."""
         count = self.members.mean.shape[-2]
         left = Gaussian(*(part.unsqueeze(-2) for part in self.members))  # (..., M, 1, K)
         right = Gaussian(*(part.unsqueeze(-3) for part in self.members))  # (..., 1, M, K)
@@ -54,12 +54,12 @@ class Ensemble(NamedTuple):
 class EnsembleNetwork(PriorNetwork):
     """Observation (B, D+P) → ensemble of Gaussians over (B, K).
 
-    Image features, where there are any, are shared by the members.
+    The members share the image features, if there are any.
 
     Args:
         normalizer: standardises the raw state (D,).
-        shape: of each member's MLP.
-        perception: what is seen of an observation.
+        shape: sizes of each member's MLP.
+        perception: selects the inputs from an observation.
         members: M.
     """
 
@@ -69,19 +69,19 @@ class EnsembleNetwork(PriorNetwork):
         self.members = nn.ModuleList(prior_mlp(perception.size, 2 * shape.latent_dim, shape) for _ in range(members))
 
     def head(self, encoded: Tensor) -> Ensemble:
-        """(..., D+F) observations with features in place of the pixels → ensemble over (..., K)."""
+        """Map observations (..., D+F) with features in place of the pixels to an ensemble over (..., K)."""
         inputs = self.perception.select(encoded, self.normalizer)
         heads = torch.stack([member(inputs) for member in self.members], dim=-2)  # (..., M, 2K)
         return Ensemble(Gaussian.from_head(heads, self.min_log_sigma))
 
     def loss(self, observations: Tensor, posterior: Gaussian, latent: Tensor, objective: str) -> Tensor:
-        """L_prior, the mean over members: each learns as if it were alone."""
+        """Return the mean of L_prior over the members, each of which learns as if it were alone."""
         ensemble = self.head(self.perception.encode(observations))
         posterior = Gaussian(*(part.unsqueeze(-2) for part in posterior))
         return prior_loss(ensemble.members, posterior, latent.unsqueeze(-2), objective)
 
     def as_gaussian(self) -> GaussianNetwork:
-        """Return the first member, which is the prior that would have been trained alone."""
+        """Return the first member, which equals the prior that is trained alone."""
         first = self.members[0]
         assert isinstance(first, nn.Sequential)
         return GaussianNetwork.around(first, self.normalizer, self.perception, self.min_log_sigma)

@@ -1,4 +1,4 @@
-"""Decoders of skills → files for NumPy inference, with normalisation and BatchNorm folded in."""
+"""Exports decoders for NumPy inference, with normalisation and BatchNorm folded in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Priors and policies of every family → files for NumPy inference, which `spirl_cli.inference.densities` reads."""
+"""Exports priors and policies of every family for NumPy inference by `spirl_cli.inference.densities`."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def export_policy(
 def export_gaussian(
     path: Path, network: GaussianNetwork, squash: SquashKind = "none", bounds: Tensor | None = None
 ) -> None:
-    """Write a Gaussian prior or a policy; ``bounds`` (2, K) are those that it is squashed into, if any."""
+    """Write a Gaussian prior or policy; samples are squashed into ``bounds`` (2, K), if any."""
     limits = None if bounds is None else (tuple(bounds[0].tolist()), tuple(bounds[1].tolist()))
     header = GaussianHeader(min_log_sigma=network.min_log_sigma, squash=squash, bounds=limits, **_seen(network))
     write_tensors(path, folded_layers(network.network, network.normalizer, network.perception, "gaussian"), header)
 
 
 class _Seen(TypedDict):
-    """The fields of every header."""
+    """The fields that all headers have: the visible parts of an observation."""
 
     state_dim: int
     state_indices: tuple[int, ...] | None

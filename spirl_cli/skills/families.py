@@ -1,4 +1,4 @@
-"""The families of priors by their names in a recipe."""
+"""Chooses the family of a prior by its name in a recipe."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from spirl_cli.skills.vision import ImageShape, Perception
 def make_prior(
     section: TrainPriorSection, normalizer: Normalizer, latent_dim: int, image_shape: ImageShape | None = None
 ) -> PriorNetwork:
-    """Make the prior network that a recipe's `train_prior` describes, for observations with such an image.
+    """Make the prior network that a recipe's `train_prior` describes.
 
     Raises:
-        UsageError: the prior is to see an image and there is none.
+        UsageError: the prior should see an image, but observations have none.
     """
     perception = Perception(normalizer.size, section.state_indices, section.image, image_shape)
     shape = PriorShape(latent_dim, section.width, section.depth, section.batch_norm, section.min_log_sigma)

@@ -1,8 +1,8 @@
 """A conditional RealNVP flow as a skill prior (Dinh et al. 2017), the most flexible of the families.
 
-A skill z is made from noise u ~ N(0, I) by affine couplings: each keeps every other number of its
-input and scales and shifts the rest by functions of what it keeps and of the state's features. So the
-density is known exactly: log p(z | s) = log N(u; 0, I) + Σ log |du/dz|.
+Affine couplings turn noise u ~ N(0, I) into a skill z: each coupling keeps every other number of its input, and scales
+and shifts the remaining ones by functions of the kept numbers and of the state's features. So the density is known
+exactly: log p(z | s) = log N(u; 0, I) + Σ log |du/dz|.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from spirl_cli.skills.networks import LEAK, Normalizer, initialize_linear
 from spirl_cli.skills.prior import PriorShape, PriorWithGaussian, prior_mlp
 from spirl_cli.skills.vision import Perception
 
-MAX_LOG_SCALE = 2.0  # of one coupling: keeps densities and samples finite
+MAX_LOG_SCALE = 2.0  # of one coupling; the limit keeps densities and samples finite
 
 
 class Coupling(nn.Module):
-    """One affine coupling; where ``kept`` (K,) is 1 it changes nothing."""
+    """One affine coupling; it does not change the numbers for which ``kept`` (K,) is 1."""
 
     kept: Tensor
 
@@ -35,7 +35,7 @@ class Coupling(nn.Module):
         self.shift = tanh_mlp(size + features, size, section.width, section.depth)
 
     def affine(self, value: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Log scale and shift (..., K) from what is kept of a value (..., K) and features (..., F)."""
+        """Return log scale and shift (..., K) from the kept numbers of a value (..., K) and features (..., F)."""
         inputs = torch.cat([value * self.kept, features], dim=-1)
         changed = 1.0 - self.kept
         log_scale = MAX_LOG_SCALE * torch.tanh(self.scale(inputs) / MAX_LOG_SCALE)
@@ -43,7 +43,7 @@ class Coupling(nn.Module):
 
 
 class Flow(NamedTuple):
-    """A batch of flows with the same couplings: ``features`` (..., F) of the states tell them apart."""
+    """A batch of flows with the same couplings and one feature vector (F,) each: ``features`` (..., F)."""
 
     couplings: Sequence[Coupling]
     features: Tensor
@@ -54,7 +54,7 @@ class Flow(NamedTuple):
         return Gaussian(torch.zeros_like(noise), torch.zeros_like(noise)).log_prob(noise) + log_det
 
     def to_noise(self, value: Tensor) -> tuple[Tensor, Tensor]:
-        """z (..., K) → u (..., K) and log |du/dz| (...,)."""
+        """Map z (..., K) to u (..., K) and log |du/dz| (...,)."""
         features = self.features.expand(*value.shape[:-1], -1)
         log_det = value.new_zeros(value.shape[:-1])
         for coupling in self.couplings:
@@ -64,7 +64,7 @@ class Flow(NamedTuple):
         return value, log_det
 
     def from_noise(self, noise: Tensor) -> Tensor:
-        """u (..., K) → z (..., K), the inverse of `to_noise`."""
+        """Map u (..., K) to z (..., K), the inverse of `to_noise`."""
         features = self.features.expand(*noise.shape[:-1], -1)
         for coupling in reversed(self.couplings):
             log_scale, shift = coupling.affine(noise, features)
@@ -78,7 +78,7 @@ class Flow(NamedTuple):
         return self.from_noise(noise.to(self.features.device))
 
     def broadened(self, min_log_sigma: float) -> Flow:
-        """Return the flow itself: it has no Gaussian that could be too narrow."""
+        """Return the flow itself, which has no Gaussian that could be too narrow."""
         return self
 
 
@@ -87,8 +87,8 @@ class FlowNetwork(PriorWithGaussian):
 
     Args:
         normalizer: standardises the raw state (D,).
-        shape: of the MLP that makes the features, and of the Gaussian's.
-        perception: what is seen of an observation.
+        shape: sizes of the features' MLP and of the Gaussian's MLP.
+        perception: selects the inputs from an observation.
         section: sizes of the couplings.
     """
 
@@ -101,14 +101,14 @@ class FlowNetwork(PriorWithGaussian):
         )
 
     def head(self, encoded: Tensor) -> Flow:
-        """(..., D+F) observations with features in place of the pixels → flow over (..., K)."""
+        """Map observations (..., D+F) with features in place of the pixels to a flow over (..., K)."""
         features = self.network(self.perception.select(encoded, self.normalizer))
         couplings = tuple(cast(Iterable[Coupling], self.couplings))
         return Flow(couplings, nn.functional.leaky_relu(features, LEAK))
 
 
 def tanh_mlp(inputs: int, outputs: int, width: int, depth: int) -> nn.Sequential:
-    """depth × [linear → tanh] → linear; the last layer starts at zero, so that a flow starts as N(0, I)."""
+    """Make depth × [linear → tanh] → linear; the last layer starts at zero, so that a flow starts as N(0, I)."""
     layers: list[nn.Module] = []
     for _ in range(depth):
         layers += [nn.Linear(inputs, width), nn.Tanh()]

@@ -1,4 +1,4 @@
-"""Torch layers → tensors of an exported network, with normalisation and BatchNorm folded in."""
+"""Converts torch layers to tensors of an exported network, with normalisation and BatchNorm folded in."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Header) -> 
 
 
 def seen_indices(perception: Perception) -> tuple[int, ...] | None:
-    """Return which numbers of the state are seen, as headers hold it; None: all."""
+    """Return the indices of the visible numbers of the state, for a header; None for all."""
     return None if perception.sees_all else tuple(perception.indices.tolist())
 
 
@@ -36,10 +36,10 @@ def folded_layers(
     prefix: str,
     action_scale: ActionScale | None = None,
 ) -> dict[str, Tensor]:
-    """Linear layers (inputs, outputs) with BatchNorm, normaliser and, in the last one, the actions' units folded in.
+    """Return linear layers (inputs, outputs) with BatchNorm, normaliser and units of actions folded in.
 
-    The normaliser covers the first inputs (the numbers of the state that are seen); what follows
-    them (features of the image, the skill) enters as it is. The image encoder's layers come along.
+    The normaliser applies to the first inputs, the visible numbers of the state; the other inputs (features of the
+    image, the skill) stay unchanged. The result includes the layers of the image encoder.
     """
     layers = _folded(network)
     weight, bias = layers[0]
@@ -56,7 +56,7 @@ def folded_layers(
 
 
 def _named(layers: Sequence[tuple[Tensor, Tensor]], prefix: str) -> dict[str, Tensor]:
-    """Name the weights, as matrices (inputs, outputs), and the biases of an MLP's layers."""
+    """Return the weights, as matrices (inputs, outputs), and biases of an MLP by name."""
     return {
         f"{prefix}/{index}/{name}": tensor
         for index, (weight, bias) in enumerate(layers)
@@ -65,7 +65,7 @@ def _named(layers: Sequence[tuple[Tensor, Tensor]], prefix: str) -> dict[str, Te
 
 
 def _image_tensors(image: ImageEncoder) -> dict[str, Tensor]:
-    """Convolutions as matrices (kernel row · kernel column · inputs, outputs), and the layer of the features."""
+    """Return convolutions as matrices (kernel row · kernel column · inputs, outputs), and the feature layer."""
     tensors = {"image/features/weight": image.features.weight.T, "image/features/bias": image.features.bias}
     for index, (weight, bias) in enumerate(_folded(image.convolutions)):
         tensors[f"image/{index}/weight"] = weight.permute(2, 3, 1, 0).flatten(0, 2)
@@ -74,7 +74,7 @@ def _image_tensors(image: ImageEncoder) -> dict[str, Tensor]:
 
 
 def _folded(network: nn.Sequential) -> list[tuple[Tensor, Tensor]]:
-    """Weight (outputs, inputs, ...) and bias of each linear layer or convolution, BatchNorm folded in."""
+    """Return weight (outputs, inputs, ...) and bias of each layer or convolution, BatchNorm folded in."""
     layers: list[tuple[Tensor, Tensor]] = []
     for module in network:
         if isinstance(module, nn.Linear | nn.Conv2d):

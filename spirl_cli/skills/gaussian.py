@@ -26,16 +26,16 @@ class Gaussian(NamedTuple):
 
     @classmethod
     def standard_like(cls, other: Gaussian) -> Gaussian:
-        """N(0, I) with the shape of another Gaussian."""
+        """Return N(0, I) with the shape of another Gaussian."""
         return cls(torch.zeros_like(other.mean), torch.zeros_like(other.log_sigma))
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """Reparametrised sample μ + σ·ε, shape (..., K); ε is drawn on the CPU."""
+        """Return a reparametrised sample μ + σ·ε (..., K); ε is drawn on the CPU."""
         noise = torch.randn(self.mean.shape, generator=generator).to(self.mean.device)
         return self.mean + self.log_sigma.exp() * noise
 
     def strata(self, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """Return what a mixture returns for each component: the weight 1 (1, ...) and a sample (1, ..., K)."""
+        """Return the weight 1 (1, ...) and a sample (1, ..., K), as a mixture of one component does."""
         sample = self.sample(generator).unsqueeze(0)
         return torch.ones_like(sample[..., 0]), sample
 
@@ -45,17 +45,17 @@ class Gaussian(NamedTuple):
         return -(0.5 * standardized.square() + self.log_sigma + 0.5 * LOG_TWO_PI).sum(-1)
 
     def kl(self, other: Gaussian) -> Tensor:
-        """Closed-form KL(self ‖ other) per dimension, shape (..., K), in nats."""
+        """Return the closed-form KL(self ‖ other) per dimension, (..., K), in nats."""
         log_ratio = self.log_sigma - other.log_sigma
         shift = (self.mean - other.mean) * (-other.log_sigma).exp()
         return 0.5 * ((2.0 * log_ratio).exp() + shift.square() - 1.0) - log_ratio
 
     def broadened(self, min_log_sigma: float) -> Gaussian:
-        """Return the Gaussian, but no narrower than this."""
+        """Return the Gaussian with log σ at least this."""
         return Gaussian(self.mean, self.log_sigma.clamp(min=min_log_sigma))
 
     def repeated(self, count: int) -> Gaussian:
-        """``count`` times the same along a new first axis."""
+        """Return ``count`` copies along a new first axis."""
         return Gaussian(self.mean.expand(count, *self.mean.shape), self.log_sigma.expand(count, *self.mean.shape))
 
     def detach(self) -> Gaussian:

@@ -1,4 +1,4 @@
-"""How likely a prior finds the skills of held-out demonstrations: what compares priors before any RL."""
+"""The log-likelihood of held-out demonstrations' skills, which compares priors before any RL."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from spirl_cli.skills.prior import PriorNetwork
 from spirl_cli.skills.prior_training import SkillTargets
 from spirl_cli.skills.sampling import add_images
 
-CHUNK = 2048  # windows at once
+CHUNK = 2048  # windows per batch
 
 
 @torch.no_grad()
 def held_out_log_likelihoods(prior: PriorNetwork, clips: Clips, skills: SkillModel | None) -> NDArray[np.float64]:
-    """Return log p(z | s_1) in nats of skills z ~ q(z | clip), the mean over the windows of each demonstration.
+    """Return log p(z | s_1), z ~ q(z | clip), in nats, averaged over the windows of each demonstration.
 
     Args:
         prior: p(z | s).
-        clips: their validation split is read.
-        skills: with the encoder q; None where skills are primitive actions.
+        clips: the clip dataset; its validation split is read.
+        skills: the skill model with the encoder q; None if skills are primitive actions.
 
     Returns:
         (E,), one number per held-out demonstration.

@@ -13,7 +13,7 @@ from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import PriorShape, PriorWithGaussian, prior_mlp
 from spirl_cli.skills.vision import Perception
 
-MIN_WEIGHT = 1e-6  # of a component, so that none is lost for good (docs/method.md#prior-families)
+MIN_WEIGHT = 1e-6  # of a component, so that no component is lost for good (docs/method.md#prior-families)
 
 
 class Mixture(NamedTuple):
@@ -38,17 +38,17 @@ class Mixture(NamedTuple):
     def strata(self, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Return the weights (M, ...) of the components, and a reparametrised sample (M, ..., K) of each.
 
-        The weighted sum of a function of the samples estimates its mean, with gradients for all parameters.
+        The weighted sum of a function over these samples estimates its mean, with gradients for all parameters.
         """
         return self.log_weights.exp().movedim(-1, 0), self.components.sample(generator).movedim(-2, 0)
 
     def repeated(self, count: int) -> Mixture:
-        """``count`` times the same along a new first axis."""
+        """Return ``count`` copies along a new first axis."""
         weights = self.log_weights.expand(count, *self.log_weights.shape)
         return Mixture(weights, self.components.repeated(count))
 
     def broadened(self, min_log_sigma: float) -> Mixture:
-        """Return the mixture with no component narrower than this."""
+        """Return the mixture with the log σ of every component at least this."""
         return Mixture(self.log_weights, self.components.broadened(min_log_sigma))
 
     @classmethod
@@ -65,8 +65,8 @@ class MixtureNetwork(PriorWithGaussian):
 
     Args:
         normalizer: standardises the raw state (D,).
-        shape: of the MLPs.
-        perception: what is seen of an observation.
+        shape: sizes of the MLPs.
+        perception: selects the inputs from an observation.
         components: M.
     """
 
@@ -76,12 +76,12 @@ class MixtureNetwork(PriorWithGaussian):
         self.network = prior_mlp(perception.size, components * (1 + 2 * shape.latent_dim), shape)
 
     def as_mixture(self) -> MixtureNetwork:
-        """Return a copy without the Gaussian that is trained together with it, as a policy."""
+        """Return a copy to be used as a policy, without the Gaussian that is trained beside it."""
         own = copy.deepcopy(self)
         del own.start
         return own
 
     def head(self, encoded: Tensor) -> Mixture:
-        """(..., D+F) observations with features in place of the pixels → mixture over (..., K)."""
+        """Map observations (..., D+F) with features in place of the pixels to a mixture over (..., K)."""
         inputs = self.perception.select(encoded, self.normalizer)
         return Mixture.from_head(self.network(inputs), self.components, self.min_log_sigma)

@@ -1,4 +1,4 @@
-"""Trained torch models on disk, to go on training from or to initialise a policy with."""
+"""Files of trained torch models, for further training or to initialise a policy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from spirl_cli.skills.vision import ImageShape, Perception
 
 
 def save_skills(path: Path, model: SkillModel, action_dim: int) -> None:
-    """Write a skill model with what is needed to build it again."""
+    """Write a skill model with everything needed to build it again."""
     sizes = {**_seen(model.perception), "action_dim": action_dim}
     scalars = {"section": model.section.model_dump(mode="json"), **sizes}
     write_state(path, merge(State(scalars=scalars), pack_module(model, "model")))
@@ -42,7 +42,7 @@ def load_skills(path: Path) -> SkillModel:
 
 
 def save_prior(path: Path, prior: PriorNetwork, section: TrainPriorSection, latent_dim: int) -> None:
-    """Write a prior with what is needed to build it again."""
+    """Write a prior with everything needed to build it again."""
     sizes = {**_seen(prior.perception), "latent_dim": latent_dim}
     scalars = {"section": section.model_dump(mode="json"), **sizes}
     write_state(path, merge(State(scalars=scalars), pack_module(prior, "model")))
@@ -68,6 +68,6 @@ def _seen(perception: Perception) -> dict[str, Any]:
 
 
 def _image_shape(scalars: Mapping[str, Any]) -> ImageShape | None:
-    """Shape of the image, None without; files of models that saw states only do not have the entry."""
+    """Return the shape of the image, or None; files of models without images lack the entry."""
     shape = scalars.get("image_shape")
     return None if shape is None else (shape[0], shape[1], shape[2])

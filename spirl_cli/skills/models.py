@@ -1,7 +1,7 @@
 """Skill models: q(z | clip) and the decoders p(a | z) and p(a | s, z) (paper §3.2, docs/method.md#decoders).
 
-A *clip* is a window of H actions and the states they were taken in. The encoder reads it into a
-Gaussian over the latent skill z (K,); the decoder turns z back into actions:
+A *clip* is a window of H actions and the states before them. The encoder maps it to a Gaussian over the latent skill z
+(K,); the decoder turns z back into actions:
 
 * open-loop: an autoregressive LSTM that emits all H actions from z alone (the paper);
 * closed-loop: an MLP that sees the current state, or image, at each step (the authors' later version).
@@ -31,13 +31,13 @@ class ClipEncoder(nn.Module):
             initialize_linear(layer)
 
     def forward(self, sequence: Tensor) -> Gaussian:
-        """(B, H, inputs) → Gaussian with (B, K) mean and log σ."""
+        """Map a sequence (B, H, inputs) to a Gaussian with mean and log σ (B, K)."""
         steps, _ = self.lstm(self.embed(sequence))
         return Gaussian.from_head(self.head(self.output(steps[:, -1])))
 
 
 class ClosedLoopDecoder(nn.Module):
-    """p(a_t | s_t, z): an MLP on what is seen at a step (n numbers) and the skill."""
+    """p(a_t | s_t, z): an MLP on the n visible numbers of a step and the skill."""
 
     def __init__(self, seen: int, action_dim: int, section: TrainSkillsSection) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class ClosedLoopDecoder(nn.Module):
         self.network = mlp(inputs, action_dim, section.decoder_width, section.decoder_depth, section.batch_norm)
 
     def forward(self, seen: Tensor, latent: Tensor) -> Tensor:
-        """(B, H, n) inputs, see `SkillModel.perceive`, and (B, K) skills → (B, H, A) actions."""
+        """Map inputs (B, H, n) of `SkillModel.perceive` and skills (B, K) to actions (B, H, A)."""
         horizon = seen.shape[1]
         inputs = torch.cat([seen, latent.unsqueeze(1).expand(-1, horizon, -1)], dim=-1)
         actions: Tensor = self.network(inputs.flatten(0, 1))
@@ -68,7 +68,7 @@ class OpenLoopDecoder(nn.Module):
             initialize_linear(layer)
 
     def forward(self, seen: Tensor, latent: Tensor) -> Tensor:
-        """(B, K) skills → (B, H, A) actions; nothing is looked at."""
+        """Map skills (B, K) to actions (B, H, A); `seen` is ignored."""
         batch = latent.shape[0]
         action = self.first_action.expand(batch, -1)
         hidden, cell = (state.expand(batch, -1) for state in self.first_state)
@@ -84,7 +84,7 @@ class SkillModel(nn.Module):
     """The skill VAE: a clip encoder and one of the decoders.
 
     Args:
-        section: the recipe's `train_skills`; its model decides whether encoder and decoder see states.
+        section: the recipe's `train_skills`; its `model` decides whether encoder and decoder see states.
         state_dim: D, size of a state.
         action_dim: A, size of an action.
         normalizer: standardises states; identity when None.
@@ -92,7 +92,7 @@ class SkillModel(nn.Module):
         image_shape: (rows, columns, channels) of the image of an observation, None without.
 
     Raises:
-        UsageError: the decoder is to see an image and there is none.
+        UsageError: the decoder should see an image, but observations have none.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class SkillModel(nn.Module):
         self.normalizer = normalizer or Normalizer.identity(state_dim)
         inputs = action_dim + (state_dim if self.sees_states else 0)
         self.encoder = ClipEncoder(inputs, section.latent_dim, section.encoder_width)
-        # of the decoder; an open-loop one looks at nothing
+        # inputs of the decoder; an open-loop one has none
         seen = (section.state_indices, section.image, image_shape) if self.sees_states else ()
         self.perception = Perception(state_dim, *seen)
         self.decoder: nn.Module = (
@@ -131,7 +131,7 @@ class SkillModel(nn.Module):
         return actions if self.action_scale is None else self.action_scale(actions)
 
     def perceive(self, observations: Tensor) -> Tensor:
-        """(B, H, D+P) raw observations → (B, H, n) inputs of the decoder."""
+        """Map raw observations (B, H, D+P) to inputs (B, H, n) of the decoder."""
         seen: Tensor = self.perception(observations, self.normalizer)
         return seen
 
@@ -144,8 +144,8 @@ class SkillModel(nn.Module):
     ) -> tuple[Tensor, Gaussian]:
         """Reconstruct clips: (B, H, D) raw states, (B, H, A) actions → ((B, H, A) scaled actions, posterior).
 
-        The decoder may be shown other ``observations`` (B, H, D+P) than the encoder: with images, or
-        with augmented states; then z says what was intended, and not how the states were disturbed.
+        The decoder may see other ``observations`` (B, H, D+P) than the encoder: with images, or with augmented states.
+        In that case z describes the intended behaviour, and not the disturbance of the states.
         """
         posterior = self.encode(self.normalizer(states), actions)
         seen = self.perceive(states if observations is None else observations)
@@ -153,10 +153,10 @@ class SkillModel(nn.Module):
 
 
 def reconstruction_error(actions: Tensor, predicted: Tensor) -> Tensor:
-    """First term of L_skill: mean over (B, H, A) of ½(a − â)²."""
+    """Return the first term of L_skill: the mean over (B, H, A) of ½(a − â)²."""
     return 0.5 * (actions - predicted).square().mean()
 
 
 def rate(posterior: Gaussian) -> Tensor:
-    """Second term of L_skill: mean over (B, K) of KL(q ‖ N(0, I)), nats per latent dimension."""
+    """Return the second term of L_skill: the mean over (B, K) of KL(q ‖ N(0, I)), nats per latent dimension."""
     return posterior.kl(Gaussian.standard_like(posterior)).mean()

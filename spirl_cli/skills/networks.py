@@ -13,8 +13,7 @@ class Normalizer(nn.Module):
 
     Args:
         mean: (D,) mean of the states.
-        std: (D,) standard deviation; dimensions that hardly move keep ``floor`` instead, so that
-            sensor noise on a still object is not blown up.
+        std: (D,) standard deviation, at least ``floor``, so that the sensor noise of a still object is not amplified.
     """
 
     mean: Tensor
@@ -31,7 +30,7 @@ class Normalizer(nn.Module):
         return self.mean.shape[0]
 
     def forward(self, states: Tensor) -> Tensor:
-        """(..., D) states → (..., D) standardised states."""
+        """Standardise states (..., D)."""
         return (states - self.mean) * self.scale
 
     @classmethod
@@ -62,9 +61,9 @@ class ActionScale(nn.Module):
 
 
 def mlp(inputs: int, outputs: int, width: int, depth: int, batch_norm: bool = False) -> nn.Sequential:
-    """linear → LeakyReLU → depth × [linear → (BatchNorm) → LeakyReLU] → linear.
+    """Make linear → LeakyReLU → depth × [linear → (BatchNorm) → LeakyReLU] → linear.
 
-    Linear layers start Xavier-normal with zero bias, as in the published code.
+    The initial weights of linear layers are Xavier-normal and the biases zero, as in the published code.
     """
     layers: list[nn.Module] = [nn.Linear(inputs, width), nn.LeakyReLU(LEAK)]
     for _ in range(depth):
@@ -79,7 +78,7 @@ def mlp(inputs: int, outputs: int, width: int, depth: int, batch_norm: bool = Fa
 
 
 def initialize_linear(module: nn.Module) -> None:
-    """Xavier-normal weights and zero bias for a linear layer; other modules are left alone."""
+    """Set Xavier-normal weights and zero bias of a linear layer; leave other modules unchanged."""
     if isinstance(module, nn.Linear):
         nn.init.xavier_normal_(module.weight)
         nn.init.zeros_(module.bias)

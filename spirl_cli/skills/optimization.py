@@ -1,4 +1,4 @@
-"""Optimisers and learning-rate schedules that a recipe can name."""
+"""The optimisers and learning-rate schedules of recipes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import nn
 
 
 def make_optimizer(name: str, parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
-    """Adam (fused: one kernel for all parameters) or RAdam, the authors' choice."""
+    """Make Adam (fused: one kernel for all parameters) or RAdam, the authors' choice."""
     if name == "radam":
         return torch.optim.RAdam(parameters, lr=learning_rate)
     return torch.optim.Adam(parameters, lr=learning_rate, fused=True)
 
 
 def scheduled_rate(schedule: str, learning_rate: float, iteration: int, iterations: int) -> float:
-    """Learning rate of an iteration: constant, or a cosine from the full rate to 1 % of it."""
+    """Return the learning rate of an iteration: constant, or a cosine from the full rate to 1 % of it."""
     if schedule == "constant":
         return learning_rate
     progress = min(iteration / iterations, 1.0)

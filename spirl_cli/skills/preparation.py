@@ -1,4 +1,4 @@
-"""What the training of skills and of their prior share: seeds, standardisation, augmentation, checkpoints."""
+"""Shared parts of training skills and priors: seeds, standardisation, augmentation, checkpoints."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from spirl_cli.skills.networks import ActionScale, Normalizer
 
 STILL = 0.02  # of the lower quartile of all spreads
 FAR = 5.0  # standard deviations of the actions, beyond which a bound tells nothing about them
-VALIDATION_WINDOWS = 2048  # at most so many, evenly spread over the validation episodes
+VALIDATION_WINDOWS = 2048  # largest number, evenly spread over the validation episodes
 
 
 def random_streams(seed: int) -> tuple[np.random.Generator, torch.Generator, torch.Generator]:
-    """Make generators for windows, samples and augmentation; seed torch's own for the initial weights."""
+    """Make generators for windows, samples and augmentation; seed torch's generator for initial weights."""
     weights, draws, samples, noise = np.random.SeedSequence(seed).generate_state(4)
     torch.manual_seed(int(weights))
     return (
@@ -28,7 +28,7 @@ def random_streams(seed: int) -> tuple[np.random.Generator, torch.Generator, tor
 
 
 def make_normalizer(section: TrainSkillsSection, clips: Clips) -> Normalizer:
-    """Return the standardisation that a recipe asks for, from the training episodes."""
+    """Return a recipe's standardisation, computed from the training episodes."""
     if not section.normalize:
         return Normalizer.identity(clips.observation_dim)
     mean, std = clips.statistics()
@@ -59,12 +59,38 @@ def make_action_scale(section: TrainSkillsSection, clips: Clips) -> ActionScale 
     return ActionScale(torch.from_numpy(centre), torch.from_numpy(np.where(far, FAR * spread, half)))
 
 
+class StatePool:
+    """The states at some rows of clips, gathered when they are asked for: clips may be larger than memory.
+
+    Args:
+        clips: the clips.
+        rows: (N,) of them.
+    """
+
+    def __init__(self, clips: Clips, rows: np.ndarray) -> None:
+        self._clips, self._rows = clips, rows
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Return N and D."""
+        return len(self._rows), self._clips.observation_dim
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self._rows)
+
+    def __getitem__(self, numbers: torch.Tensor, /) -> torch.Tensor:
+        """Return the states of these numbers (B,), as float32 (B, D)."""
+        return torch.from_numpy(self._clips.states(self._rows[numbers.numpy()])).float()
+
+
 def make_augmenter(section: Augmentation, clips: Clips, generator: torch.Generator) -> Augmenter:
     """Return an augmenter that draws swapped states from the starts of the training windows."""
-    pool = clips.states(clips.starts("train")) if section.swap_groups else np.zeros((1, clips.observation_dim))
+    none = torch.zeros(1, clips.observation_dim)
+    pool = StatePool(clips, clips.starts("train")) if section.swap_groups else none
     low, high = torch.from_numpy(clips.action_low), torch.from_numpy(clips.action_high)
     _, spread = clips.statistics() if needs_spread(section) else (None, np.ones(clips.observation_dim, np.float32))
-    return Augmenter(section, torch.from_numpy(pool).float(), low, high, generator, torch.from_numpy(spread))
+    return Augmenter(section, pool, low, high, generator, torch.from_numpy(spread))
 
 
 def training_parts(
@@ -73,7 +99,7 @@ def training_parts(
     rng: np.random.Generator,
     *generators: torch.Generator,
 ) -> tuple[Part, ...]:
-    """Weights, optimiser and random states, as parts of a checkpoint."""
+    """Return weights, optimiser and random states as parts of a checkpoint."""
     return (
         module_part("model", module),
         optimizer_part("optimizer", optimizer),

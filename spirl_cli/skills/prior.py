@@ -1,10 +1,10 @@
-"""The skill prior p(z | s₁) (paper §3.2): a density over skills. An MLP on the observation gives its parameters.
+"""The skill prior p(z | s₁) (paper §3.2): a density over skills, with parameters from an MLP on the observation.
 
-With primitive actions (horizon 1, z = a) the same network trained by the same loss is behaviour
-cloning, and as a regulariser the *flat prior* of the paper.
+With primitive actions (horizon 1, z = a), the same network and loss are behaviour cloning. As a regulariser it is the
+paper's *flat prior*.
 
-This module holds the parts that all families share, the Gaussian, and N(0, I). The other families have modules of
-their own; `families.py` chooses one by its name in the recipe.
+This module holds the parts that all families share, the Gaussian, and N(0, I). Each other family has its own module;
+`families.py` chooses one by its name in the recipe.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class Density(Protocol):
     """A batch (...) of densities over skills (K,)."""
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log-density of (..., K) values → (...,), in nats; more leading axes than the batch has are fine."""
+        """Return the log-density (...,) of values (..., K), in nats; values may have additional leading axes."""
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """One sample each, (..., K)."""
+        """Return one sample of each density, (..., K)."""
 
     def broadened(self, min_log_sigma: float) -> Density:
-        """Return the density with no Gaussian in it narrower than this; a flow, which has none, as it is."""
+        """Return the density with the log σ of every Gaussian at least this; a flow stays unchanged."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class PriorShape:
 
     Attributes:
         latent_dim: K.
-        width, depth, batch_norm: of the MLPs.
+        width, depth, batch_norm: sizes of the MLPs.
         min_log_sigma: lower clamp of log σ of every Gaussian.
     """
 
@@ -56,7 +56,7 @@ class PriorNetwork(nn.Module):
 
     Args:
         normalizer: standardises the raw state (D,).
-        perception: what is seen of an observation; None: the whole state, and no image.
+        perception: selects the inputs from an observation; None for the whole state without image.
     """
 
     def __init__(self, normalizer: Normalizer, perception: Perception | None = None) -> None:
@@ -65,19 +65,19 @@ class PriorNetwork(nn.Module):
         self.perception = perception or Perception(normalizer.size)
 
     def forward(self, observations: Tensor) -> Density:
-        """(..., D+P) raw observations → density over (..., K)."""
+        """Map raw observations (..., D+P) to a density over (..., K)."""
         return self.head(self.perception.encode(observations))
 
     def head(self, encoded: Tensor) -> Density:
-        """(..., D+F) observations with features in place of the pixels → density over (..., K)."""
+        """Map observations (..., D+F) with features in place of the pixels to a density over (..., K)."""
         raise NotImplementedError
 
     def loss(self, observations: Tensor, posterior: Gaussian, latent: Tensor, objective: str) -> Tensor:
-        """L_prior on observations (B, D+P), posteriors q and their samples (B, K); see :func:`prior_loss`."""
+        """Return L_prior on observations (B, D+P), posteriors q and their samples (B, K), see :func:`prior_loss`."""
         raise NotImplementedError
 
     def as_gaussian(self) -> GaussianNetwork:
-        """Return a Gaussian network of its own, as the policy that starts from this prior (paper §3.3)."""
+        """Return a separate Gaussian network: the policy that starts from this prior (paper §3.3)."""
         raise NotImplementedError
 
 
@@ -86,8 +86,8 @@ class GaussianNetwork(PriorNetwork):
 
     Args:
         normalizer: standardises the raw state (D,).
-        shape: of the MLP.
-        perception: what is seen of an observation; None: the whole state, and no image.
+        shape: sizes of the MLP.
+        perception: selects the inputs from an observation; None for the whole state without image.
     """
 
     def __init__(self, normalizer: Normalizer, shape: PriorShape, perception: Perception | None = None) -> None:
@@ -96,12 +96,12 @@ class GaussianNetwork(PriorNetwork):
         self.network = prior_mlp(self.perception.size, 2 * shape.latent_dim, shape)
 
     def head(self, encoded: Tensor) -> Gaussian:
-        """(..., D+F) observations with features in place of the pixels → Gaussian of (..., K)."""
+        """Map observations (..., D+F) with features in place of the pixels to a Gaussian over (..., K)."""
         inputs = self.perception.select(encoded, self.normalizer)
         return Gaussian.from_head(self.network(inputs), self.min_log_sigma)
 
     def loss(self, observations: Tensor, posterior: Gaussian, latent: Tensor, objective: str) -> Tensor:
-        """L_prior."""
+        """Return L_prior, see :func:`prior_loss`."""
         return prior_loss(self(observations), posterior, latent, objective)
 
     def as_gaussian(self) -> GaussianNetwork:
@@ -112,22 +112,22 @@ class GaussianNetwork(PriorNetwork):
     def around(
         cls, network: nn.Sequential, normalizer: Normalizer, perception: Perception, min_log_sigma: float
     ) -> GaussianNetwork:
-        """Copy an MLP that ends in mean and log σ (2·K outputs), and what feeds it, into a Gaussian network."""
+        """Return a Gaussian network from copies of an MLP with 2·K outputs and of the modules before it."""
         gaussian = cls(normalizer, PriorShape(1, 1, 0, min_log_sigma=min_log_sigma), perception)
         gaussian.network = network
         return copy.deepcopy(gaussian)
 
 
 class PriorWithGaussian(PriorNetwork):
-    """A prior of another family, and a Gaussian that is trained beside it on the same batches.
+    """A prior of another family, with a Gaussian that is trained beside it on the same batches.
 
-    The Gaussian gives the demonstrated skills the highest likelihood that a Gaussian can, so it has the mean
-    and the variance that the prior itself should have. A policy starts from it.
+    The Gaussian maximises the likelihood of the demonstrated skills, so it approximates mean and variance of the prior.
+    A policy starts from it.
 
     Args:
         normalizer: standardises the raw state (D,).
-        shape: of the Gaussian's MLP.
-        perception: what is seen of an observation.
+        shape: sizes of the Gaussian's MLP.
+        perception: selects the inputs from an observation.
     """
 
     def __init__(self, normalizer: Normalizer, shape: PriorShape, perception: Perception) -> None:
@@ -136,7 +136,7 @@ class PriorWithGaussian(PriorNetwork):
         self.start = prior_mlp(perception.size, 2 * shape.latent_dim, shape)
 
     def loss(self, observations: Tensor, posterior: Gaussian, latent: Tensor, objective: str) -> Tensor:
-        """−log p(sg(z) | s₁) of the prior plus that of the Gaussian; the two share image features only."""
+        """Return −log p(sg(z) | s₁) of the prior plus that of the Gaussian; they share image features only."""
         encoded = self.perception.encode(observations)
         inputs = self.perception.select(encoded, self.normalizer)
         start = Gaussian.from_head(self.start(inputs), self.min_log_sigma)
@@ -153,7 +153,7 @@ def prior_mlp(inputs: int, outputs: int, shape: PriorShape) -> nn.Sequential:
 
 
 class StandardNormal(PriorNetwork):
-    """p(z | s) = N(0, I), which has no weights: stands in where nothing was learned.
+    """p(z | s) = N(0, I): the prior without weights, if none was learned.
 
     Args:
         normalizer: standardises the raw state (D,).
@@ -165,13 +165,13 @@ class StandardNormal(PriorNetwork):
         self.latent_dim = latent_dim
 
     def head(self, encoded: Tensor) -> Gaussian:
-        """(..., D) states, not looked at → N(0, I) of (..., K)."""
+        """Return N(0, I) over (..., K) for states (..., D), which are ignored."""
         zeros = encoded.new_zeros(*encoded.shape[:-1], self.latent_dim)
         return Gaussian(zeros, zeros)
 
 
 def prior_loss(prior: Gaussian, posterior: Gaussian, latent: Tensor, objective: str) -> Tensor:
-    """L_prior, mean over B: −log p(sg(z) | s₁), or KL(sg(q) ‖ p), summed over K."""
+    """Return L_prior, averaged over B: −log p(sg(z) | s₁), or KL(sg(q) ‖ p), summed over K."""
     if objective == "kl":
         return posterior.detach().kl(prior).sum(-1).mean()
     return -prior.log_prob(latent.detach()).mean()

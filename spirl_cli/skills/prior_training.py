@@ -36,8 +36,8 @@ SPLITS: tuple[Split, ...] = ("train", "validation")
 class PriorTrainer:
     """Matches p(z | s₁) to the frozen encoder's posterior.
 
-    The encoder never changes here, so where windows are drawn again and again, the posteriors of all
-    of them are computed once.
+    The encoder is frozen. So the posteriors of all windows are computed once, if training draws more windows than there
+    are.
 
     Args:
         section: the recipe's `train_prior`.
@@ -75,7 +75,7 @@ class PriorTrainer:
         )
 
     def update(self) -> dict[str, Tensor]:
-        """One gradient step on a random batch; returns the loss (not yet synchronised)."""
+        """Take one gradient step on a random batch; return the loss (not yet synchronised)."""
         section = self.section
         starts = self.sampler.draw(section.batch_size)
         states, posterior = self.targets["train"].at(starts)
@@ -98,9 +98,9 @@ class PriorTrainer:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Log-likelihood of the posterior's samples on the validation episodes, nats per skill.
+        """Return the log-likelihood of the posteriors' samples on the validation episodes, nats per skill.
 
-        The ``divergence`` of an ensemble (nats) is the reference for its divergence in other states.
+        For an ensemble, ``divergence`` (nats) is the reference for its divergence in other states.
         """
         generator = torch.Generator().manual_seed(0)
         self.prior.eval()
@@ -130,11 +130,11 @@ class PriorTrainer:
         return PriorReport(float(normal), curve, primitive=targets.skills is None)
 
     def _observations(self, states: Tensor, starts: NDArray[np.int64]) -> Tensor:
-        """(B, D) states with, if the prior looks at them, the images at these rows (B,) → (B, D+P)."""
+        """Return states (B, D) with the images at these rows (B,) if the prior sees images, (B, D+P)."""
         return (states if self.section.image is None else add_images(states, self.clips, starts)).to(self.device)
 
     def state(self, folder: Path) -> State:
-        """Everything that an identical continuation needs."""
+        """Return everything that an identical continuation needs."""
         return self._parts.state(folder)
 
     def restore(self, state: State, folder: Path) -> None:
@@ -145,13 +145,12 @@ class PriorTrainer:
 class SkillTargets:
     """First states of windows and the posteriors q(z | clip) that the prior must match.
 
-    Primitive actions have no encoder: their "posterior" is the demonstrated action itself, with
-    the smallest σ.
+    Primitive actions have no encoder. Their "posterior" is the demonstrated action, with the smallest σ.
 
     Args:
-        starts: of the windows that may be asked for.
+        starts: starts of all windows that may be requested.
         skills: the trained skill model, or None for primitive actions.
-        drawn: how many windows will be asked for; if more than there are, all posteriors are computed now.
+        drawn: number of requests; if it exceeds the number of windows, all posteriors are computed now.
     """
 
     def __init__(self, clips: Clips, starts: NDArray[np.int64], skills: SkillModel | None, drawn: int) -> None:
@@ -173,7 +172,7 @@ class SkillTargets:
         return self.skills.encode(self.skills.normalizer(states), actions)
 
     def at(self, starts: NDArray[np.int64]) -> tuple[Tensor, Gaussian]:
-        """(B, D) first states of the windows at these starts, and their posteriors (B, K)."""
+        """Return the first states (B, D) of the windows at these starts, and their posteriors (B, K)."""
         states = torch.from_numpy(self.clips.states(starts))
         if self.remembered is None:
             return states, self._posterior(starts)

@@ -1,4 +1,4 @@
-"""Encode windows with a skill model and decode them again."""
+"""Encodes windows with a skill model and decodes them again."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from spirl_cli.skills.gaussian import Gaussian
 from spirl_cli.skills.models import SkillModel
 from spirl_cli.skills.sampling import add_images, window_rows, windows
 
-AT_ONCE = 256  # windows whose images are drawn together
+AT_ONCE = 256  # windows per batch of drawn images
 
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """Windows and what became of them.
+    """Windows and their reconstruction.
 
     Attributes:
         seen: (B, H, n) inputs of the decoder besides the skill.
@@ -47,14 +47,14 @@ def reconstruct(
 
 
 def observe(model: SkillModel, clips: Clips, states: Tensor, rows: NDArray[np.int64]) -> Tensor:
-    """(B, H, D) states with, if the decoder looks at them, the images at these rows (B, H) → (B, H, D+P)."""
+    """Return states (B, H, D) with the images at these rows (B, H) if the decoder sees images, (B, H, D+P)."""
     if model.perception.image is None:
         return states
     return add_images(states.cpu(), clips, rows).to(states.device)
 
 
 def _perceived(model: SkillModel, clips: Clips, states: Tensor, starts: NDArray[np.int64]) -> Tensor:
-    """(B, H, n) inputs of the decoder, made in parts: the images of all windows would take too much memory."""
+    """Return inputs (B, H, n) of the decoder; images are drawn in batches, since all need too much memory."""
     rows = window_rows(starts, clips.horizon)
     parts = [slice(first, first + AT_ONCE) for first in range(0, len(starts), AT_ONCE)]
     return torch.cat([model.perceive(observe(model, clips, states[part], rows[part])) for part in parts])

@@ -28,7 +28,7 @@ from spirl_cli.skills.preparation import (
 from spirl_cli.skills.reconstruction import observe, reconstruct
 from spirl_cli.skills.sampling import WindowSampler, spread, window_rows, windows
 
-BETA_LEARNING_RATE = 1e-2  # of log β, when a target KL tunes it
+BETA_LEARNING_RATE = 1e-2  # learning rate of log β, if a target KL tunes it
 BEST_OF_WINDOWS = 128
 
 
@@ -39,7 +39,7 @@ class SkillTrainer:
         section: the recipe's `train_skills`.
         clips: the clip dataset.
         seed: seeds weights, windows, noise and samples.
-        device: of the networks; random numbers are drawn on the CPU, so that they are the same everywhere.
+        device: device of the networks; random numbers are drawn on the CPU, so that they are equal on all devices.
     """
 
     def __init__(self, section: TrainSkillsSection, clips: Clips, seed: int, device: str = "cpu") -> None:
@@ -62,15 +62,15 @@ class SkillTrainer:
 
     @property
     def beta(self) -> float:
-        """The current weight of the KL term."""
+        """Current weight of the KL term."""
         return math.exp(self.log_beta) if self.section.target_kl else self.section.beta
 
     def update(self) -> dict[str, Tensor]:
-        """One gradient step on a random batch; returns the losses (not yet synchronised)."""
+        """Take one gradient step on a random batch; return the losses (not yet synchronised)."""
         section = self.section
         starts = self.sampler.draw(section.batch_size)
         clip = windows(self.clips, starts)
-        augmented, targets = self._to_device(*self.augment(*clip))  # what the decoder sees, and is to do
+        augmented, targets = self._to_device(*self.augment(*clip))  # input and target of the decoder
         states, actions = (augmented, targets) if section.augmentation.encoder else self._to_device(*clip)
         rows = window_rows(starts, section.horizon)
         if section.decoder_steps is not None:
@@ -94,17 +94,17 @@ class SkillTrainer:
     def _some_steps(
         self, count: int, rows: NDArray[np.int64], states: Tensor, actions: Tensor
     ) -> tuple[NDArray[np.int64], Tensor, Tensor]:
-        """So many random steps of each window: rows (B, count), states (B, count, D) and actions (B, count, A)."""
+        """Draw random steps of each window: rows (B, count), states (B, count, D), actions (B, count, A)."""
         chosen = torch.rand(rows.shape, generator=self.generator).argsort(1)[:, :count]
         windows = torch.arange(len(rows)).unsqueeze(1)
         return np.take_along_axis(rows, chosen.numpy(), 1), states[windows, chosen], actions[windows, chosen]
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Reconstruction, KL and best-of-N on the validation episodes, unaugmented.
+        """Return reconstruction, KL and best-of-N on the validation episodes, without augmentation.
 
-        ``best_of`` is the error of the closest of N skills drawn from N(0, I), the mean over windows:
-        it tells whether the latent space itself covers the behaviour.
+        ``best_of`` is the error of the best of N skills from N(0, I), averaged over windows: it tells whether the
+        latent space itself covers the behaviour.
         """
         generator = torch.Generator().manual_seed(0)
         self.model.eval()
@@ -140,7 +140,7 @@ class SkillTrainer:
         return float(best.mean())
 
     def state(self, folder: Path) -> State:
-        """Everything that an identical continuation needs."""
+        """Return everything that an identical continuation needs."""
         return self._parts.state(folder)
 
     def restore(self, state: State, folder: Path) -> None:

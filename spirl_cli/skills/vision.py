@@ -1,4 +1,4 @@
-"""What networks see of an observation: chosen state values and image features (docs/method.md#image-features).
+"""The inputs of networks: selected numbers of the state and image features (docs/method.md#image-features).
 
 An observation is one vector (D + P,): it begins with the D numbers of the state and ends with the P
 pixels (0..255) of the image, flattened from (rows, columns, channels). That order is torch's
@@ -19,20 +19,20 @@ from spirl_cli.settings import expand_indices
 from spirl_cli.skills.networks import LEAK, Normalizer, initialize_linear
 
 ImageShape = tuple[int, int, int]  # rows, columns, channels
-KERNEL, STRIDE, PADDING = 4, 2, 1  # of every convolution: each halves the image
+KERNEL, STRIDE, PADDING = 4, 2, 1  # of every convolution, each of which halves the image
 
 
 class ImageEncoder(nn.Module):
     """Convolutions → features: n × [4×4 convolution, stride 2 → (BatchNorm) → LeakyReLU] → linear → LeakyReLU.
 
-    The linear layer is the valid convolution over all that is left (4×4 of a 32×32 image).
+    The linear layer is a valid convolution over the whole last map (4×4 for an image of 32×32).
 
     Args:
         shape: (rows, columns, channels) of the image.
         section: widths of the layers.
 
     Raises:
-        UsageError: the image is too small for so many convolutions.
+        UsageError: the image is too small for this number of convolutions.
     """
 
     def __init__(self, shape: ImageShape, section: ImageEncoderSection) -> None:
@@ -59,7 +59,7 @@ class ImageEncoder(nn.Module):
 
     @property
     def pixels(self) -> int:
-        """Numbers of an image, P."""
+        """Number of pixels of an image, P."""
         return math.prod(self.shape)
 
     @property
@@ -68,8 +68,8 @@ class ImageEncoder(nn.Module):
         return self.features.out_features
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """(..., P) pixels in 0..255 → (..., F) features."""
-        scaled = (pixels / 255).sub_(0.5)  # contiguous, also where the pixels are part of an observation
+        """Map pixels (..., P) in 0..255 to features (..., F)."""
+        scaled = (pixels / 255).sub_(0.5)  # makes pixels contiguous that are a part of an observation
         images = scaled.reshape(-1, *self.shape)  # (B, rows, columns, channels)
         maps: Tensor = self.convolutions(images.permute(0, 3, 1, 2))
         features: Tensor = self.activation(self.features(maps.permute(0, 2, 3, 1).flatten(1)))
@@ -77,20 +77,19 @@ class ImageEncoder(nn.Module):
 
 
 class Perception(nn.Module):
-    """Observation (..., D+P) → inputs of an MLP (..., n): chosen standardised numbers, then image features.
+    """Observation (..., D+P) → inputs of an MLP (..., n): selected standardised numbers, then image features.
 
-    It works in two halves, since features of convolutions that are not trained can be kept instead
-    of the image: `encode` replaces the pixels by their features, and `select` does the rest.
-    The normaliser belongs to the network around it.
+    It has two halves, so that features of frozen convolutions can be stored instead of images: `encode` replaces the
+    pixels by features, and `select` makes the inputs. The normaliser belongs to the network that uses it.
 
     Args:
         state_dim: D.
-        indices: numbers of the state that are seen; None: all, or none beside an image.
-        section: the image encoder; None: the image, if there is one, is not seen.
+        indices: indices of the visible numbers of the state; None for all of them, or for none if there is an image.
+        section: sizes of the image encoder; None if the network sees no image.
         image_shape: (rows, columns, channels) of the observation's image.
 
     Raises:
-        UsageError: nothing would be seen, an index is out of range, or there is no image.
+        UsageError: there would be no inputs, an index is out of range, or there is no image.
     """
 
     indices: Tensor
@@ -116,7 +115,7 @@ class Perception(nn.Module):
 
     @property
     def image_shape(self) -> ImageShape | None:
-        """(rows, columns, channels) of the image that is seen."""
+        """(rows, columns, channels) of the visible image."""
         return None if self.image is None else self.image.shape
 
     @property
@@ -126,13 +125,13 @@ class Perception(nn.Module):
 
     @property
     def encoded_size(self) -> int:
-        """D + F, the size of an encoded observation; D where no image is seen."""
+        """D + F, size of an encoded observation; D without image."""
         return self.state_dim + (0 if self.image is None else self.image.size)
 
     def encode(self, observations: Tensor) -> Tensor:
-        """(..., D+P) → (..., D+F): the raw state, and features in place of the pixels.
+        """Map (..., D+P) to (..., D+F): the raw state, and features in place of the pixels.
 
-        Whatever stands between the first D and the last P numbers is not looked at.
+        Numbers between the first D and the last P are ignored.
         """
         states = observations[..., : self.state_dim]
         if self.image is None:
@@ -140,7 +139,7 @@ class Perception(nn.Module):
         return torch.cat([states, self.image(observations[..., -self.image.pixels :])], dim=-1)
 
     def select(self, encoded: Tensor, normalizer: Normalizer) -> Tensor:
-        """(..., D+F) → (..., n) inputs; whatever follows the first D+F numbers is not looked at."""
+        """Map (..., D+F) to inputs (..., n); numbers after the first D+F are ignored."""
         states = normalizer(encoded[..., : self.state_dim])
         states = states if self.sees_all else states[..., self.indices]
         if self.image is None:
@@ -148,12 +147,12 @@ class Perception(nn.Module):
         return torch.cat([states, encoded[..., self.state_dim : self.encoded_size]], dim=-1)
 
     def forward(self, observations: Tensor, normalizer: Normalizer) -> Tensor:
-        """(..., D+P) raw observations → (..., n) inputs."""
+        """Map raw observations (..., D+P) to inputs (..., n)."""
         return self.select(self.encode(observations), normalizer)
 
 
 def _initialize(module: nn.Module) -> None:
-    """Xavier-normal convolutions and linear layers with zero bias."""
+    """Set Xavier-normal weights and zero biases of convolutions and linear layers."""
     initialize_linear(module)
     if isinstance(module, nn.Conv2d) and module.bias is not None:
         nn.init.xavier_normal_(module.weight)

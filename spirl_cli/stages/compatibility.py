@@ -1,4 +1,4 @@
-"""Do networks get the images and the numbers of the state that they were trained on?"""
+"""Checks that networks get the images and states on which they were trained."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from spirl_cli.inference.network_file import Header, read_header
 
 
 def check_images(section: EnvSection, *networks: Path) -> None:
-    """Compare what a recipe's environment shows with what exported networks expect.
+    """Check that a recipe's environment shows the images and states that exported networks expect.
 
     Raises:
-        ArtifactError: a network looks at an image that the environment does not show, or at all of a
-            state that has more numbers there.
+        ArtifactError: a network looks at an image that the environment does not show, or looks at the whole state and
+            the environment's state has more numbers.
     """
     shown = section.image_shape
     for network in networks:
@@ -30,7 +30,7 @@ def check_images(section: EnvSection, *networks: Path) -> None:
 
 
 def _check_carries_over(section: EnvSection, network: Path, header: Header) -> None:
-    """Refuse networks that look at the whole state where the environment's has more numbers."""
+    """Refuse networks that look at the whole state if the environment's state has more numbers."""
     known = header.state_dim
     if known is None or not header.looks_at_states or header.state_indices is not None:
         return

@@ -1,6 +1,6 @@
-"""What the pipeline hands to a stage, and what the stage hands back.
+"""The inputs and the result of a stage.
 
-Only plain data, so that importing this module is fast. Every stage module has one entry::
+This module holds only plain data, so that importing it is fast. Every stage module has one entry::
 
     def execute(context: StageContext) -> StageResult: ...
 """
@@ -21,21 +21,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StageSpec:
-    """One stage of the pipeline, as the graph in `spirl_cli.pipeline` lists it.
+    """Description of a stage, listed in the graph of `spirl_cli.pipeline`.
 
     Attributes:
         name: name of the stage and of its artifacts: ``clips``, ``skills``, ``prior``, ``agent``
             or ``evaluation``.
-        command: what a user types: ``extract``, ``train-skills``, ...
+        command: the command line's word: ``extract``, ``train-skills``, ...
         section: the stage's section of a recipe: ``extract``, ``train_skills``, ...
-        version: raised when the same parameters would give another result; part of the
-            fingerprint.
-        inputs: names of the stages whose artifacts it reads.
-        parameters: picks, from a resolved recipe, the values that affect the result.
-        module: the module whose ``execute`` does the work; imported only then.
-        continuation: patterns of the files of its artifacts that only further training needs.
-        reads_dataset: whether a dataset is an input too; the module then also has ``identify(recipe)``, which names
-            the dataset if it is on this machine, and ``obtain(recipe, reporter)``, which fetches it.
+        version: to be raised when equal parameters give a different result than before; part of the fingerprint.
+        inputs: names of the stages that make the artifacts it reads.
+        parameters: returns the values of a resolved recipe that affect the result.
+        module: name of the module with ``execute``; it is imported only when the stage runs.
+        continuation: patterns of the files in its artifacts that only further training needs.
+        reads_dataset: whether a dataset is an input too. In this case the module also has ``identify(recipe)``, which
+            identifies the dataset if it is on this computer, and ``obtain(recipe, reporter)``, which fetches it.
     """
 
     name: str
@@ -51,10 +50,10 @@ class StageSpec:
 
 @dataclass(frozen=True)
 class ExtractOptions:
-    """What `extract` takes besides the recipe.
+    """Options of `extract` besides the recipe.
 
     Attributes:
-        dataset: the dataset in the fingerprint: the recipe's, or what stands in for it; None: the recipe's.
+        dataset: the dataset in the fingerprint: the recipe's or its stand-in. None means the recipe's.
     """
 
     dataset: InputRecord | None = None
@@ -62,10 +61,10 @@ class ExtractOptions:
 
 @dataclass(frozen=True)
 class TrainRLOptions:
-    """What `train-rl` takes besides the recipe.
+    """Options of `train-rl` besides the recipe.
 
     Attributes:
-        continue_from: a finished run with fewer steps that is to be continued.
+        continue_from: a finished run with fewer steps to be continued.
     """
 
     continue_from: Artifact | None = None
@@ -73,25 +72,25 @@ class TrainRLOptions:
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """What `evaluate` takes besides the recipe; it decides the result, so it is part of the fingerprint.
+    """Options of `evaluate` besides the recipe. They affect the result, so they are part of the fingerprint.
 
     Attributes:
-        step: evaluate the weights that were kept at this step only.
-        save_dataset: id of a Minari dataset to write the episodes of the first policy to.
+        step: step of the only kept weights to evaluate.
+        save_dataset: id of a Minari dataset for the episodes of the first policy.
     """
 
     step: int | None = None
     save_dataset: str | None = None
 
     def identity(self) -> dict[str, int | str]:
-        """Return the options that were chosen, by name."""
+        """Return the options that are set, by name."""
         chosen = {"step": self.step, "save_dataset": self.save_dataset}
         return {name: value for name, value in chosen.items() if value is not None}
 
 
 @dataclass(frozen=True)
 class Options:
-    """The options of each stage, under the name of its section."""
+    """The options of all stages; a field has the name of a stage's section."""
 
     extract: ExtractOptions = ExtractOptions()
     train_rl: TrainRLOptions = TrainRLOptions()
@@ -100,19 +99,19 @@ class Options:
 
 @dataclass(frozen=True)
 class StageContext:
-    """Everything that a stage may look at.
+    """All inputs of a stage.
 
     Attributes:
         recipe: the resolved recipe (section seeds are numbers, never None).
         spec: the stage itself.
-        parameters: the values that make up the fingerprint, as they go into the manifest.
+        parameters: the values behind the fingerprint, as the manifest stores them.
         inputs: the input artifacts by stage name, for example ``{"clips": ...}``.
-        folder: folder of this run. Checkpoints and payload are written here; it outlives an
-            interruption, and what `StageResult.keep` lists becomes the artifact.
+        folder: folder of this run, for checkpoints and payload. It survives an interruption; the files in
+            `StageResult.keep` become the artifact.
         reporter: the only way to talk to the user.
         device: ``auto``, ``cpu`` or ``cuda``.
         resume: continue from a checkpoint in `folder`, if there is one.
-        options: what stages take besides the recipe.
+        options: options of stages besides the recipe.
     """
 
     recipe: Recipe
@@ -128,12 +127,12 @@ class StageContext:
 
 @dataclass(frozen=True)
 class StageResult:
-    """What a stage made.
+    """The result of a stage.
 
     Attributes:
-        metrics: headline numbers for the manifest and the table at the end.
-        keep: names in the run folder (files, or folders with all in them) that are the payload;
-            everything else in the folder is dropped when the artifact is committed.
+        metrics: headline numbers, for the manifest and the table at the end.
+        keep: names of the payload in the run folder (files, or folders with everything in them); everything else is
+            deleted when the artifact is committed.
         inputs: inputs that are no artifacts, by name: ``{"dataset": InputRecord(...)}``.
         extra: more for the manifest; must be JSON-able.
         seconds: time over all sessions of the run, from its checkpoint; None: the time that

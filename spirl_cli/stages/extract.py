@@ -13,7 +13,6 @@ from spirl_cli.demos.episode import Episode, join_short
 from spirl_cli.demos.identity import DatasetIdentity
 from spirl_cli.demos.source import Source, find_source
 from spirl_cli.errors import DatasetError, Interrupted
-from spirl_cli.files import discard
 from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.monitor.progress import ProgressBar
 from spirl_cli.monitor.reporter import Reporter
@@ -27,14 +26,12 @@ from spirl_cli.store.manifest import InputRecord
 def execute(context: StageContext) -> StageResult:
     """Write the clips of a recipe's demonstrations.
 
-    Demonstrations that have to be generated are kept until the clips are complete, so that an
-    interrupted run goes on. Writing the clips takes seconds to minutes and holds one episode in
-    memory, so it has no checkpoints.
+    Generated demonstrations are kept until the artifact is complete, so that an interrupted run can go on. Writing the
+    clips takes seconds to minutes, so it has no checkpoints; memory holds one episode at a time.
 
     Raises:
-        DatasetError: the dataset is missing or refused, or no two of its episodes are as long
-            as a window.
-        UsageError: the recipe wants of generated demonstrations what they cannot give.
+        DatasetError: the dataset is missing or refused, or fewer than two of its episodes are as long as a window.
+        UsageError: the recipe asks for something that generated demonstrations do not have.
         Interrupted: SIGINT or SIGTERM arrived.
     """
     recipe = context.recipe
@@ -50,7 +47,6 @@ def execute(context: StageContext) -> StageResult:
         context.reporter.message(
             f"{demonstrations.success_rate:.1%} of the demonstrations made succeeded and were kept"
         )
-    discard(context.folder / GENERATED_FOLDER)
     identity = demonstrations.identity
     return StageResult(
         metrics=metrics,
@@ -61,18 +57,18 @@ def execute(context: StageContext) -> StageResult:
 
 
 def identify(recipe: Recipe) -> InputRecord | None:
-    """Return which dataset a recipe reads, or None when it is not on this machine; never uses the network.
+    """Return the identity of a recipe's dataset, or None if it is not on this computer; never use the network.
 
     Raises:
         DatasetError: the local dataset is damaged.
-        UsageError: the recipe wants demonstrations that its domain cannot make.
+        UsageError: the recipe asks for demonstrations that its domain cannot make.
     """
     identity = find_source(recipe.extract, recipe.env).identity()
     return None if identity is None else _record(identity)
 
 
 def obtain(recipe: Recipe, reporter: Reporter) -> InputRecord:
-    """Fetch the dataset of a recipe, or name what stands in for it; return which one it is.
+    """Fetch the dataset of a recipe, or find its stand-in; return the identity.
 
     Raises:
         DatasetError: it cannot be fetched, and nothing stands in for it.
@@ -94,7 +90,7 @@ def _record(identity: DatasetIdentity) -> InputRecord:
 
 
 def _planned_source(context: StageContext) -> Source:
-    """Return the source of the dataset that is in the fingerprint: the recipe's, or what stands in for it."""
+    """Return the source of the dataset in the fingerprint: the recipe's, or its stand-in."""
     source = find_source(context.recipe.extract, context.recipe.env)
     if source.stand_in is None or context.options.extract.dataset is None:
         return source
@@ -111,7 +107,7 @@ def _write(
     drawing: Drawing | None,
     reporter: Reporter,
 ) -> dict[str, float]:
-    """Stream the episodes into the file; count those that were used and those too short."""
+    """Stream the episodes into the file; count used episodes and too short ones."""
     title = f"extract {demonstrations.identity.reference}"
     with ClipWriter(path, horizon, demonstrations.bounds, section.unused_final_starts) as writer:
         with Interrupts() as interrupts, reporter.progress(title, len(demonstrations), "episodes") as bar:
@@ -124,7 +120,7 @@ def _write(
 
 
 def _append_all(writer: ClipWriter, episodes: Iterator[Episode], section: ExtractSection) -> int:
-    """Append the episodes that hold a window; return how many were too short."""
+    """Append the episodes that are long enough for a window; return the number of shorter ones."""
     if section.short_episodes == "join":
         episodes = join_short(episodes, writer.shortest)
     skipped = 0
@@ -137,7 +133,7 @@ def _append_all(writer: ClipWriter, episodes: Iterator[Episode], section: Extrac
 
 
 def _watched(demonstrations: Demonstrations, bar: ProgressBar, interrupts: Interrupts) -> Iterator[Episode]:
-    """Yield the episodes, with progress, until a signal arrives."""
+    """Yield the episodes and show progress, until a signal arrives."""
     for count, episode in enumerate(demonstrations, start=1):
         yield episode
         bar.update(count)
@@ -146,7 +142,7 @@ def _watched(demonstrations: Demonstrations, bar: ProgressBar, interrupts: Inter
 
 
 def _explain(skipped: int, writer: ClipWriter, demonstrations: Demonstrations, reporter: Reporter) -> None:
-    """Say how many episodes were too short; refuse if hardly any was long enough."""
+    """Report how many episodes were too short; refuse if fewer than two were long enough."""
     few = f"fewer than {writer.shortest} steps, the length of a window"
     if writer.episodes < 2 and skipped:
         raise DatasetError(
@@ -159,6 +155,6 @@ def _explain(skipped: int, writer: ClipWriter, demonstrations: Demonstrations, r
 
 
 def _windows(path: Path) -> dict[str, float]:
-    """Count the windows by opening what was written, which also proves that it can be read."""
+    """Count the windows by opening the written file, which also proves that it can be read."""
     clips = Clips.open(path, load=False)
     return {"windows_train": len(clips.starts("train")), "windows_validation": len(clips.starts("validation"))}

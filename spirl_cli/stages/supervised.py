@@ -1,4 +1,4 @@
-"""What the two supervised stages share: a loop over gradient steps with validation and checkpoints."""
+"""The training loop of the two supervised stages: gradient steps, validation and checkpoints."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ class Trainer(Protocol):
     """A supervised learner with a resumable state."""
 
     def update(self) -> dict[str, torch.Tensor]:
-        """One gradient step; the losses."""
+        """Take one gradient step; return the losses."""
 
     def validate(self) -> dict[str, float]:
-        """Metrics on the validation episodes."""
+        """Return metrics on the validation episodes."""
 
     def state(self, folder: Path) -> State:
-        """For checkpoints."""
+        """Return the state, for a checkpoint."""
 
     def restore(self, state: State, folder: Path) -> None:
-        """From a checkpoint."""
+        """Restore the state from a checkpoint."""
 
 
 def train(
     context: StageContext, trainer: Trainer, section: TrainSkillsSection | TrainPriorSection
 ) -> tuple[dict[str, float], float]:
-    """Run all iterations; returns the last validation metrics and the seconds over all sessions."""
+    """Run all iterations; return the last validation metrics and the seconds over all sessions."""
     with TrainingRun(
         context.folder,
         trainer,
@@ -60,7 +60,7 @@ def train(
                 validated = trainer.validate()
                 metrics = {**(metrics or {}), **validated}
             run.tick(iteration, metrics)
-        return validated or trainer.validate(), run.seconds  # a run killed right before its end has none left to do
+        return validated or trainer.validate(), run.seconds  # a run killed at its end has none left
 
 
 def warned(reporter: Reporter, findings: Iterable[str]) -> tuple[str, ...]:
@@ -72,15 +72,15 @@ def warned(reporter: Reporter, findings: Iterable[str]) -> tuple[str, ...]:
 
 
 def use_one_thread() -> None:
-    """One torch thread per process: results do not depend on the machine's cores, and none is oversubscribed."""
+    """Use one torch thread per process, so that results do not depend on the number of cores."""
     torch.set_num_threads(1)
 
 
 def training_device(name: str) -> str:
-    """Resolve `--device`: auto is the CPU, which these small networks keep busy; cuda must be there.
+    """Resolve `--device`: auto is the CPU, which suits these small networks; cuda must exist.
 
     Raises:
-        UsageError: cuda was asked for and torch finds none.
+        UsageError: the device is cuda and torch finds none.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: torch finds no CUDA device here.", "Use --device cpu.")

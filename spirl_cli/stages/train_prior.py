@@ -47,7 +47,7 @@ def execute(context: StageContext) -> StageResult:
 
 
 def state_normalizer(section: TrainSkillsSection, inputs: Mapping[str, Artifact]) -> Normalizer:
-    """Return the standardisation of states: the skills' own, for primitive actions that of the clips."""
+    """Return the standardisation of states: the skills' one, or the clips' one for primitive actions."""
     if section.model == "primitive":
         return make_normalizer(section, Clips.open(inputs[CLIPS].file(CLIPS_FILE)))
     return load_skills(inputs[SKILLS].file(MODEL_FILE)).normalizer

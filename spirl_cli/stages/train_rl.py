@@ -58,14 +58,15 @@ def execute(context: StageContext) -> StageResult:
     finished = context.options.train_rl.continue_from
     if finished is not None and context.resume:
         _adopt(finished, context)
-    vector = make_vector(recipe.env, skills.load(), section.environments, seeds(recipe)["environments"])
+    environments = seeds(recipe)["environments"]
+    vector = make_vector(recipe.env, skills.load(), section.environments, environments, warn=context.reporter.warn)
     try:
         bounds = action_bounds(recipe, skills.header)
         learning = make_learning(recipe, vector, prior, latent_dim, context.device, bounds)
         run_seconds, findings = _learn(context, learning)
     finally:
         vector.close()
-    copy_whole(skills.path, context.folder / DECODER_FILE)  # so that an agent needs no other artifact
+    copy_whole(skills.path, context.folder / DECODER_FILE)  # so that an agent works without other artifacts
     export_policy(context.folder / POLICY_FILE, learning.sac.policy.cpu(), section.squash, bounds)
     checkpoint = checkpoint_file(learning.steps)
     keep = [POLICY_FILE, DECODER_FILE, METRICS_FILE, EVENTS_FOLDER, checkpoint, *learning.replay.segments]
@@ -77,7 +78,7 @@ def execute(context: StageContext) -> StageResult:
 
 
 def _prior(context: StageContext, skills: DecoderFile) -> tuple[PriorNetwork, int]:
-    """Return the prior and the size K of its skills; where none is asked for, N(0, I)."""
+    """Return the prior and the size K of its skills; N(0, I) if the recipe has no prior."""
     inputs = context.inputs
     if PRIOR in inputs:
         check_images(context.recipe.env, skills.path, inputs[PRIOR].file(PRIOR_FILE))
@@ -88,7 +89,7 @@ def _prior(context: StageContext, skills: DecoderFile) -> tuple[PriorNetwork, in
 
 
 def action_bounds(recipe: Recipe, skills: DecoderHeader) -> torch.Tensor | None:
-    """Lowest and highest action (2, A), if the policy is to be squashed into them.
+    """Return lowest and highest action (2, A) if the policy is squashed into them, else None.
 
     Raises:
         UsageError: the policy's actions are skills, which have no bounds.
@@ -111,7 +112,7 @@ def make_learning(
     device: str,
     bounds: torch.Tensor | None = None,
 ) -> SkillLearning:
-    """Learner and replay memory on a vector of skill environments, seeded by the recipe."""
+    """Make learner and replay memory for a vector of skill environments, seeded by the recipe."""
     section = recipe.train_rl
     streams = seeds(recipe)
     torch.manual_seed(streams["weights"])
@@ -123,13 +124,13 @@ def make_learning(
 
 
 def state_scales(env: EnvSection, known: int) -> Normalizer | None:
-    """Return what standardises a state with more numbers than the `known` ones of the prior, else None."""
+    """Return the standardisation of a state with more numbers than the prior's `known` ones, else None."""
     scales = domain_of(env).scales(env, known)
     return None if scales is None else Normalizer(torch.from_numpy(scales.mean), torch.from_numpy(scales.spread))
 
 
 def seeds(recipe: Recipe) -> dict[str, int]:
-    """Independent seeds for everything random in this stage, from the one in the recipe."""
+    """Return independent seeds for everything random in this stage, from the recipe's seed."""
     names = ("weights", "samples", "batches", "environments")
     values = np.random.SeedSequence([recipe.train_rl.seed or 0, 1]).generate_state(len(names))
     return {name: int(value) for name, value in zip(names, values, strict=True)}
@@ -180,14 +181,14 @@ def _save_snapshot(folder: Path, learning: SkillLearning, step: int) -> None:
 
 
 def _adopt(finished: Artifact, context: StageContext) -> None:
-    """Start where a finished run with fewer steps ended, by copying its state into this run's folder."""
+    """Continue a finished run with fewer steps by copying its state into this run's folder."""
     if any(context.folder.glob(CHECKPOINTS)):
         return  # this run has begun already
     context.reporter.message(f"train-rl: continuing {finished.reference}")
     wanted = {snapshot_file(step) for step in context.recipe.train_rl.snapshots}
     outputs = [output.file for output in finished.manifest.outputs if output.file != POLICY_FILE]
     names = [name for name in outputs if name in wanted or not snapshot_steps([name])]
-    # the checkpoint last and whole: what it refers to must be there when it is
+    # the checkpoint comes last, after all files that it refers to
     for name in sorted(names, key=lambda name: bool(checkpoint_steps([name]))):
         copy_whole(finished.file(name), context.folder / name)
 

@@ -16,8 +16,8 @@ def execute(context: StageContext) -> StageResult:
     """Train the skill model that the recipe describes; primitive actions need no training.
 
     Raises:
-        ArtifactError: sizes or bounds of the clips are not those of the recipe's environment, so
-            that the skills could never act there.
+        ArtifactError: sizes or bounds of the clips differ from those of the recipe's environment, so that the skills
+            could never act there.
     """
     use_one_thread()
     section = context.recipe.train_skills

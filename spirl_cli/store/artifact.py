@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 from spirl_cli.errors import ArtifactError, did_you_mean
-from spirl_cli.store.fingerprint import sha256_file
-from spirl_cli.store.manifest import InputRecord, Manifest, OutputRecord, read_manifest
+from spirl_cli.store.fingerprint import is_fingerprint_of, sha256_file
+from spirl_cli.store.manifest import InputRecord, Manifest, OutputRecord
+from spirl_cli.store.manifest_file import read_manifest
 from spirl_cli.store.names import MANIFEST
+
+Section = TypeVar("Section")
 
 # Files whose checksum this process has seen to be right: (path, size, modification time in
 # ns, checksum).
@@ -58,6 +62,25 @@ class Artifact:
         """Return the record by which an artifact made from this one names it."""
         return InputRecord(self.reference, self.fingerprint, self.sha256)
 
+    def section(self, name: str, read: Callable[[Any], Section]) -> Section:
+        """Return a section of the parameters in its typed form.
+
+        Args:
+            name: of the section, such as `train_rl`.
+            read: makes it of plain data; raises `ValueError` where it cannot.
+
+        Raises:
+            ArtifactError: there is no such section, or it holds something else.
+        """
+        try:
+            return read(self.manifest.parameters[name])
+        except (KeyError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise ArtifactError(
+                f"{self.reference}: its parameters '{name}' cannot be read: {reason}",
+                "use an artifact that this version of spirl made",
+            ) from error
+
     def file(self, name: str) -> Path:
         """Path of a file of the payload, after its size and checksum were found right.
 
@@ -86,9 +109,18 @@ class Artifact:
         return self.path / name
 
     def verify(self) -> list[str]:
-        """Read every file; returns one sentence per missing or corrupt one, empty when all is well."""
-        problems = (self._problem(output, checksum=True) for output in self.manifest.outputs)
-        return [problem for problem in problems if problem]
+        """Compute the fingerprint again and read every file; returns a sentence per fault, empty when all is well."""
+        problems = [self._problem(output, checksum=True) for output in self.manifest.outputs]
+        return [problem for problem in (self._wrong_identity(), *problems) if problem]
+
+    def _wrong_identity(self) -> str | None:
+        """Say that the manifest was edited: its fingerprint is not that of its parameters and inputs."""
+        manifest = self.manifest
+        inputs = {name: record.fingerprint for name, record in manifest.inputs.items()}
+        facts = (manifest.stage, manifest.stage_version, manifest.parameters, inputs)
+        if is_fingerprint_of(manifest.fingerprint, *facts):
+            return None
+        return f"{self.path / MANIFEST} does not have the fingerprint of its parameters and inputs"
 
     def incomplete(self) -> str | None:
         """Return the first file that is missing or of the wrong size, found without reading any."""
@@ -105,7 +137,7 @@ class Artifact:
             if problem := self._problem(output, checksum=True):
                 raise ArtifactError(
                     f"{self.reference} is corrupt: {problem}",
-                    hint=f"delete {self.path} and run the stage again",
+                    hint=f"move {self.path} elsewhere and run the stage again",
                 )
             if state := _state(path, output):
                 _verified.add(state)
@@ -134,7 +166,7 @@ def open_complete(path: Path) -> Artifact:
     artifact = Artifact.open(path)
     if problem := artifact.incomplete():
         raise ArtifactError(
-            f"{artifact.reference} is incomplete: {problem}", hint=f"delete {path} and run the stage again"
+            f"{artifact.reference} is incomplete: {problem}", hint=f"move {path} elsewhere and run the stage again"
         )
     return artifact
 

@@ -8,10 +8,9 @@ from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
-from spirl_cli.errors import ArtifactError
 from spirl_cli.files import discard, make_folder, publish_folder, write_whole
 from spirl_cli.store.artifact import Artifact
-from spirl_cli.store.locks import stage_lock
+from spirl_cli.store.locks import stage_lock, written_store
 from spirl_cli.store.manifest import Manifest
 from spirl_cli.store.names import MANIFEST, version_folder
 from spirl_cli.store.store import Store
@@ -40,14 +39,10 @@ def export(artifact: Artifact, store: Store, without: Collection[str] = ()) -> A
     if existing is not None:
         return existing
     folder = store.root / manifest.recipe / manifest.stage
-    try:
+    with written_store(store.root, "choose another place with --to DIR"):
         make_folder(folder)
         with stage_lock(folder):
             return _copy(artifact, folder, _described(manifest, store, without))
-    except OSError as error:
-        raise ArtifactError(
-            f"cannot write to the store {store.root}: {error.strerror}", "choose another place with --to DIR"
-        ) from error
 
 
 def _described(manifest: Manifest, store: Store, without: Collection[str]) -> Manifest:

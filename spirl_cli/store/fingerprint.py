@@ -75,7 +75,19 @@ def fingerprint(stage: str, stage_version: int, parameters: Mapping[str, Any], i
         12 hexadecimal digits of the SHA-256 of the canonical JSON (sorted keys, floats by repr).
     """
     identity = {"stage": stage, "stage_version": stage_version, "parameters": parameters, "inputs": inputs}
-    text = json.dumps(canonical(identity), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return _hash(canonical(identity))
+
+
+def is_fingerprint_of(
+    claimed: str, stage: str, stage_version: int, parameters: Mapping[str, Any], inputs: Mapping[str, str]
+) -> bool:
+    """Say whether a fingerprint is that of what `fingerprint` takes; the first artifacts counted nulls too."""
+    identity = {"stage": stage, "stage_version": stage_version, "parameters": parameters, "inputs": inputs}
+    return claimed in (_hash(canonical(identity)), _hash(plain(identity)))
+
+
+def _hash(identity: object) -> str:
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:_DIGITS]
 
 

@@ -29,7 +29,10 @@ class Ancestor:
 
 
 def ancestors(artifact: Artifact, known: Sequence[Artifact]) -> tuple[Ancestor, ...]:
-    """Return the tree of inputs of an artifact, looked up among the known ones."""
+    """Return the tree of inputs of an artifact, looked up among the known ones.
+
+    It ends, since an input is of an earlier stage: `spirl_cli/store/manifest_file.py` reads no other.
+    """
     return tuple(_ancestor(name, record, known) for name, record in artifact.manifest.inputs.items())
 
 
@@ -38,7 +41,7 @@ def _ancestor(name: str, record: InputRecord, known: Sequence[Artifact]) -> Ance
     if reference is None:
         return Ancestor(name, record, "dataset", None, ())
     for artifact in known:
-        if artifact.sha256 == record.sha256:
+        if artifact.manifest.stage == reference.stage and artifact.sha256 == record.sha256:
             return Ancestor(name, record, "present", artifact, ancestors(artifact, known))
     for artifact in reversed(known):
         if artifact.manifest.stage == reference.stage and artifact.fingerprint == record.fingerprint:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import platform
@@ -17,6 +18,8 @@ from spirl_cli.errors import ArtifactError
 # A process that only asks whether a lock is free holds it for an instant; that is no reason to refuse.
 _GRACE = 0.5  # seconds
 _POLL = 0.2  # seconds
+# What a full disk says is not among them: that is not the store's fault.
+_NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EEXIST)
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,21 @@ def run_lock(stage_folder: Path, fingerprint: str) -> Path:
 def now() -> str:
     """Return the time as ISO 8601 in UTC with microseconds."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+@contextmanager
+def written_store(root: Path, hint: str = "choose another place with --artifacts DIR") -> Iterator[None]:
+    """Say that a store cannot be written to, where that is what stops the block.
+
+    Raises:
+        ArtifactError: a folder of the store is read-only, or its path is none.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NOT_WRITABLE:
+            raise
+        raise ArtifactError(f"cannot write to the store {root}: {error.strerror}", hint) from error
 
 
 @contextmanager
@@ -94,7 +112,7 @@ def holder_of(lock: Path) -> Holder | None:
     try:
         content = json.loads(_sidecar(lock).read_text(encoding="utf-8"))
         return Holder(int(content["process"]), str(content["host"]), str(content["started"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 

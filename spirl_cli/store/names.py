@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 from spirl_cli.errors import UsageError, did_you_mean
 from spirl_cli.payload import STAGE_NAMES
+from spirl_cli.printable import is_printable
 
 MANIFEST = "manifest.json"
 QUICK_PROFILE = "quick"
 
-_VERSION_FOLDER = re.compile(r"v(\d{3,})-([0-9a-f]{12})")
+_VERSION_FOLDER = re.compile(r"v([0-9]{3,9})-([0-9a-f]{12})")
 _RUN_FOLDER = re.compile(r"run-([0-9a-f]{12})")
-_REFERENCE = re.compile(r"([^/\\@:]+)/([^/\\@:]+?)(?:@v?(\d+))?")
-_RECIPE = re.compile(r"[^\W_][^/\\@:\x00-\x1f]*")
+_REFERENCE = re.compile(r"([^/\\@:]+)/([^/\\@:]+?)(?:@v?([0-9]{1,9}))?")
+_RECIPE = re.compile(r"[^\W_][^/\\@:]*")
 SWEEPS = "sweeps"  # artifacts/sweeps/ holds the records and logs of sweeps
 # artifacts/reference/ holds the artifacts that ship with a checkout
 RESERVED = {"reference": "the artifacts of the repository", SWEEPS: "the records of sweeps"}
@@ -63,19 +64,22 @@ def parse_run_folder(name: str) -> str | None:
     return None if match is None else match[1]
 
 
-def check_recipe(recipe: str) -> None:
-    """Raise UsageError when a recipe's id cannot be a folder name and part of a reference."""
-    if not _RECIPE.fullmatch(recipe):
-        raise UsageError(
-            f"'{recipe}' cannot name a folder of artifacts: it has to start with a letter or digit "
-            "and must not contain / \\ @ or :",
-            hint="rename the recipe's file",
+def recipe_problem(recipe: str) -> str | None:
+    """Say why a recipe's id cannot be a folder name and part of a reference; None: it can."""
+    if not _RECIPE.fullmatch(recipe) or not is_printable(recipe):
+        return (
+            "cannot name a folder of artifacts: it has to start with a letter or digit and must not contain "
+            "/ \\ @ : or control characters"
         )
     if recipe in RESERVED:
-        raise UsageError(
-            f"a recipe cannot be called '{recipe}': that folder is kept for {RESERVED[recipe]}",
-            hint="rename the recipe's file",
-        )
+        return f"cannot name a recipe: that folder is kept for {RESERVED[recipe]}"
+    return None
+
+
+def check_recipe(recipe: str) -> None:
+    """Raise UsageError when a recipe's id cannot be a folder name and part of a reference."""
+    if problem := recipe_problem(recipe):
+        raise UsageError(f"'{recipe}' {problem}", hint="rename the recipe's file")
 
 
 def check_stage(stage: str) -> None:

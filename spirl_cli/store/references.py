@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Protocol
 
 from spirl_cli.errors import ArtifactError, did_you_mean
+from spirl_cli.files import expanded
 from spirl_cli.store.artifact import Artifact, open_complete
 from spirl_cli.store.names import MANIFEST, Reference, parse_reference, parse_run_folder
 
@@ -30,10 +32,10 @@ class Shelf(Protocol):
 def resolve(store: Shelf, text: str) -> Artifact:
     """Return the artifact of a reference or a path; see :meth:`spirl_cli.store.store.Store.resolve`."""
     reference = parse_reference(text)
-    if reference is not None and (store.root / reference.recipe / reference.stage).is_dir():
+    if reference is not None and os.path.isdir(store.root / reference.recipe / reference.stage):
         return _resolve_reference(store, reference)
-    path = Path(text).expanduser()
-    if text and path.exists():
+    path = expanded(text)
+    if text and os.path.exists(path):  # unlike Path.exists it never raises, whatever the name
         return _resolve_path(store, path)
     raise _unknown(store, text)
 

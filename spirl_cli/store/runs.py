@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from spirl_cli.errors import ArtifactError
 from spirl_cli.payload import RESUMED_FROM
+from spirl_cli.store.artifact import open_complete
 from spirl_cli.store.locks import Holder, holder_of, is_locked, run_lock
 from spirl_cli.store.names import parse_run_folder
 
@@ -31,9 +34,9 @@ class RunInfo:
 
 
 def read_run(path: Path) -> RunInfo | None:
-    """Describe ``ROOT/<recipe>/<stage>/run-<fingerprint>``; None when it is no run folder."""
+    """Describe ``ROOT/<recipe>/<stage>/run-<fingerprint>``; None when it is no folder of an unfinished run."""
     fingerprint = parse_run_folder(path.name)
-    if fingerprint is None or not path.is_dir():
+    if fingerprint is None or not path.is_dir() or is_finished(path, fingerprint):
         return None
     lock = run_lock(path.parent, fingerprint)
     locked = is_locked(lock)
@@ -49,10 +52,22 @@ def read_run(path: Path) -> RunInfo | None:
     )
 
 
+def is_finished(path: Path, fingerprint: str) -> bool:
+    """Whether a run folder has become an artifact already, and only its deletion was cut short."""
+    started = read_started(path)
+    if started is None:
+        return False
+    for version in path.parent.glob(f"v*-{fingerprint}"):
+        with contextlib.suppress(ArtifactError):
+            if open_complete(version).manifest.started == started:
+                return True
+    return False
+
+
 def read_started(path: Path) -> str | None:
     """When the first session of the run in a folder began; None when the folder does not say."""
     try:
         content = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
         return str(content["started"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

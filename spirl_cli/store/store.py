@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from spirl_cli.errors import ArtifactError, UsageError
-from spirl_cli.files import discard, sweep
+from spirl_cli.files import discard, expanded, sweep
 from spirl_cli.payload import STAGE_NAMES
 from spirl_cli.store.artifact import Artifact, open_complete
 from spirl_cli.store.diff import differences
 from spirl_cli.store.lineage import Ancestor, ancestors, users
-from spirl_cli.store.locks import hold, run_lock, stage_lock
+from spirl_cli.store.locks import hold, run_lock, stage_lock, written_store
 from spirl_cli.store.names import SWEEPS, Reference, parse_version_folder, run_folder, version_folder
 from spirl_cli.store.references import resolve
 from spirl_cli.store.runs import RunInfo, read_run
@@ -132,7 +132,7 @@ class Store:
                 f"{artifact.reference} cannot be removed: {names} {'was' if len(others) == 1 else 'were'} made from it",
                 hint="remove what was made from it first, or add --force",
             )
-        with stage_lock(folder):
+        with written_store(self.root), stage_lock(folder):
             discard(artifact.path)
             sweep(folder)
 
@@ -151,7 +151,8 @@ class Store:
         Raises:
             ArtifactError: while a process works on it.
         """
-        with hold(run_lock(run.path.parent, run.fingerprint), f"{run.recipe}/{run.stage}", wait=False):
+        lock = run_lock(run.path.parent, run.fingerprint)
+        with written_store(self.root), hold(lock, f"{run.recipe}/{run.stage}", wait=False):
             discard(run.path)
 
     def run_folder(self, recipe: str, stage: str, fingerprint: str) -> Path:
@@ -177,7 +178,7 @@ class Store:
 
 def default_root(option: str | Path | None = None) -> Path:
     """Root of the store: the option if given, else ``SPIRL_ARTIFACTS``, else ``./artifacts``."""
-    return Path(option or os.environ.get(ROOT_VARIABLE) or "artifacts").expanduser()
+    return expanded(option or os.environ.get(ROOT_VARIABLE) or "artifacts")
 
 
 def reference_store() -> Store | None:
@@ -225,3 +226,5 @@ def _children(folder: Path) -> list[Path]:
         return sorted(path for path in folder.iterdir() if path.is_dir())
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        raise ArtifactError(f"{folder} cannot be read: {error.strerror}") from error

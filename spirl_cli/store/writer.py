@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Required, TypedDict, Unpack
@@ -15,11 +15,21 @@ from spirl_cli.files import discard, files_below, link_or_copy, make_folder, pub
 from spirl_cli.store import provenance
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.fingerprint import plain, sha256_file
-from spirl_cli.store.locks import hold, now, run_lock, stage_lock
+from spirl_cli.store.locks import hold, now, run_lock, stage_lock, written_store
 from spirl_cli.store.manifest import InputRecord, Manifest, OutputRecord
-from spirl_cli.store.names import MANIFEST, check_recipe, check_stage, parse_version_folder, version_folder
-from spirl_cli.store.runs import RUN_FILE, read_started
+from spirl_cli.store.names import (
+    MANIFEST,
+    check_recipe,
+    check_stage,
+    parse_run_folder,
+    parse_version_folder,
+    run_folder,
+    version_folder,
+)
+from spirl_cli.store.runs import RUN_FILE, is_finished, read_started
 from spirl_cli.store.store import Store
+
+_STAGING = ".staging-"
 
 
 @contextmanager
@@ -49,23 +59,18 @@ def open_run(
     check_recipe(recipe)
     check_stage(stage)
     folder = store.run_folder(recipe, stage, fingerprint).parent
-    _make_folder(folder, store.root)
-    with hold(run_lock(folder, fingerprint), f"{recipe}/{stage}", wait=wait, on_wait=on_wait):
-        sweep(folder)
-        run = Run(store, recipe, stage, fingerprint)
+    with ExitStack() as stack:
+        with written_store(store.root):
+            make_folder(folder)
+            lock = run_lock(folder, fingerprint)
+            stack.enter_context(hold(lock, f"{recipe}/{stage}", wait=wait, on_wait=on_wait))
+            sweep(folder)
+            _sweep_commits(folder, fingerprint)
+            run = Run(store, recipe, stage, fingerprint)
         try:
             yield run
         finally:
             run.forget_if_empty()
-
-
-def _make_folder(folder: Path, root: Path) -> None:
-    try:
-        make_folder(folder)
-    except OSError as error:
-        raise ArtifactError(
-            f"cannot write to the store {root}: {error.strerror}", hint="choose another place with --artifacts DIR"
-        ) from error
 
 
 class Facts(TypedDict, total=False):
@@ -145,7 +150,7 @@ class Run:
             ValueError: when a name to keep leads out of the run folder or is the manifest's.
         """
         manifest = self._manifest(facts)
-        staging = self._path.with_name(f".staging-{self.fingerprint}")
+        staging = self._path.with_name(f"{_STAGING}{self.fingerprint}")
         discard(staging)
         outputs = _stage_files(self._path, staging, keep)
         with stage_lock(self._path.parent):
@@ -184,10 +189,21 @@ class Run:
 
     def _finish_earlier_commit(self) -> None:
         """Delete what a commit that was killed left: its staging folder, or its finished run folder."""
-        staging = self._path.with_name(f".staging-{self.fingerprint}")
+        staging = self._path.with_name(f"{_STAGING}{self.fingerprint}")
         discard(staging)
         if self.existing is not None and read_started(self._path) == self.existing.manifest.started:
             discard(self._path)
+
+
+def _sweep_commits(folder: Path, own: str) -> None:
+    """Delete what killed commits of other fingerprints left: staged files, and runs that have become artifacts."""
+    for path in (*folder.glob(f"{_STAGING}*"), *folder.glob(run_folder("*"))):
+        fingerprint = parse_run_folder(path.name) or path.name.removeprefix(_STAGING)
+        staged = path.name.startswith(_STAGING)
+        if fingerprint == own or not (staged or is_finished(path, fingerprint)):
+            continue
+        with suppress(ArtifactError), hold(run_lock(folder, fingerprint), path.name, wait=False):
+            discard(path)
 
 
 def _stage_files(run: Path, staging: Path, keep: Sequence[str]) -> list[OutputRecord]:

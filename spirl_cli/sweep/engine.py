@@ -48,3 +48,18 @@ def command_of(job: Job) -> list[str]:
 def shown_command(job: Job) -> str:
     """Return the command line of a job as a person would type it."""
     return shlex.join(["spirl", *job.arguments])
+
+
+def ready(waiting: Sequence[Job], running: Sequence[Job]) -> list[Job]:
+    """Return the waiting jobs whose needs are done."""
+    unfinished = {job.key for job in (*waiting, *running)}
+    return [job for job in waiting if unfinished.isdisjoint(job.needs)]
+
+
+def without_dependents(jobs: Sequence[Job], failed: Job) -> list[Job]:
+    """Return the jobs that need neither a failed job nor one that does."""
+    lost = {failed.key}
+    for job in jobs:
+        if not lost.isdisjoint(job.needs):
+            lost.add(job.key)
+    return [job for job in jobs if job.key not in lost]

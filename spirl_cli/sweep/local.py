@@ -13,7 +13,7 @@ from spirl_cli.errors import Interrupted
 from spirl_cli.monitor.children import WORKER_ENVIRONMENT, usable_cores
 from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.store.locks import now
-from spirl_cli.sweep.engine import Work, command_of, shown_command
+from spirl_cli.sweep.engine import Work, command_of, ready, shown_command, without_dependents
 from spirl_cli.sweep.jobs import Job
 from spirl_cli.sweep.record import SweepFolder
 from spirl_cli.sweep.status import INTERRUPTED
@@ -59,8 +59,7 @@ class LocalEngine:
             raise Interrupted("Interrupted: every running stage has saved what it has.", "The same command goes on.")
 
     def _start_ready(self, waiting: list[Job], running: list[_Running], work: Work) -> None:
-        unfinished = {job.key for job in waiting} | {one.job.key for one in running}
-        for job in [job for job in waiting if unfinished.isdisjoint(job.needs)]:
+        for job in ready(waiting, [one.job for one in running]):
             if len(running) == self._jobs:
                 return
             slot = min(set(range(self._jobs)) - {one.slot for one in running})
@@ -99,7 +98,7 @@ class LocalEngine:
                 continue
             log, end = work.folder.log(one.job), "stopped" if code in INTERRUPTED else "failed "
             work.say(f"{end}  {work.name(one.job)} with exit code {code} after {took}: see {log}")
-            waiting = _without_dependents(waiting, one.job)
+            waiting = without_dependents(waiting, one.job)
         return waiting
 
 
@@ -117,14 +116,6 @@ def _pin(pid: int, cores: Sequence[int]) -> None:
             os.sched_setaffinity(pid, cores)
         except OSError:  # it has ended already, or the system does not allow it
             return
-
-
-def _without_dependents(jobs: Sequence[Job], failed: Job) -> list[Job]:
-    lost = {failed.key}
-    for job in jobs:
-        if not lost.isdisjoint(job.needs):
-            lost.add(job.key)
-    return [job for job in jobs if job.key not in lost]
 
 
 def _stop(running: Sequence[_Running]) -> None:

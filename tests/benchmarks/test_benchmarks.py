@@ -14,7 +14,7 @@ import torch
 from benchmarks import __main__ as benchmarks
 from benchmarks import blocks, maze, memory, rl, skills, transfer
 from benchmarks.bare import BareLoop, count_parameters
-from benchmarks.figure import Figure
+from benchmarks.measurement import Measurement
 from spirl_cli.domains.blocks.env import BlocksEnv
 from spirl_cli.domains.blocks.physics import BlocksPhysics
 from spirl_cli.domains.blocks.section import BlocksSection
@@ -26,7 +26,7 @@ from spirl_cli.skills.skill_training import SkillTrainer
 from tests.support.clip_data import make_clips
 
 
-def few_transitions(seconds: float, reporter: object) -> list[Figure]:
+def few_transitions(seconds: float, reporter: object) -> list[Measurement]:
     return memory.measure(transitions=2_000)
 
 
@@ -36,23 +36,23 @@ class TestFigure:
         [("at most", 1.1, True), ("at most", 1.2, False), ("at least", 1.1, True), ("at least", 1.0, False)],
     )
     def test_the_limit_itself_is_allowed(self, bound: str, value: float, passed: bool) -> None:
-        assert Figure("f", value, "s", 1.1, bound).passed is passed  # type: ignore[arg-type]
+        assert Measurement("f", value, "s", 1.1, bound).passed is passed  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("bound", ["at most", "at least"])
     def test_no_number_is_no_pass(self, bound: str) -> None:
-        assert not Figure("f", math.nan, "s", 1.1, bound).passed  # type: ignore[arg-type]
+        assert not Measurement("f", math.nan, "s", 1.1, bound).passed  # type: ignore[arg-type]
 
     def test_a_disturbed_measurement_is_no_pass(self) -> None:
-        assert not Figure("f", 1.0, "s", 1.1, "at most", disturbed=True).passed
+        assert not Measurement("f", 1.0, "s", 1.1, "at most", disturbed=True).passed
 
 
 class TestMemory:
     def test_counts_all_that_the_replay_memory_holds(self) -> None:
-        figures = memory.measure(transitions=20_000)
-        assert [figure.limit for figure in figures] == [700, 7000]
-        for figure in figures:
-            assert figure.passed
-            assert figure.parts["row_bytes"] <= figure.value <= figure.parts["peak_bytes"]
+        measurements = memory.measure(transitions=20_000)
+        assert [measurement.limit for measurement in measurements] == [700, 7000]
+        for measurement in measurements:
+            assert measurement.passed
+            assert measurement.parts["row_bytes"] <= measurement.value <= measurement.parts["peak_bytes"]
 
 
 class TestMaze:
@@ -92,9 +92,15 @@ class TestBlocks:
         for name, value in (("EPISODES", 1), ("STEPS", 20), ("ROUNDS", 2)):
             monkeypatch.setattr(blocks, name, value)
         random, stacking = blocks.measure(0.01, SilentReporter())
-        for figure in (random, stacking):
-            assert figure.parts["steps"] == 20 and figure.parts["rounds"] >= 2 and figure.bound == "at least"
-            assert figure.value == pytest.approx(figure.parts["steps_per_second"] / figure.parts["bare_per_second"])
+        for measurement in (random, stacking):
+            assert (
+                measurement.parts["steps"] == 20
+                and measurement.parts["rounds"] >= 2
+                and measurement.bound == "at least"
+            )
+            assert measurement.value == pytest.approx(
+                measurement.parts["steps_per_second"] / measurement.parts["bare_per_second"]
+            )
 
     def test_both_do_the_same(self) -> None:
         course = blocks.stacking_course(4, 0)
@@ -115,11 +121,11 @@ class TestSkills:
         assert all(not torch.equal(a, b) for a, b in zip(before, bare.modules.parameters(), strict=True))
 
     def test_both_loops_run_in_turn(self) -> None:
-        figures = skills.measure(0.1, SilentReporter(), block=2, episodes=3)
-        assert len(figures) == len(skills.VARIANTS)
-        for figure in figures:
-            assert len(figure.parts["real_blocks"]) == len(figure.parts["bare_blocks"]) >= 1
-            assert figure.value > 0 and figure.parts["matmuls"] > 0
+        measurements = skills.measure(0.1, SilentReporter(), block=2, episodes=3)
+        assert len(measurements) == len(skills.VARIANTS)
+        for measurement in measurements:
+            assert len(measurement.parts["real_blocks"]) == len(measurement.parts["bare_blocks"]) >= 1
+            assert measurement.value > 0 and measurement.parts["matmuls"] > 0
 
 
 @pytest.mark.slow
@@ -128,9 +134,9 @@ class TestSkills:
 )
 def test_rl_measures_the_run_and_its_halves() -> None:
     before = os.sched_getaffinity(0)
-    (figure,) = rl.measure(0.1, SilentReporter(), block_seconds=0.1)
-    assert all(figure.parts[name] > 0 for name in ("env_steps_per_second", "environment_alone", "updates_alone"))
-    assert len(figure.parts["blocks"]) == 1 and 0 < figure.parts["processor_share"]
+    (measurement,) = rl.measure(0.1, SilentReporter(), block_seconds=0.1)
+    assert all(measurement.parts[name] > 0 for name in ("env_steps_per_second", "environment_alone", "updates_alone"))
+    assert len(measurement.parts["blocks"]) == 1 and 0 < measurement.parts["processor_share"]
     assert os.sched_getaffinity(0) == before
 
 
@@ -143,7 +149,10 @@ class TestCommand:
         report = json.loads(capsys.readouterr().out)
         assert report["passed"] is True
         assert set(report["machine"]) == {"processor", "cores", "load"}
-        assert [figure["name"] for figure in report["figures"]] == ["replay memory", "replay memory with images"]
+        assert [measurement["name"] for measurement in report["figures"]] == [
+            "replay memory",
+            "replay memory with images",
+        ]
 
     def test_a_missed_limit_is_shown_and_exits_with_1(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -178,12 +178,12 @@ class TestProse:
 
 
 def test_the_command_prints_every_figure(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    figures = house.measure(house.ROOT)
-    monkeypatch.setattr(house, "measure", lambda root: figures)
+    measurements = house.measure(house.ROOT)
+    monkeypatch.setattr(house, "measure", lambda root: measurements)
     code = house.main(["--json"])
     report = json.loads(capsys.readouterr().out)
     assert code == (0 if report["passed"] else 1)
-    names = [figure["name"] for figure in report["figures"]]
+    names = [measurement["name"] for measurement in report["figures"]]
     assert len(names) == 9 and "lines of the longest function" in names and "dangling references" in names
     assert house.main([]) == code
     table = capsys.readouterr().out

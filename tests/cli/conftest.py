@@ -21,7 +21,7 @@ def recipe(tmp_path: Path) -> Path:
 def root(tmp_path: Path) -> Path:
     """A store with clips and two versions of skills made from them."""
     root = tmp_path / "artifacts"
-    clips = make_artifact(root, "clips", "c" * 12)
-    make_artifact(root, "skills", "a" * 12, {"clips": clips.as_input()}, beta=0.1)
-    make_artifact(root, "skills", "b" * 12, {"clips": clips.as_input()}, beta=0.2)
+    clips = make_artifact(root, "clips")
+    make_artifact(root, "skills", {"clips": clips.as_input()}, beta=0.1)
+    make_artifact(root, "skills", {"clips": clips.as_input()}, beta=0.2)
     return root

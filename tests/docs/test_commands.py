@@ -22,10 +22,11 @@ from spirl_cli.recipe.library import check_recipe
 from spirl_cli.recipe.load import load_recipe
 from spirl_cli.recipe.sections.rl import Parity
 from spirl_cli.store.names import parse_reference
+from spirl_cli.sweep.study import read_study, study_tree
 from tests.support.commands import RunCli
 from tests.support.documents import DOCUMENTS, ROOT, Block, blocks, command_lines, quoted, relative, words
 
-OTHERS = ("pip", "export", "jq")  # programs that are not the project's
+OTHERS = ("pip", "export", "jq", "xargs")  # programs that are not the project's
 OWN_FILE = re.compile(r"mine(/.*)?(\.yaml)?|mine")  # what a reader's own recipe is called
 PLACEHOLDER = re.compile(r"[A-Z]+")  # RECIPE, REF, FOLDER: the reader puts something else there
 SECTIONS = ("env", "extract", "train_skills", "train_prior", "train_rl", "evaluate")
@@ -244,8 +245,12 @@ def test_python_snippets_compile_and_import(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", snippets("yaml"), ids=lambda block: block.source)
-def test_yaml_snippets_are_recipes(block: Block, tmp_path: Path) -> None:
+def test_yaml_snippets_are_recipes_or_studies(block: Block, tmp_path: Path) -> None:
     path = tmp_path / "snippet.yaml"
+    if block.text.startswith("recipe:"):
+        path.write_text(block.text)
+        assert read_study(study_tree(path)).recipe
+        return
     path.write_text(block.text if "extends:" in block.text else f"extends: gymnasium\n{block.text}")
     assert check_recipe(path) == []
 

@@ -17,7 +17,14 @@ from spirl_cli.domains.kitchen.section import KitchenSection
 from spirl_cli.envs.make import make_env
 from spirl_cli.envs.replayable import ReplayableEnv, episode_seed
 from spirl_cli.envs.skill_env import SkillEnv
-from spirl_cli.envs.vector import SkillVector, VectorStep, make_vector, restore_snapshots, split_step, take_snapshots
+from spirl_cli.envs.vector import (
+    SkillVector,
+    VectorStep,
+    make_vector,
+    read_episode_states,
+    restore_episode_states,
+    split_step,
+)
 from spirl_cli.errors import DivergedError, SpirlError
 from spirl_cli.inference.decoders import SquashedDecoder
 from tests.support.environments import PENDULUM, HoldDecoder, assert_keeps_gymnasiums_rules, scripted
@@ -72,7 +79,7 @@ def test_episodes_do_not_depend_on_the_number_of_environments() -> None:
 
 
 @pytest.mark.parametrize("section", [PENDULUM, KitchenSection(noise=0.1)], ids=["pendulum", "kitchen"])
-def test_snapshot_restores_exactly(section: GymnasiumSection | KitchenSection) -> None:
+def test_episode_state_restores_exactly(section: GymnasiumSection | KitchenSection) -> None:
     rng = np.random.default_rng(0)
 
     def actions(env: gym.Env[Any, Any], count: int) -> np.ndarray:
@@ -83,7 +90,7 @@ def test_snapshot_restores_exactly(section: GymnasiumSection | KitchenSection) -
     env.reset()
     for action in actions(env, 15):
         env.step(action)
-    other.snapshot = env.snapshot
+    other.episode_state = env.episode_state
     assert other.restored_exactly
     for action in actions(env, 8):
         expected, found = env.step(action), other.step(action)
@@ -92,9 +99,9 @@ def test_snapshot_restores_exactly(section: GymnasiumSection | KitchenSection) -
     np.testing.assert_array_equal(env.reset()[0], other.reset()[0])
 
 
-def test_snapshot_before_the_first_reset() -> None:
+def test_episode_state_before_the_first_reset() -> None:
     env, other = (ReplayableEnv(make_env(PENDULUM), seed=1, slot=2, slots=5) for _ in range(2))
-    other.snapshot = env.snapshot
+    other.episode_state = env.episode_state
     assert other.reset()[1]["episode"] == 2
 
 
@@ -105,7 +112,7 @@ def test_an_environment_that_is_not_deterministic_is_noticed() -> None:
 
     env = ReplayableEnv(Restless(make_env(PENDULUM)), seed=1)
     env.reset()
-    env.snapshot = env.snapshot
+    env.episode_state = env.episode_state
     assert not env.restored_exactly
 
 
@@ -216,10 +223,10 @@ def test_workers_and_this_process_agree_and_workers_have_no_torch() -> None:
     assert_equal_steps(*runs)
     assert runs[0][-1].next_episode.max() == 5, "several episodes have passed"
 
-    snapshots = take_snapshots(vectors[0])
+    episode_states = read_episode_states(vectors[0])
     expected = transitions(vectors[0], 4, seed=9)
     transitions(vectors[1], 2, seed=8)  # somewhere else
-    restored = restore_snapshots(vectors[1], snapshots)
+    restored = restore_episode_states(vectors[1], episode_states)
     assert restored.exact
     np.testing.assert_array_equal(restored.observation, runs[0][-1].observation)
     assert_equal_steps(transitions(vectors[1], 4, seed=9), expected)

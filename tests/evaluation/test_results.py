@@ -12,7 +12,7 @@ import pytest
 from spirl_cli.domains.kitchen.section import KitchenSection
 from spirl_cli.domains.maze.section import MazeSection
 from spirl_cli.errors import ArtifactError
-from spirl_cli.evaluation.episodes import EpisodeResult, Evaluated, read_episodes, write_episodes
+from spirl_cli.evaluation.episodes import EpisodeResult, PolicyEpisodes, read_episodes, write_episodes
 from spirl_cli.evaluation.naming import method_name, nominal_steps, training_data
 from spirl_cli.evaluation.results import Provenance, ResultRow, result_rows
 from spirl_cli.recipe.sections.rl import Parity, TrainRLSection
@@ -21,9 +21,9 @@ from tests.support.agent_data import make_skills_and_prior, pendulum_recipe
 from tests.support.evaluation_data import RESULT_FIELDS
 
 
-def episodes(policy: str, env_steps: int, returns: Sequence[float]) -> Evaluated:
+def episodes(policy: str, env_steps: int, returns: Sequence[float]) -> PolicyEpisodes:
     results = (EpisodeResult(k, value, 22, {"success": float(value > 0)}) for k, value in enumerate(returns))
-    return Evaluated("spirl", policy, env_steps, tuple(results))
+    return PolicyEpisodes("spirl", policy, env_steps, tuple(results))
 
 
 def test_episodes_survive_the_csv_exactly(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_the_fields_of_a_row_keep_their_names_and_order() -> None:
 
 
 def test_kitchen_rows_count_subtasks_and_name_their_condition() -> None:
-    group = Evaluated("prior", "mean", 0, (EpisodeResult(0, 1.0, 280, {"subtasks": 1.0, "kettle": 1.0}),))
+    group = PolicyEpisodes("prior", "mean", 0, (EpisodeResult(0, 1.0, 280, {"subtasks": 1.0, "kettle": 1.0}),))
     provenance = Provenance("relay/kitchen-human-v0", None, "spirl evaluate kitchen --prior-only")
     (row,) = result_rows([group], KitchenSection(order="in-order", noise=0.1), provenance, resamples=10, seed=0)
     assert (row.env, row.metric, row.order, row.noise, row.mean) == ("kitchen", "subtasks", "in-order", 0.1, 1.0)

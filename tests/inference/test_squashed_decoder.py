@@ -11,7 +11,7 @@ import pytest
 from spirl_cli import load_agent
 from spirl_cli.errors import ArtifactError
 from spirl_cli.inference.decoders import DecoderFile, SquashedDecoder, load_decoder
-from spirl_cli.stages.evaluated import Target, agent_subject, behavior, prior_subject
+from spirl_cli.stages.policy_set import Target, agent_policies, decoder_and_policy, prior_policies
 from spirl_cli.store.store import Store
 from tests.support.agent_data import HORIZON, evaluation_context, make_agent, make_skills_and_prior, pendulum_recipe
 from tests.support.network_data import STATE_DIM, write_made_network
@@ -69,10 +69,10 @@ def test_evaluations_squash_as_the_training_did(tmp_path: Path, squashed: bool) 
     trained = pendulum_recipe(**(SQUASHED if squashed else {}))
     agent = make_agent(Store(tmp_path), trained)
     context = evaluation_context(tmp_path / "agent", pendulum_recipe(), {"agent": agent})
-    assert agent_subject(context).decoder.squashed == squashed
+    assert agent_policies(context).decoder.squashed == squashed
     context = evaluation_context(tmp_path / "prior", trained, make_skills_and_prior(Store(tmp_path), trained))
-    subject = prior_subject(context)
-    assert subject.decoder.squashed == squashed
-    uniform, _ = behavior(subject, Target("random", "sampled", 0, None))
+    policies = prior_policies(context)
+    assert policies.decoder.squashed == squashed
+    uniform, _ = decoder_and_policy(policies, Target("random", "sampled", 0, None))
     uniform.begin(np.array([1.5]))
     np.testing.assert_allclose(uniform.act(states(1, 3)[0]), np.tanh([1.5]) if squashed else [1.5], rtol=1e-6)

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from spirl_cli.errors import ArtifactError
 from spirl_cli.monitor.metrics import MetricsLog
+from tests.support.monitor_data import train
+from tests.support.reporters import Recorder
 
 
 def test_metrics_read_back_exactly_with_gaps(tmp_path: Path) -> None:
@@ -57,3 +60,37 @@ def test_shared_event_files_do_not_tell_the_name_of_the_machine(tmp_path: Path) 
     log.close()
     (path,) = (tmp_path / "tensorboard").iterdir()
     assert path.name.removeprefix("events.out.tfevents.").isdigit()
+
+
+@pytest.mark.parametrize("damage", [b"7", b"\0", b"\xff", b"\n", b"\r", b",", b'"'])
+@pytest.mark.parametrize("place", [2, 9, 12, 17, 20])
+def test_a_damaged_log_is_never_taken_for_a_sound_one(damage: bytes, place: int, tmp_path: Path) -> None:
+    log = MetricsLog(tmp_path)
+    for step in (10, 20):
+        log.append(step, {"loss": step / 8})
+    digest = log.digest
+    log.close()
+    sound = log.path.read_bytes()
+    damaged = sound[:place] + damage + sound[place + 1 :]
+    log.path.write_bytes(damaged)
+    if damaged == sound:
+        MetricsLog(tmp_path).rewind(20, digest)
+        return
+    with pytest.raises(ArtifactError, match="damaged: its rows up to step 20"):
+        MetricsLog(tmp_path).rewind(20, digest)
+    assert log.path.read_bytes() == damaged  # nothing is thrown away
+
+
+def test_a_run_with_a_damaged_log_is_refused_and_goes_on_without_it(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        train(tmp_path, stop_after=10)
+    log = tmp_path / "metrics.csv"
+    log.write_bytes(log.read_bytes().replace(b"\n6,", b"\n5,"))
+    with pytest.raises(ArtifactError, match="damaged") as refused:
+        train(tmp_path)
+    assert "move it elsewhere" in refused.value.hint
+    log.rename(tmp_path / "elsewhere.csv")
+    reporter = Recorder()
+    moved = train(tmp_path, reporter=reporter)
+    assert any("rows up to step 10 are missing" in line for line in reporter.warnings)
+    assert moved.average == train(tmp_path / "whole").average

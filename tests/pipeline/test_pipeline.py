@@ -14,7 +14,7 @@ import pytest
 
 from spirl_cli.errors import ArtifactError, DivergedError
 from spirl_cli.monitor.reporter import SilentReporter
-from spirl_cli.pipeline.execute import Outcome, Session, run_pipeline, run_stage
+from spirl_cli.pipeline.execute import ExecutionSettings, Outcome, run_pipeline, run_stage
 from spirl_cli.pipeline.graph import PRIOR_EVALUATION, STAGES, stage
 from spirl_cli.pipeline.plan import PlannedStage, Request, plan
 from spirl_cli.recipe.load import load_recipe
@@ -49,7 +49,7 @@ class Workplace:
         return Request(recipe, self.store, stage(last), **more)
 
     def run(self, *overrides: str, **more: Any) -> dict[str, Artifact]:
-        outcomes = run_pipeline(self.request(*overrides, **more), Session(SilentReporter()))
+        outcomes = run_pipeline(self.request(*overrides, **more), ExecutionSettings(SilentReporter()))
         return {outcome.stage.spec.name: outcome.artifact for outcome in outcomes}
 
     def plan(self, *overrides: str, **more: Any) -> dict[str, PlannedStage]:
@@ -165,7 +165,7 @@ def test_clips_of_a_dataset_that_changed_while_it_was_read_are_refused(
     result = StageResult(metrics={}, keep=(), inputs={"dataset": other})
     monkeypatch.setattr(work, "execute", lambda context: result)
     with pytest.raises(ArtifactError, match="changed while it was read"):
-        run_stage(work.request(last="clips"), Session(SilentReporter()))
+        run_stage(work.request(last="clips"), ExecutionSettings(SilentReporter()))
     assert work.store.artifacts() == []
 
 
@@ -173,7 +173,7 @@ def test_a_single_stage_needs_its_inputs_and_names_the_nearest(work: Workplace) 
     work.run()
     request = work.request("train_skills.beta=0.1", last="agent", named="mine.yaml --profile quick")
     with pytest.raises(ArtifactError, match=r"kitchen-test/skills@v1: train_skills\.beta: 0\.0005 → 0\.1") as error:
-        run_stage(request, Session(SilentReporter()))
+        run_stage(request, ExecutionSettings(SilentReporter()))
     assert "spirl train-skills mine.yaml --profile quick" in error.value.hint
     assert "--skills REF" in error.value.hint
 
@@ -181,7 +181,7 @@ def test_a_single_stage_needs_its_inputs_and_names_the_nearest(work: Workplace) 
 def test_a_single_stage_runs_alone(work: Workplace) -> None:
     work.run()
     work.names()
-    outcome = run_stage(work.request("train_rl.steps=50", last="agent"), Session(SilentReporter()))
+    outcome = run_stage(work.request("train_rl.steps=50", last="agent"), ExecutionSettings(SilentReporter()))
     assert work.names() == ["agent"] and outcome.made
 
 
@@ -198,7 +198,9 @@ def test_given_skills_replace_the_planned_ones_with_all_that_follows(work: Workp
 def test_a_given_prior_brings_its_skills(work: Workplace) -> None:
     work.run()
     other = work.run("train_skills.beta=0.1")
-    outcome = run_stage(work.request(last="agent", given={"prior": other["prior"]}), Session(SilentReporter()))
+    outcome = run_stage(
+        work.request(last="agent", given={"prior": other["prior"]}), ExecutionSettings(SilentReporter())
+    )
     assert not outcome.made and outcome.artifact == other["agent"]
 
 
@@ -221,7 +223,7 @@ def test_a_given_artifact_needs_nothing_before_it(work: Workplace, monkeypatch: 
 def test_a_prior_is_evaluated_without_an_agent(work: Workplace) -> None:
     work.run(last="prior")
     request = Request(load_recipe(work.file), work.store, PRIOR_EVALUATION)
-    outcome = run_stage(request, Session(SilentReporter()))
+    outcome = run_stage(request, ExecutionSettings(SilentReporter()))
     assert set(outcome.artifact.manifest.inputs) == {"skills", "prior"}
 
 
@@ -268,7 +270,7 @@ def test_an_unfinished_run_is_resumed_unless_it_is_to_start_anew(work: Workplace
         return execute(context)
 
     work.execute = watch  # type: ignore[method-assign]
-    run_stage(work.request(last="clips"), Session(SilentReporter(), resume=False))
+    run_stage(work.request(last="clips"), ExecutionSettings(SilentReporter(), resume=False))
     assert seen == [False]
 
 
@@ -276,7 +278,7 @@ def test_force_makes_a_new_version_of_the_same_thing(work: Workplace) -> None:
     first = work.run()["skills"]
     request = work.request(last="skills", force=frozenset({"skills"}))
     assert plan(request)[-1].reasons == ("forced",)
-    again = run_stage(request, Session(SilentReporter())).artifact
+    again = run_stage(request, ExecutionSettings(SilentReporter())).artifact
     assert (again.fingerprint, again.manifest.version) == (first.fingerprint, 2)
     assert set(statuses(work.plan()).values()) == {"up to date"}
 
@@ -300,7 +302,7 @@ def test_what_another_process_finished_meanwhile_is_not_made_again(work: Workpla
     work.names()
     from spirl_cli.pipeline import execute as run
 
-    outcome = run._ensure(stale[-1], request, Session(SilentReporter()), {})
+    outcome = run._ensure(stale[-1], request, ExecutionSettings(SilentReporter()), {})
     assert work.names() == [] and not outcome.made
 
 
@@ -316,7 +318,7 @@ def test_the_manifest_remembers_recipe_profile_and_device(work: Workplace) -> No
 
 def test_outcomes_are_told_as_they_come(work: Workplace) -> None:
     told: list[Outcome] = []
-    run_pipeline(work.request(last="skills"), Session(SilentReporter(), on_outcome=told.append))
+    run_pipeline(work.request(last="skills"), ExecutionSettings(SilentReporter(), on_outcome=told.append))
     assert [(outcome.stage.spec.name, outcome.made) for outcome in told] == [("clips", True), ("skills", True)]
 
 

@@ -12,7 +12,8 @@ import pytest
 from spirl_cli.errors import ArtifactError
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.fingerprint import sha256_file
-from spirl_cli.store.manifest import FORMAT_VERSION, InputRecord, parse_manifest
+from spirl_cli.store.manifest import FORMAT_VERSION, InputRecord
+from spirl_cli.store.manifest_file import parse_manifest
 from spirl_cli.store.names import MANIFEST
 from spirl_cli.store.store import Store
 from spirl_cli.store.writer import open_run

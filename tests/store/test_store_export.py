@@ -10,7 +10,7 @@ from spirl_cli.errors import ArtifactError
 from spirl_cli.store.export import LEFT_OUT, export
 from spirl_cli.store.store import Store
 from spirl_cli.store.writer import open_run
-from tests.support.store_data import commit, make, names_in
+from tests.support.store_data import commit, identity, make, names_in
 
 
 def test_an_unchanged_copy_is_the_same_artifact(store: Store, tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_an_unchanged_copy_is_the_same_artifact(store: Store, tmp_path: Path) ->
 
 def test_a_copy_may_lack_files_and_says_so(store: Store, tmp_path: Path) -> None:
     make(Store(tmp_path / "other"), parameters={"horizon": 3})  # takes the first version
-    with open_run(store, "kitchen", "skills", "a" * 12) as run:
+    with open_run(store, "kitchen", "skills", identity("skills", {}, {})) as run:
         for name in ("weights.bin", "replay-0.h5"):
             (run.folder / name).write_bytes(b"content")
         artifact = commit(run, {}, keep=("weights.bin", "replay-0.h5"))

@@ -76,8 +76,8 @@ def test_a_killed_process_leaves_nothing_half_and_frees_its_lock(store: Store, s
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     assert len(store.artifacts()) == appeared and store.broken() == []
-    [left] = store.runs()
-    assert not left.locked and left.fingerprint == "0" * 12
+    left = [(run.fingerprint, run.locked) for run in store.runs()]
+    assert left == ([] if appeared else [("0" * 12, False)])  # a run that has become an artifact is none any more
     with open_run(store, "kitchen", "skills", "0" * 12, wait=False) as run:
         if run.existing is None:
             assert (run.folder / "weights.bin").read_bytes() == b"weights"
@@ -94,6 +94,19 @@ def test_an_interrupted_deletion_is_finished_later(store: Store, monkeypatch: py
     assert store.artifacts() == [] and store.broken() == [] and list(store.root.rglob("weights.bin"))
     make(store, parameters={"horizon": 5})
     assert len(list(store.root.rglob("weights.bin"))) == 1
+
+
+@pytest.mark.parametrize("step", ["staging", "rename", "clean"])
+def test_the_next_command_of_the_stage_sweeps_what_another_left(store: Store, step: str) -> None:
+    process = start_python(KILLED, store.root, step)
+    process.communicate(timeout=60)
+    folder = store.root / "kitchen" / "skills"
+    with open_run(store, "kitchen", "skills", "1" * 12) as run:
+        (run.folder / "weights.bin").write_bytes(b"others")
+        commit(run, {})
+    left = {path.name for path in folder.iterdir() if not path.name.endswith(".lock")}
+    unfinished = {"run-" + "0" * 12, "v001-" + "1" * 12}
+    assert left == ({"v001-" + "0" * 12, "v002-" + "1" * 12} if step == "clean" else unfinished)
 
 
 HOLDING = """

@@ -9,6 +9,7 @@ from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.manifest import InputRecord
 from spirl_cli.store.store import Store
 from spirl_cli.store.writer import open_run
+from tests.support.store_data import identity
 
 TINY = """\
 # A kitchen so small that a stage takes a second.
@@ -21,11 +22,9 @@ evaluate: {episodes: 2, environments: 1, video_episodes: 0, bootstrap: 20}
 """
 
 
-def make_artifact(
-    root: Path, stage: str, fingerprint: str, inputs: dict[str, InputRecord] | None = None, **parameters: Any
-) -> Artifact:
+def make_artifact(root: Path, stage: str, inputs: dict[str, InputRecord] | None = None, **parameters: Any) -> Artifact:
     """Write an artifact of a recipe called `tiny` as a stage would."""
-    with open_run(Store(root), "tiny", stage, fingerprint) as run:
+    with open_run(Store(root), "tiny", stage, identity(stage, parameters, inputs or {})) as run:
         (run.folder / "data.bin").write_bytes(b"payload")
         return run.commit(
             stage_version=1,

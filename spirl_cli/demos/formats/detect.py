@@ -19,6 +19,7 @@ from spirl_cli.demos.formats.ogbench import OGBenchFile, npz_members
 from spirl_cli.demos.formats.robomimic import RobomimicFile
 from spirl_cli.demos.formats.zarr_format import ZarrFolder, is_zarr_archive, is_zarr_folder
 from spirl_cli.errors import DatasetError
+from spirl_cli.files import expanded
 
 # A name with one of these endings is a path, whether it exists or not.
 PATH_SUFFIXES = (*HDF5_SUFFIXES, ".npz", ".zarr", ".zip", ".parquet")
@@ -39,7 +40,7 @@ def open_dataset(path: str, filter_key: str | None = None) -> Dataset:
     Raises:
         DatasetError: there is nothing at this path, or nothing that is recognised; the message says what is there.
     """
-    place = Path(path).expanduser()
+    place = expanded(path)
     if place.is_dir():
         source = _open_folder(path, place, filter_key)
     elif place.is_file():

@@ -26,6 +26,7 @@ from spirl_cli.demos.formats.checked_hdf5 import CheckedFile
 from spirl_cli.demos.formats.checks import action_size, damage_refused, guarded, stored_bounds
 from spirl_cli.demos.formats.flat import FlatEpisodes
 from spirl_cli.errors import DatasetError
+from spirl_cli.files import expanded
 
 SUFFIXES = (".hdf5", ".h5")
 
@@ -41,7 +42,7 @@ class FlatFile:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._path = Path(name).expanduser()
+        self._path = expanded(name)
         self._flat = FlatEpisodes(name, self._arrays)
         self.notes = self._flat.notes
 
@@ -85,7 +86,7 @@ class RolloutFolder:
     def __init__(self, name: str) -> None:
         self.name = name
         self.notes: list[str] = []
-        self._path = Path(name).expanduser()
+        self._path = expanded(name)
 
     def files(self) -> list[Path]:
         """Return the episodes' files in order.

@@ -30,6 +30,7 @@ from spirl_cli.demos.formats.checks import (
 )
 from spirl_cli.demos.formats.lerobot_meta import Feature, parquet_files, read_episodes, read_info
 from spirl_cli.errors import DatasetError
+from spirl_cli.files import expanded
 
 ACTION = "action"
 _PLACES = ("episode_index", "frame_index")
@@ -66,7 +67,7 @@ class LeRobotFolder:
     def __init__(self, name: str) -> None:
         self.name = name
         self.notes: list[str] = []
-        self._path = Path(name).expanduser()
+        self._path = expanded(name)
         self._info = read_info(self._path)
         self._where = f"LeRobot {self._info.version} dataset {name}"
         self._files = parquet_files(self._path, self._info)

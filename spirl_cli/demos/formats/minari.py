@@ -21,6 +21,7 @@ from spirl_cli.demos.formats.checks import DAMAGE, guarded, load_extra
 from spirl_cli.demos.formats.minari_arrow import FORMATS as ARROW_FORMATS
 from spirl_cli.demos.formats.minari_arrow import read_arrow_episodes
 from spirl_cli.errors import DatasetError
+from spirl_cli.files import expanded
 
 if TYPE_CHECKING:
     from minari import MinariDataset
@@ -28,7 +29,19 @@ if TYPE_CHECKING:
 
 def datasets_folder() -> Path:
     """Return the folder in which Minari keeps its datasets; it may not exist."""
-    return Path(os.environ.get("MINARI_DATASETS_PATH") or Path.home() / ".minari" / "datasets")
+    return expanded(os.environ.get("MINARI_DATASETS_PATH") or "~/.minari/datasets")
+
+
+def require_datasets_folder() -> Path:
+    """Return the folder of datasets, to write to.
+
+    Raises:
+        DatasetError: this user has none.
+    """
+    folder = datasets_folder()
+    if str(folder).startswith("~"):
+        raise DatasetError("there is no home folder for datasets", "set MINARI_DATASETS_PATH to a folder for them")
+    return folder
 
 
 def local_datasets() -> list[str]:

@@ -23,6 +23,7 @@ from spirl_cli.demos.dataset import Contents, StoredEpisode
 from spirl_cli.demos.formats.checks import action_size, damage_refused, guarded
 from spirl_cli.demos.formats.flat import FLAGS, FlatEpisodes
 from spirl_cli.errors import DatasetError
+from spirl_cli.files import expanded
 
 _NEEDED = ("observations", "actions")
 _OPTIONAL = (*FLAGS, "next_observations")
@@ -40,7 +41,7 @@ class OGBenchFile:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._path = Path(name).expanduser()
+        self._path = expanded(name)
         self._flat = FlatEpisodes(self._where, self._arrays)
         self.notes = self._flat.notes
 

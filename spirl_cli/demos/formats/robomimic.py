@@ -23,6 +23,7 @@ from spirl_cli.demos.dataset import Contents, StoredEpisode
 from spirl_cli.demos.formats.checked_hdf5 import CheckedFile, CheckedGroup
 from spirl_cli.demos.formats.checks import action_size, damage_refused, guarded, stored_bounds
 from spirl_cli.errors import DatasetError, did_you_mean
+from spirl_cli.files import expanded
 
 _DEMO = re.compile(r"demo_(\d+)")
 
@@ -39,7 +40,7 @@ class RobomimicFile:
 
     def __init__(self, name: str, filter_key: str | None = None) -> None:
         self.name = name
-        self._path = Path(name).expanduser()
+        self._path = expanded(name)
         self._filter = filter_key
         self._without_next = 0  # demonstrations
         self._masks: list[str] = []

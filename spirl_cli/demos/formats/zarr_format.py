@@ -27,6 +27,7 @@ from spirl_cli.demos.formats.checks import (
 )
 from spirl_cli.demos.formats.zarr_files import ZarrFiles
 from spirl_cli.errors import DatasetError
+from spirl_cli.files import expanded
 
 ACTION_KEYS = ("action", "actions")
 
@@ -43,7 +44,7 @@ class ZarrFolder:
     def __init__(self, name: str) -> None:
         self.name = name
         self.notes: list[str] = []
-        self._path = Path(name).expanduser()
+        self._path = expanded(name)
         self._where = f"zarr dataset {name}"
 
     def files(self) -> list[Path]:

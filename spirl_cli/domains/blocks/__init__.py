@@ -1,1 +1,1 @@
-"""The world of block stacking: physics, towers and pictures. Nothing here knows of Gymnasium."""
+"""Block stacking: settings, environment, physics, images, metrics and planner."""

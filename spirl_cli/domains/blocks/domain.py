@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from spirl_cli.domains.domain import (
     Scales,
     Setting,
     Wanted,
+    planned,
 )
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.errors import UsageError
@@ -30,7 +30,7 @@ from spirl_cli.observation import select
 if TYPE_CHECKING:
     import gymnasium as gym
 
-PLANNER_VERSION = 6  # raised when the same settings would give other demonstrations
+PLANNER_VERSION = 6  # to be raised when equal settings give different demonstrations than before
 ACTIONS = 3
 # Read off the paper's figures, ± 0.05.
 CURVES = {
@@ -83,20 +83,11 @@ class BlocksDomain(Domain):
                 "extract.observation must be the whole state, from which images of blocks are drawn",
                 "write [{key: state}], and choose what networks see of it with state_indices",
             )
-        assert wanted.episodes is not None, "checked with the recipe"
-        bound = np.ones(ACTIONS, np.float32)
-        return Generator(
-            name=f"blocks-{planner.blocks}",
-            make=functools.partial(_episode, planner, wanted.seed),
-            episodes=wanted.episodes,
-            low=-bound,
-            high=bound,
-            decides={"version": PLANNER_VERSION, "planner": planner.model_dump(mode="json"), "seed": wanted.seed},
-            may_fail=True,
-        )
+        name = f"blocks-{planner.blocks}"
+        return planned(name, _episode, wanted, version=PLANNER_VERSION, actions=ACTIONS, may_fail=True)
 
     def draw(self, scenes: npt.NDArray[np.bool_] | None, states: np.ndarray) -> Images:
-        """Draw what follows the gripper, from whole states `(B, 8 + 3·n)`; there are no scenes."""
+        """Draw the views around the gripper from whole states `(B, 8 + 3·n)`; scenes are not needed."""
         from spirl_cli.domains.blocks import image
 
         return image.draw(states)
@@ -106,12 +97,12 @@ class BlocksDomain(Domain):
         return Setting("blocks", reward=_typed(section).reward)
 
     def published(self, section: EnvSection) -> Published:
-        """Return the paper's curves, which are for eleven blocks."""
+        """Return the paper's curves, which hold for eleven blocks only."""
         blocks = _typed(section)
         return Published(CURVES[blocks.reward], NOTE) if blocks.blocks == 11 else Published()
 
     def scales(self, section: EnvSection, known: int) -> Scales | None:
-        """Return typical values of the state where there are more blocks than in the demonstrations."""
+        """Return typical values of the state if the environment has more blocks than the demonstrations."""
         blocks = _typed(section)
         chosen = selected_numbers(blocks)
         if not state_size(0) <= known < len(chosen):
@@ -121,7 +112,7 @@ class BlocksDomain(Domain):
 
 
 def selected_numbers(section: BlocksSection) -> npt.NDArray[np.intp]:
-    """Return which numbers of the state are selected, `(D,)`."""
+    """Return the indices of the selected numbers of the state, `(D,)`."""
     return select({"state": np.arange(state_size(section.blocks))}, section.state_parts).astype(np.intp)
 
 

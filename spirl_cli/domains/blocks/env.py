@@ -1,4 +1,4 @@
-"""Blocks to be stacked by a gripper that sees its surroundings; rewards for height."""
+"""The environment of block stacking: a gripper that sees its surroundings and is rewarded for height."""
 
 from __future__ import annotations
 
@@ -23,23 +23,24 @@ class BlocksEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
     """Block stacking (docs/blocks.md#task).
 
     The observation is a dictionary: ``state`` (8 + 3·n,) float32, see `spirl_cli.domains.blocks.geometry`, and
-    ``image`` (32, 32, 3 · frames) uint8, the last views (`spirl_cli.domains.blocks.image`), the oldest first; at
-    the first step all are the same. The image is left out where the recipe does not select it. Actions in
+    ``image`` (32, 32, 3 · frames) uint8: the last views (`spirl_cli.domains.blocks.image`), the oldest first. At the
+    first step all views are equal. The image is missing if the recipe does not select it. Actions in
     [-1, 1] are velocities along y and z, 0.05 m per step, and the fingers: above 0.5 they open, below
     -0.5 they close, else they stay. Episodes start with all blocks on the table, open fingers and the
     gripper somewhere above them; they are truncated after ``episode_length`` steps and never terminate.
 
     Rewards, with the height h of `spirl_cli.domains.blocks.towers` in metres: ``dense`` pays 50·h at every step, 1
-    for every block when it is lifted for the first time, and 2 when it first stands on another that it was put onto;
+    when a block is lifted for the first time, and 2 when it first stands on the block that it was put onto;
     ``sparse`` pays h at every step.
 
-    ``info["metrics"]``: ``stacked`` and ``height`` (in blocks) as `spirl_cli.domains.blocks.towers` defines them, now,
-    so that those of the last step are the episode's; ``max_stacked`` and ``max_height``, their largest in the
-    episode so far; ``lifted`` and ``delivered``, how many blocks were, so far.
+    ``info["metrics"]`` holds ``stacked`` and ``height`` (in blocks) of the present moment, as
+    `spirl_cli.domains.blocks.towers` defines them; ``max_stacked`` and ``max_height``, their largest values in the
+    episode so far; ``lifted`` and ``delivered``, the numbers of blocks lifted and delivered so far. The values of the
+    last step are those of the episode.
 
     Args:
         section: the recipe's environment.
-        render_mode: None or ``rgb_array``: all of the plane.
+        render_mode: None, or ``rgb_array`` for pictures of the whole plane.
 
     Raises:
         UsageError: as `BlocksSection.image_shape`.
@@ -62,14 +63,14 @@ class BlocksEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Start an episode; the seed decides where blocks and gripper are."""
+        """Start an episode; the seed decides the positions of blocks and gripper."""
         super().reset(seed=seed)
         blocks, rng = self.physics.blocks, self.np_random
         places = geometry.random_places(blocks, 0, rng)
         half = geometry.half_length(blocks)
         self.physics.reset((rng.uniform(-half, half), rng.uniform(*START_HEIGHT)), places)
         self.towers.reset()
-        self.towers.look()
+        self.towers.update()
         self._elapsed, self._max_stacked, self._max_height = 0, 0, 0.0
         self._views.clear()
         return self._observe(), {"metrics": self._metrics()}
@@ -79,7 +80,7 @@ class BlocksEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         towers = self.towers
         lifted, delivered = len(towers.lifted), len(towers.delivered)
         self.physics.step(action)
-        towers.look()
+        towers.update()
         self._elapsed += 1
         self._max_stacked = max(self._max_stacked, towers.stacked)
         self._max_height = max(self._max_height, towers.height)
@@ -90,8 +91,8 @@ class BlocksEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         return self._observe(), reward, False, truncated, {"metrics": self._metrics()}
 
     def render(self) -> Any:
-        """Draw all of the plane, uint8 (height, width, 3)."""
-        return picture.draw_scene(self.physics.state, frozenset(self.towers.held))
+        """Draw the whole plane, uint8 (height, width, 3)."""
+        return picture.draw_picture(self.physics.state, frozenset(self.towers.held))
 
     def _observe(self) -> Observation:
         state = self.physics.state.astype(np.float32)

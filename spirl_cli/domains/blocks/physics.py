@@ -1,7 +1,7 @@
 """A free-floating gripper and blocks on a table, simulated by MuJoCo in the plane x = 0 (docs/blocks.md#task).
 
-Everything moves by slides along y and z, the blocks also by a hinge about x, so that nothing leaves
-the plane. The gripper is moved by velocity: an action of 1 asks for 0.5 m/s, 0.05 m per action.
+All bodies slide along y and z, and blocks also turn about a hinge along x, so that nothing leaves the plane. Actions
+are velocities of the gripper: 1 means 0.5 m/s, or 0.05 m per action.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from spirl_cli.domains.blocks import geometry
 
 CONTROL_SECONDS = 0.1  # 10 Hz
 SUBSTEPS = 20
-SPEED = 0.5  # m/s of an action of 1
+SPEED = 0.5  # m/s, for an action of 1
 OPEN_ABOVE, CLOSE_BELOW = 0.5, -0.5
 FRICTION = 1.0
 BLOCK_MASS, PALM_MASS, FINGER_MASS = 0.1, 0.8, 0.1  # kg
 DRIVE_GAIN, DRIVE_DAMPING, DRIVE_FORCE = 2000.0, 90.0, 20.0  # N/m, N·s/m (about critical) and N, along each axis
-DRIVE_LEAD = 0.03  # m, how far the drive's set-point can get ahead of a gripper that is held up
+DRIVE_LEAD = 0.03  # m, the most that the drive's set-point gets ahead of a blocked gripper
 FINGER_GAIN, FINGER_DAMPING, FINGER_FORCE = 300.0, 15.0, 20.0  # N/m, N·s/m and N
-FINGER_TARGETS = (0.005, geometry.OPENING)  # of closing and opening; a block is held by the force on the way
-GRIPPER_JOINTS = 4  # y, z, left and right finger: they come first
-DEPTH = geometry.HALF  # half the size along x, where nothing moves
+FINGER_TARGETS = (0.005, geometry.OPENING)  # m, for closing and opening; a held block keeps the fingers from theirs
+GRIPPER_JOINTS = 4  # y, z, left and right finger: the first joints of the model
+DEPTH = geometry.HALF  # half the size along x, the axis without motion
 
-# What blocks touch, as `BlocksPhysics.touching` numbers it: in the order in which it is built.
+# Numbers in `BlocksPhysics.touching` of things that are no blocks, in the order in which the model is built.
 TABLE, PALM, LEFT, RIGHT = -6, -3, -2, -1
 _GEOMS_BEFORE_BLOCKS = 6
 
-# Bits of the kinds of geoms, so that only those meet that matter: the gripper passes the walls, which
-# are there for the blocks, and its joints keep it off the table.
+# Collision bits of the geoms. The gripper passes through the walls, which only keep blocks on the table, and its
+# joints' limits keep it off the table, so neither contact needs to be computed.
 _BLOCKS, _GRIPPER, _TABLE = 1, 2, 4
 
 
@@ -50,14 +50,14 @@ class BlocksPhysics:
         self.blocks = blocks
         self.model = _build(blocks)
         self.data = mujoco.MjData(self.model)
-        # views of the simulator's own memory; looking them up takes longer than using them
+        # views of the simulator's own memory; looking them up each time would take longer than using them
         self._position, self._velocity, self._control = self.data.qpos, self.data.qvel, self.data.ctrl
-        self._goal = self.data.act  # where the drives want the gripper, (2,)
+        self._goal = self.data.act  # set-point of the drives, y and z (2,)
         self._open = True
         self.state = self._read()
 
     def reset(self, gripper: npt.ArrayLike, places: npt.ArrayLike) -> None:
-        """Start anew at rest, with open fingers; the blocks get 0.1 s to settle.
+        """Put everything at its start, at rest and with open fingers; the blocks get 0.1 s to settle.
 
         Args:
             gripper: y and z (2,).
@@ -77,14 +77,14 @@ class BlocksPhysics:
 
         Args:
             action: velocities along y and z in units of 0.5 m/s, clipped to [-1, 1]; the third opens
-                the fingers above 0.5, closes them below -0.5, and else leaves them at what they were told.
+                the fingers above 0.5, closes them below -0.5, and keeps the last command between.
         """
         self.command(action)
         mujoco.mj_step(self.model, self.data, SUBSTEPS)
         self.state = self._read()
 
     def command(self, action: npt.NDArray[np.floating]) -> None:
-        """Tell the actuators what an action asks for, without moving."""
+        """Pass an action on to the actuators, without moving."""
         y, z, fingers = action.tolist()  # Python's floats are the fastest here
         if fingers > OPEN_ABOVE:
             self._open = True
@@ -97,7 +97,7 @@ class BlocksPhysics:
 
     @property
     def places(self) -> npt.NDArray[np.float64]:
-        """y, z and angle of the blocks, the angles in [-π/4, π/4), (n, 3); a part of the state."""
+        """y, z and angle of the blocks, (n, 3), with angles in [-π/4, π/4); a part of the state."""
         return self.state[geometry.GRIPPER_NUMBERS :].reshape(-1, geometry.BLOCK_NUMBERS)
 
     @property
@@ -106,12 +106,12 @@ class BlocksPhysics:
         return self._velocity[GRIPPER_JOINTS:].reshape(-1, geometry.BLOCK_NUMBERS)
 
     def touching(self) -> set[tuple[int, int]]:
-        """Return the pairs that touch, of blocks 0 … n - 1, `TABLE`, `PALM`, `LEFT` and `RIGHT`, the smaller first."""
-        geoms = self.data.contact.geom - _GEOMS_BEFORE_BLOCKS  # (contacts, 2), in the order of kinds and numbers
+        """Return pairs of touching things, smaller number first: blocks 0 … n - 1, `TABLE`, `PALM`, `LEFT`, `RIGHT`."""
+        geoms = self.data.contact.geom - _GEOMS_BEFORE_BLOCKS  # (contacts, 2), each pair sorted
         return set(zip(*geoms.T.tolist(), strict=True))
 
     def _read(self) -> npt.NDArray[np.float64]:
-        """Return the state as the simulator has it now."""
+        """Return the simulator's present state."""
         state = np.empty(geometry.state_size(self.blocks))
         state[0:2], state[2:4] = self._position[0:2], self._velocity[0:2]
         state[4:6] = self._position[2:4]
@@ -128,8 +128,8 @@ def _build(blocks: int) -> mujoco.MjModel:
     option = spec.option
     option.timestep = CONTROL_SECONDS / SUBSTEPS
     option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC  # with pyramids tall towers lean
-    option.impratio = 100.0  # a held block must not creep out of the fingers
+    option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC  # pyramidal friction cones make tall towers lean
+    option.impratio = 100.0  # a held block must not slip slowly out of the fingers
     option.iterations = 20
     spec.default.geom.friction[0] = FRICTION
     spec.default.geom.condim = 3
@@ -173,7 +173,7 @@ def _add_gripper(spec: mujoco.MjSpec, blocks: int) -> None:
             name=name,
             type=mujoco.mjtGeom.mjGEOM_CAPSULE,
             size=(geometry.FINGER_RADIUS, geometry.FINGER_HALF, 0),
-            pos=(0, side * geometry.FINGER_RADIUS, 0),  # its inner face is where the joint says
+            pos=(0, side * geometry.FINGER_RADIUS, 0),  # the joint's position is that of the finger's inner face
             mass=FINGER_MASS,
             **kinds,
         )

@@ -26,11 +26,11 @@ FINGERS: Colour = (206, 66, 54)
 RIM_WIDTH = 0.004  # m
 
 
-def draw_scene(state: npt.NDArray[np.floating], held: frozenset[int] = frozenset()) -> Picture:
-    """Draw a state (8 + 3·n,), the blocks that are held in another colour.
+def draw_picture(state: npt.NDArray[np.floating], held: frozenset[int] = frozenset()) -> Picture:
+    """Draw a state (8 + 3·n,); held blocks have another colour.
 
     Returns:
-        uint8 (height, width, 3), with sides that are multiples of 16 as video codecs like them.
+        uint8 (height, width, 3); the sides are multiples of 16, which suits video codecs.
     """
     blocks = geometry.blocks_in(len(state))
     canvas = _Canvas(2 * (geometry.half_length(blocks) + MARGIN), geometry.ceiling(blocks) + geometry.PALM_TOP + FLOOR)
@@ -52,7 +52,7 @@ def draw_scene(state: npt.NDArray[np.floating], held: frozenset[int] = frozenset
 
 
 class _Canvas:
-    """Pixels of some metres of the plane, the middle of the table's surface at the bottom but `FLOOR`."""
+    """Pixels of a part of the plane; the middle of the table's surface lies `FLOOR` above the bottom."""
 
     def __init__(self, width: float, height: float) -> None:
         self.width = width
@@ -63,7 +63,7 @@ class _Canvas:
         self._middle, self._surface = columns / 2, rows - FLOOR * self._scale
 
     def box(self, centre: tuple[float, float], halves: tuple[float, float], angle: float, colour: Colour) -> None:
-        """Draw a turned box with its centre and half sides in metres."""
+        """Draw a turned box; centre and half sides are in metres."""
         reach = float(np.hypot(*halves)) * self._scale + 1
         column = self._middle + centre[0] * self._scale
         row = self._surface - centre[1] * self._scale

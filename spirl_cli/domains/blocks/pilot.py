@@ -13,37 +13,37 @@ from spirl_cli.domains.blocks import geometry
 from spirl_cli.domains.blocks.physics import CONTROL_SECONDS, SPEED, BlocksPhysics
 from spirl_cli.domains.blocks.section import BlocksPlanner
 
-STEP_LENGTH = SPEED * CONTROL_SECONDS  # m, of an action of 1
+STEP_LENGTH = SPEED * CONTROL_SECONDS  # m, for an action of 1
 OPEN, CLOSE = 1.0, -1.0
-PASSED, REACHED = 0.03, 0.006  # m: how near to a sub-goal on the way, and to the end of a way
-SLOW = 0.05  # m/s, at the end of a way
-CLEARANCE = 0.03  # m between what moves and what it passes over
+PASSED, REACHED = 0.03, 0.006  # m, distances at which a sub-goal on the way, and the last one, count as reached
+SLOW = 0.05  # m/s, the largest speed at the last sub-goal
+CLEARANCE = 0.03  # m, between the moving gripper or block and the blocks below
 ACCESS = (
     2 * geometry.FINGER_RADIUS + geometry.OPENING - geometry.HALF + 0.004
-)  # m beside a block that open fingers need
-GRIP_STEPS = 3  # of closing or opening the fingers
-NEAR = 0.1  # m: nearer to a sub-goal noise is smaller, in proportion
-PATIENCE = 30  # steps towards a sub-goal before it is given up
-DETOUR = (0.2, 0.8)  # part of a segment in which its displaced sub-goal lies
+)  # m, room beside a block that open fingers need
+GRIP_STEPS = 3  # steps to close or open the fingers
+NEAR = 0.1  # m, distance to a sub-goal below which noise shrinks in proportion
+PATIENCE = 30  # steps, beyond twice those needed, after which a sub-goal is given up
+DETOUR = (0.2, 0.8)  # shares of a segment between which its displaced sub-goal lies
 
 Point = npt.NDArray[np.float64]
 
 
 class OutOfStepsError(Exception):
-    """A demonstration has taken as many steps as it may."""
+    """A demonstration has reached its largest number of steps."""
 
 
 class Pilot:
-    """Moves the gripper of one demonstration, and records it.
+    """Moves the gripper of one demonstration and records states and actions.
 
     Attributes:
-        states: so far, T+1 of (8 + 3·n,).
-        actions: so far, T of (3,).
+        states: recorded so far, T+1 of (8 + 3·n,).
+        actions: recorded so far, T of (3,).
 
     Args:
         planner: the recipe's settings.
-        physics: where the demonstration begins, with open fingers.
-        rng: decides on detours and noise.
+        physics: the simulation at the start of the demonstration, with open fingers.
+        rng: draws detours and noise.
     """
 
     def __init__(self, planner: BlocksPlanner, physics: BlocksPhysics, rng: np.random.Generator) -> None:
@@ -58,14 +58,14 @@ class Pilot:
         return self.states[-1][:2]
 
     def travel(self, goal: Callable[[], Point], carried: int | None = None) -> None:
-        """Go up, across and down to a goal, which may move meanwhile.
+        """Go up, across and down to a goal, which may move in the meantime.
 
         Args:
-            goal: returns where it is (2,).
+            goal: returns the goal's present position (2,).
             carried: the block between the fingers.
 
         Raises:
-            OutOfStepsError: there are none left.
+            OutOfStepsError: no steps are left.
         """
         start, end = self.gripper, goal()
         height = max(self._safe_height(start[0], end[0], carried), self._planner.travel_height)
@@ -85,12 +85,12 @@ class Pilot:
         self._move(_fixed(self.gripper + np.array([0.0, height])), PASSED)
 
     def press(self, steps: int) -> None:
-        """Be pressed down while meaning to rise; raises as `travel`."""
+        """Press the gripper down while recording actions that rise; raises as `travel`."""
         for _ in range(steps):
             self._act(np.array([0.0, 1.0]), np.array([0.0, -2.0]))
 
     def grip(self, fingers: float) -> None:
-        """Open or close the fingers, if they are not that way; raises as `travel`."""
+        """Open or close the fingers, unless they are so already; raises as `travel`."""
         if fingers != self._fingers:
             self._fingers = fingers
             for _ in range(GRIP_STEPS):
@@ -108,7 +108,7 @@ class Pilot:
         return places if carried is None else np.delete(places, carried, axis=0)
 
     def _detour(self, first: Point, second: Point, carried: int | None) -> Point | None:
-        """Draw a sub-goal beside a segment, nearer to it where something is in its way; None if it needs none."""
+        """Draw a segment's displaced sub-goal, nearer to the segment if blocks are in the way; None without one."""
         along = second - first
         share = self._rng.uniform(*DETOUR)
         aside = self._rng.uniform(-1.0, 1.0) * self._planner.disturbance * np.array([-along[1], along[0]])
@@ -122,7 +122,7 @@ class Pilot:
         return None
 
     def _is_clear(self, points: Point, carried: int | None) -> bool:
-        """Whether gripper and block touch nothing at all of these points (k, 2)."""
+        """Say whether gripper and carried block are free of contact at all of these points (k, 2)."""
         half, top = geometry.half_length(self._planner.blocks), geometry.ceiling(self._planner.blocks)
         within = (np.abs(points[:, 0]) < half) & (points[:, 1] > geometry.BLOCK) & (points[:, 1] < top)
         offset = points[:, None] - self._obstacles(carried)[:, :2]  # (k, n, 2)
@@ -131,7 +131,7 @@ class Pilot:
         return bool(within.all() and (beside | above).all())
 
     def _move(self, goal: Callable[[], Point], reach: float) -> None:
-        """Steer to a point until it is within reach, and slowly where that is near; give up after a while."""
+        """Steer to a point until it is within `reach`, slowly if `reach` is small; give up after a while."""
         patience = PATIENCE + 2 * math.hypot(*(goal() - self.gripper)) / STEP_LENGTH
         while patience > 0:
             offset = goal() - self.gripper
@@ -143,10 +143,10 @@ class Pilot:
             patience -= 1
 
     def _act(self, velocity: Point, noise: Point) -> None:
-        """Do one step.
+        """Apply one action and record it.
 
-        The noise moves the gripper and is not recorded, so that demonstrations show how to come back from where they
-        would not have gone (DART, Laskey et al. 2017). Both are in units of actions.
+        Noise moves the gripper but is not recorded, so that demonstrations show how to return from states that they
+        would not have visited (DART, Laskey et al. 2017). Velocity and noise are in units of actions.
         """
         if len(self.actions) >= self._planner.max_steps:
             raise OutOfStepsError

@@ -1,16 +1,16 @@
 """Demonstrations of stacking: pick and place in closed loop, with retries and detours (docs/blocks.md#demonstrations).
 
-Blocks lie at random, some on a tower already. One block after the other is put onto another. A way is up,
-across and down; each of these segments leads past one sub-goal that is displaced sideways, so that the
-data cover more than straight lines. What went wrong is tried again; a demonstration that does not get
-done within its steps is not kept, and another one is drawn.
+Blocks lie at random, some of them on a tower already. The planner puts one block after the other onto another block. A
+way goes up, across and down; each of these segments has one sub-goal that is displaced sideways, so that the data cover
+more than straight lines. The planner repeats failed grasps and placements. A demonstration that does not finish within
+its steps is discarded, and another one is drawn.
 
-An agent sees some decimetres only, and so cannot know what stands on its way: where demonstrations travel just above
-what the planner knows to be there, agents run into their towers. So they travel high (`travel_height`).
+An agent sees a few decimetres only, hence not the towers ahead of it. If demonstrations travelled just above the
+towers, which the planner knows, agents would run into theirs. So demonstrations travel high (`travel_height`).
 
-Where blocks lie too close for a finger between them, an agent that tries to take one comes to rest on its
-neighbour, and stays there if nobody has shown what to do. Some demonstrations begin like that (`failed_grasps`):
-for a while the gripper is pressed down against what it is meant to do, which is to rise; then it goes on elsewhere.
+Blocks may lie too close for a finger between them. An agent that tries to take such a block lands on the neighbour and
+stays there, unless demonstrations show how to leave. So some demonstrations begin in this way (`failed_grasps`): the
+recorded actions rise while the gripper is pressed down for a while; then it goes to another block.
 """
 
 from __future__ import annotations
@@ -21,43 +21,43 @@ from spirl_cli.domains.blocks import geometry
 from spirl_cli.domains.blocks.physics import BlocksPhysics
 from spirl_cli.domains.blocks.pilot import ACCESS, CLEARANCE, CLOSE, OPEN, OutOfStepsError, Pilot, Point
 from spirl_cli.domains.blocks.section import BlocksPlanner
-from spirl_cli.domains.blocks.standing import Standing, arrange, levels, standing
+from spirl_cli.domains.blocks.standing import Supports, arrange, levels, standing
 from spirl_cli.domains.domain import GeneratedEpisode
 
 ACTIONS = 3
-START_HEIGHT = (0.1, 0.2)  # m above the highest block, of the gripper
-CLOSE_GAP = 0.002  # m, smallest between blocks where a grasp has failed
-RESTING = 0.003  # m, at most so far above what they rest on are the fingers after a failed grasp
-PRESSED = (3, 20)  # steps, how long
-GIVES_WAY = 0.012  # m; where the gripper gets further down it does not rest
-OFF_CENTRE = 0.008  # m, standard deviation: half of the failed grasps were aimed at a block, others anywhere above it
-ATTEMPTS = 200  # demonstrations in a row without success before it is called impossible
+START_HEIGHT = (0.1, 0.2)  # m, height of the gripper above the highest block
+CLOSE_GAP = 0.002  # m, smallest gap between blocks in demonstrations that begin with a failed grasp
+RESTING = 0.003  # m, largest height of the fingers above the block on which they land
+PRESSED = (3, 20)  # steps for which the gripper is pressed down, least and most
+GIVES_WAY = 0.012  # m; a gripper that sinks farther does not rest on a block
+OFF_CENTRE = 0.008  # m, standard deviation of half of the failed grasps; the others are uniform above a block
+ATTEMPTS = 200  # failed demonstrations in a row after which the planner gives up
 
 
 def stack_episode(planner: BlocksPlanner, seed: np.random.SeedSequence) -> GeneratedEpisode:
     """Try until a demonstration succeeds.
 
     Returns:
-        states (T+1, 8 + 3·n), see `spirl_cli.domains.blocks.geometry`; actions (T, 3); and how many were tried.
+        states (T+1, 8 + 3·n), see `spirl_cli.domains.blocks.geometry`; actions (T, 3); and the number of attempts.
 
     Raises:
-        RuntimeError: none of 200 succeeded.
+        RuntimeError: none of 200 attempts succeeded.
     """
     rng = np.random.default_rng(seed)
     physics = BlocksPhysics(planner.blocks)
-    for attempt in range(1, ATTEMPTS + 1):
-        demonstration = Demonstration(planner, physics, rng)
-        if demonstration.perform():
-            states = np.array(demonstration.pilot.states, np.float32)
-            return GeneratedEpisode(states, np.array(demonstration.pilot.actions, np.float32), attempts=attempt)
+    for number in range(1, ATTEMPTS + 1):
+        attempt = StackingAttempt(planner, physics, rng)
+        if attempt.perform():
+            states = np.array(attempt.pilot.states, np.float32)
+            return GeneratedEpisode(states, np.array(attempt.pilot.actions, np.float32), attempts=number)
     raise RuntimeError(f"none of {ATTEMPTS} demonstrations succeeded: allow more steps in extract.blocks_planner")
 
 
-class Demonstration:
-    """One demonstration while it is performed.
+class StackingAttempt:
+    """One attempt at a demonstration, while it is performed.
 
     Attributes:
-        pilot: moves the gripper, and has recorded what was done so far.
+        pilot: moves the gripper and has recorded states and actions so far.
     """
 
     def __init__(self, planner: BlocksPlanner, physics: BlocksPhysics, rng: np.random.Generator) -> None:
@@ -80,7 +80,7 @@ class Demonstration:
         self.pilot = Pilot(self._planner, self._physics, self._rng)
 
     def _begin_with_failed_grasp(self) -> bool:
-        """Press the fingers onto blocks; return whether they rest on them, and some other block can be taken."""
+        """Press the fingers onto blocks; return whether they rest there and another block can be taken."""
         places = self._draw_places(CLOSE_GAP)
         start = self._failed_grasp(places)
         self._begin(start, places)
@@ -88,9 +88,9 @@ class Demonstration:
         return start[1] - self.pilot.gripper[1] < GIVES_WAY and self._choose() is not None
 
     def _failed_grasp(self, places: Point) -> tuple[float, float]:
-        """Draw a place (y, z) of the gripper above some block, where a finger rests on that or on its neighbour.
+        """Draw a position (y, z) of the gripper at which a finger rests on a random block or on its neighbour.
 
-        It is as high as the highest block below the gripper lets the fingers and the palm come down.
+        The highest block below fingers and palm decides z.
         """
         half = geometry.half_length(self._planner.blocks)
         outer = geometry.OPENING + 2 * geometry.FINGER_RADIUS  # of the open fingers
@@ -105,7 +105,7 @@ class Demonstration:
         return float(y), float(z + self._rng.uniform(0.0, RESTING))
 
     def perform(self) -> bool:
-        """Stack as many blocks as were drawn, or can be taken; return whether any was, and no tower fell."""
+        """Stack a random number of blocks, as far as they can be taken; return whether some were and no tower fell."""
         before, done = self._raised(), 0
         try:
             for _ in range(self._rng.integers(1, self._planner.stackings + 1)):
@@ -117,21 +117,21 @@ class Demonstration:
         return done > 0 and self._raised() == before + done
 
     def _raised(self) -> int:
-        """How many blocks stand on others."""
+        """Return how many blocks stand on others."""
         return sum(level > 1 for level in levels(self._standing).values())
 
     @property
     def _places(self) -> Point:
-        """y, z and angle of the blocks (n, 3)."""
+        """Return y, z and angle of the blocks (n, 3)."""
         return self._physics.places
 
     @property
-    def _standing(self) -> Standing:
-        """The blocks that stand, and on what."""
+    def _standing(self) -> Supports:
+        """Return the standing blocks, each with its support."""
         return standing(arrange(self._physics), self._physics, range(self._planner.blocks))
 
     def _stack(self) -> bool:
-        """Put one block onto another, trying again until it stands there, or with others where it cannot any more."""
+        """Put one block onto another; after a failure try again, with other blocks if these can no longer be taken."""
         while (choice := self._choose()) is not None:
             block, target = choice
             while self._can_be_taken(block) and self._is_top(target):
@@ -142,9 +142,9 @@ class Demonstration:
         return False
 
     def _choose(self) -> tuple[int, int] | None:
-        """Draw a block on the table that can be taken and another to put it onto; None if there is none.
+        """Draw a block on the table that can be taken, and a block to put it onto; None if there is no such pair.
 
-        Nothing is taken off a tower: a prior of such demonstrations takes down what it has built.
+        Blocks of towers are never taken: a prior of such demonstrations would take its own towers down.
         """
         heights = levels(self._standing)
         tops = [block for block in heights if self._is_top(block)]
@@ -161,14 +161,14 @@ class Demonstration:
         return int(self._rng.choice([block for block in free if block != target])), target
 
     def _is_top(self, block: int) -> bool:
-        """Whether a block stands with nothing on it."""
+        """Say whether a block stands and bears no other."""
         offset = self._places[:, :2] - self._places[block, :2]
         covered = (np.abs(offset[:, 0]) < geometry.BLOCK) & (offset[:, 1] > geometry.HALF)
         covered &= offset[:, 1] < 1.5 * geometry.BLOCK
         return block in levels(self._standing) and not covered.any()
 
     def _can_be_taken(self, block: int) -> bool:
-        """Whether a block is free on top and has room for the fingers on both sides."""
+        """Say whether a block bears no other and has room for the fingers on both sides."""
         if not self._is_top(block):
             return False
         offset = np.abs(np.delete(self._places[:, :2] - self._places[block, :2], block, axis=0))
@@ -186,8 +186,8 @@ class Demonstration:
         return block in arrange(self._physics).held
 
     def _place(self, block: int, target: int) -> None:
-        """Put the block that is held onto another, let go and draw back."""
-        hang = self._places[block, :2] - self.pilot.gripper  # where it is between the fingers
+        """Put the held block onto another, let go and rise."""
+        hang = self._places[block, :2] - self.pilot.gripper  # position of the block relative to the fingers
         lowered = np.array([0.0, geometry.BLOCK + 0.002]) - hang
         self.pilot.travel(lambda: self._places[target, :2] + lowered, carried=block)
         self.pilot.grip(OPEN)

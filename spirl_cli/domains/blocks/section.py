@@ -53,7 +53,7 @@ class BlocksSection(DrawnSection):
     noise: None = None  # always null; fingerprints of agents and evaluations hold this key
 
     def mismatch(self, settings: Section | None) -> str | None:
-        """Say that the demonstrations have another number of blocks, or return None."""
+        """Return a message if the demonstrations have another number of blocks, else None."""
         if not isinstance(settings, BlocksPlanner) or settings.blocks == self.blocks:
             return None
         return f"there are {settings.blocks} blocks in the demonstrations and {self.blocks} in the environment"

@@ -1,4 +1,4 @@
-"""Which blocks stand on which, as far as one can see: where they are, and what touches what."""
+"""Which block stands on which, decided from positions, speeds and contacts."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from spirl_cli.domains.blocks import geometry
 from spirl_cli.domains.blocks.physics import LEFT, PALM, RIGHT, TABLE, BlocksPhysics
 
 UPRIGHT = math.radians(5)
-STILL, TURNING = 0.05, 0.5  # m/s and rad/s; what is slower is at rest
-LEVEL_TOLERANCE = 0.01  # m, by which the middle of a block may differ from one block above the next
-LOWER = geometry.BLOCK / 4  # m, by which a block is lower at least than one that it bears
+STILL, TURNING = 0.05, 0.5  # m/s and rad/s; slower blocks are at rest
+LEVEL_TOLERANCE = 0.01  # m, tolerance of the height of a block above its support
+LOWER = geometry.BLOCK / 4  # m, least height difference between a block and its support
 
-# Blocks, and what each stands on: another block or `TABLE`; the lower ones first.
-Standing: TypeAlias = dict[int, int]
+# Block → its support, which is another block or `TABLE`; lower blocks come first.
+Supports: TypeAlias = dict[int, int]
 
 
 class Arrangement(NamedTuple):
-    """How the blocks lie at one moment.
+    """Positions and contacts of the blocks at one moment.
 
     Attributes:
-        places: y, z and angle of every block; lists, since they are small and looked at singly.
+        places: y, z and angle of every block; lists, which are faster than arrays for single numbers.
         resting: blocks that touch the table.
-        meeting: blocks that touch another.
-        below: for blocks the lower ones that they touch.
+        meeting: blocks that touch another block.
+        below: block → the lower blocks that it touches.
         touched: blocks that touch the gripper.
         held: blocks between both fingers.
     """
@@ -39,48 +39,48 @@ class Arrangement(NamedTuple):
 
 
 def arrange(physics: BlocksPhysics) -> Arrangement:
-    """Return how the blocks lie now."""
+    """Return the present arrangement of the blocks."""
     places: list[list[float]] = physics.places.tolist()
-    lie = Arrangement(places, set(), set(), {}, set(), set())
+    arrangement = Arrangement(places, set(), set(), {}, set(), set())
     touching = physics.touching()
     for one, other in touching:
         if one == TABLE:
-            lie.resting.add(other)
+            arrangement.resting.add(other)
         elif one >= 0:
-            lie.meeting.update((one, other))
+            arrangement.meeting.update((one, other))
             rise = places[one][1] - places[other][1]
             if rise >= LOWER:
-                lie.below.setdefault(one, []).append(other)
+                arrangement.below.setdefault(one, []).append(other)
             elif rise <= -LOWER:
-                lie.below.setdefault(other, []).append(one)
+                arrangement.below.setdefault(other, []).append(one)
         elif one >= PALM:
-            lie.touched.add(other)
+            arrangement.touched.add(other)
             if one == LEFT and (RIGHT, other) in touching:
-                lie.held.add(other)
-    return lie
+                arrangement.held.add(other)
+    return arrangement
 
 
-def standing(lie: Arrangement, physics: BlocksPhysics, blocks: Iterable[int]) -> Standing:
-    """Return the blocks that are upright, at rest, not held, and would stay so if nothing touched them from the side.
+def standing(arrangement: Arrangement, physics: BlocksPhysics, blocks: Iterable[int]) -> Supports:
+    """Return the blocks that are upright, at rest, not held, and stable without contacts from the side.
 
     Args:
-        lie: how they lie now.
-        physics: the same moment of it.
-        blocks: to look at; what bears them has to be among these, and what they bear.
+        arrangement: the present arrangement.
+        physics: the simulation at the same moment.
+        blocks: the candidates; they must include the blocks below and above each of them.
     """
     speeds: list[list[float]] = physics.speeds.tolist()
-    places = lie.places
-    found: Standing = {}
+    places = arrangement.places
+    found: Supports = {}
     for block in sorted(blocks, key=lambda block: places[block][1]):
         y, z, angle = places[block]
         along_y, along_z, turning = speeds[block]
         moves = abs(along_y) > STILL or abs(along_z) > STILL or abs(turning) > TURNING
-        if moves or abs(angle) > UPRIGHT or block in lie.held:
+        if moves or abs(angle) > UPRIGHT or block in arrangement.held:
             continue
-        if block in lie.resting:
+        if block in arrangement.resting:
             found[block] = TABLE
             continue
-        for support in lie.below.get(block, ()):
+        for support in arrangement.below.get(block, ()):
             over, above = y - places[support][0], z - places[support][1]
             fits = abs(over) <= geometry.HALF and abs(above - geometry.BLOCK) <= LEVEL_TOLERANCE
             if support in found and fits:
@@ -88,8 +88,8 @@ def standing(lie: Arrangement, physics: BlocksPhysics, blocks: Iterable[int]) ->
     return found if set(found.values()) <= {TABLE} else _balanced(found, places)
 
 
-def levels(upright: Standing) -> dict[int, int]:
-    """Return which one from below blocks are, 1 and up; without those that stand on what is not among these."""
+def levels(upright: Supports) -> dict[int, int]:
+    """Return the level of every block in a chain of supports that ends on the table: 1, 2 and up from below."""
     found = {TABLE: 0}
     for block, support in upright.items():
         if support in found:
@@ -98,8 +98,8 @@ def levels(upright: Standing) -> dict[int, int]:
     return found
 
 
-def _balanced(upright: Standing, places: list[list[float]]) -> Standing:
-    """Leave out what would tip over: with all that it bears, its centre of mass is not over what it stands on."""
+def _balanced(upright: Supports, places: list[list[float]]) -> Supports:
+    """Leave out blocks that would tip over: their centre of mass, with all blocks above, is not over the support."""
     count = dict.fromkeys(upright, 1)
     moment = {block: places[block][0] for block in upright}
     for block, support in reversed(upright.items()):  # from the top down

@@ -1,4 +1,4 @@
-"""Share of every pixel that turned blocks cover, exactly. Places are in pixels to the right and down."""
+"""The exact share of every pixel that turned blocks cover. Positions are in pixels to the right and down."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 Floats: TypeAlias = npt.NDArray[np.float32]
-Doubles: TypeAlias = npt.NDArray[np.float64]  # what nearly cancels needs the precision
+Doubles: TypeAlias = npt.NDArray[np.float64]  # double precision, since large numbers nearly cancel
 
-_CORNERS = np.array([-1 - 1j, 1 - 1j, 1 + 1j, -1 + 1j, -1 - 1j])  # once around a block of side 2
-_ENDS = np.array([[0, 1], [1, 2], [2, 3], [3, 4]])  # corners at which each side starts and ends
+_CORNERS = np.array([-1 - 1j, 1 - 1j, 1 + 1j, -1 + 1j, -1 - 1j])  # corners of a block of side 2, clockwise
+_ENDS = np.array([[0, 1], [1, 2], [2, 3], [3, 4]])  # indices of the corners at which each side starts and ends
 _SIGNS = np.array([-0.5, 0.5])
 _ZERO = np.array(0.0)
 
@@ -21,33 +21,33 @@ class TurnedBlocks:
     """Adds turned blocks to images of shares.
 
     Attributes:
-        window: pixels along the sides of the squares in which blocks are drawn.
+        window: side in pixels of the square in which a block is drawn.
 
     Args:
-        pixels: P, of images along each side.
-        side: of a block, in pixels.
+        pixels: P, side of the images.
+        side: side of a block in pixels.
     """
 
     def __init__(self, pixels: int, side: float) -> None:
         self.window = math.ceil(side * math.sqrt(2)) + 1
         self._corners = side / 2 * _CORNERS
         self._grid = np.arange(self.window + 1, dtype=np.float64)
-        self._side = pixels + 2 * self.window  # of an image with room for windows that lie partly outside
+        self._side = pixels + 2 * self.window  # side of an image with a border for windows that lie partly outside
         within = np.arange(self.window)
-        # A window's pixels in such an image, where its first would be at the upper left corner of the inner one.
+        # Flat indices of a window's pixels in such an image, for a window at the upper left corner without the border.
         self._inside = ((within[:, None] + self.window) * self._side + within + self.window).ravel()
         self._strides = np.array([1, self._side])
 
     def add(self, images: Floats, owner: npt.NDArray[np.intp], centres: Floats, angles: Floats) -> None:
-        """Add what blocks cover to images (B, P, P), in place.
+        """Add the shares that blocks cover to images (B, P, P), in place.
 
         Args:
             images: shares of pixels.
-            owner: for each block the image that it is added to, (m,).
-            centres: columns and rows of their middles, (m, 2), at most half a window outside the image.
-            angles: (m,), not 0.
+            owner: index of the image of each block, (m,).
+            centres: columns and rows of the blocks' centres, (m, 2), at most half a window outside the image.
+            angles: (m,), none of them 0.
         """
-        first = np.floor(centres - np.float32(self.window / 2 - 0.5))  # pixel of a window around each
+        first = np.floor(centres - np.float32(self.window / 2 - 0.5))  # upper left pixel of each block's window
         middles = (centres - first).astype(np.float64).view(np.complex128)  # (m, 1)
         shares = self._shares(middles + self._corners * np.exp(-1j * angles)[:, None])
         places = first.astype(np.intp) @ self._strides + owner * self._side**2  # (m,)
@@ -57,7 +57,7 @@ class TurnedBlocks:
         images += summed.reshape(-1, self._side, self._side)[:, inner, inner]
 
     def _shares(self, corners: npt.NDArray[np.complex128]) -> Doubles:
-        """Share of every pixel of a window that blocks cover, (m, window, window).
+        """Return the share of every pixel of a window that each block covers, (m, window, window).
 
         By Green's theorem the area left of X and above Y is the integral of min(x, X) dy around the part of the
         block that is above Y, hence minus that of max(X - x, 0) dy, as dy sums to 0. A side, along which
@@ -65,7 +65,7 @@ class TurnedBlocks:
         differences on the grid of the pixels.
 
         Args:
-            corners: columns + i · rows (m, 5), from the window's upper left corner, clockwise, the last like the first.
+            corners: column + i · row of the corners from the window's upper left corner, (m, 5); clockwise, closed.
         """
         sides = corners[:, 1:] - corners[:, :-1]  # (m, 4)
         slopes = sides.real / sides.imag

@@ -1,4 +1,4 @@
-"""What spirl knows of any Gymnasium environment: nothing but what its recipe says."""
+"""Any Gymnasium environment: spirl knows only what the recipe says."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class GymnasiumDomain(Domain):
-    """Environments of Gymnasium's registry, by their id."""
+    """Any environment of Gymnasium's registry, chosen by its id."""
 
     section = GymnasiumSection
 
     def metrics(self, section: EnvSection) -> tuple[Metric, ...]:
-        """Return success, where the recipe names its key, and the return."""
+        """Return success, if the recipe names its key, and the return."""
         success = Metric("success", "success rate", 1.0)
         return (success, RETURN) if _typed(section).success_key is not None else (RETURN,)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import gymnasium as gym
 
-from spirl_cli.domains.farama import silence_notices
+from spirl_cli.domains.gymnasium.module import import_module
 from spirl_cli.domains.gymnasium.section import GymnasiumSection
 from spirl_cli.errors import UsageError, did_you_mean
 
@@ -24,13 +23,13 @@ def make_gymnasium(section: GymnasiumSection, render_mode: str | None) -> gym.En
             "pass what the environment itself offers in env.kwargs",
         )
     if section.module is not None:
-        _import_module(section.module)
+        import_module(section.module, section.folder)
     rendering = {} if render_mode is None else {"render_mode": render_mode}  # not all know the argument
     try:
         return gym.make(
             section.id,
             max_episode_steps=section.episode_length,
-            disable_env_checker=True,  # it prints warnings for people who write environments
+            disable_env_checker=True,  # its warnings are for authors of environments
             **{**section.kwargs, **rendering},
         )
     except (gym.error.UnregisteredEnv, gym.error.DeprecatedEnv, ModuleNotFoundError) as error:
@@ -38,18 +37,7 @@ def make_gymnasium(section: GymnasiumSection, render_mode: str | None) -> gym.En
             f"env.id: there is no environment '{section.id}'.{did_you_mean(section.id, gym.registry)}",
             "if a package registers it, name that package in env.module",
         ) from error
-    except Exception as error:  # whatever a foreign constructor raises is about its arguments
+    except Exception as error:  # errors of a foreign constructor are about its arguments
         raise UsageError(
             f"env.id '{section.id}' cannot be made with env.kwargs {section.kwargs}: {type(error).__name__}: {error}"
-        ) from error
-
-
-def _import_module(name: str) -> None:
-    silence_notices()
-    try:
-        importlib.import_module(name)
-    except ImportError as error:
-        raise UsageError(
-            f"env.module: '{name}' cannot be imported: {error}",
-            f"install the package that has it (pip install {name.split('.')[0].replace('_', '-')})",
         ) from error

@@ -5,17 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
 from spirl_cli.domains.gymnasium.section import GymnasiumSection
+from spirl_cli.domains.signals import described, one_number, reward_number
 from spirl_cli.errors import UsageError, did_you_mean
+from spirl_cli.observation import find
+
+_TRUE_HINT = "name a key that holds a bool, 0 or 1, or an array with one of these"
 
 
 class OutcomeEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Watches ``info[section.success_key]`` and pays and ends accordingly.
+    """Watches ``info[section.success_key]`` and sets reward and end of episodes accordingly.
 
+    The key may be a path such as ``eval/success``. True and 1 are success, as a bool, a number or an
+    array of size 1; None means that the environment does not know yet.
     ``info["metrics"]["success"]`` is 1.0 from the step on at which the key was true for the first
-    time in the episode. With ``reward: success`` that step is paid 1 and all others 0, so that the
+    time in the episode; what `reset` says does not count, but is passed on as
+    ``info["success_at_reset"]``. With ``reward: success`` that step is paid 1 and all others 0, so that the
     return of an episode is its success. An episode that ends both ways at once counts as
     terminated only.
 
@@ -24,7 +32,8 @@ class OutcomeEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         section: the recipe's environment.
 
     Raises:
-        UsageError: success is asked for without a key; or the key never showed in a whole episode.
+        UsageError: success is asked for without a key; or the key never showed in a whole episode, or
+            holds what is neither true nor false.
     """
 
     def __init__(self, env: gym.Env[Any, Any], section: GymnasiumSection) -> None:
@@ -44,7 +53,7 @@ class OutcomeEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         """Start an episode."""
         observation, info = self.env.reset(seed=seed, options=options)
         self._succeeded = False
-        return observation, {**info, "metrics": self._metrics()}
+        return observation, {**info, "metrics": self._metrics(), "success_at_reset": self._success(info) == 1.0}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Step the wrapped environment."""
@@ -57,15 +66,33 @@ class OutcomeEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         truncated = bool(truncated) and not terminated
         if terminated or truncated:
             self._require_key(info)
-        return observation, float(reward), terminated, truncated, {**info, "metrics": self._metrics()}
+        return observation, reward_number(reward), terminated, truncated, {**info, "metrics": self._metrics()}
 
     def _watch(self, info: dict[str, Any]) -> None:
-        if self._key is not None and self._key in info:
+        success = self._success(info)
+        if success is not None:
             self._key_seen = True
-            self._succeeded = self._succeeded or bool(info[self._key])
+            self._succeeded = self._succeeded or success == 1.0
+
+    def _success(self, info: dict[str, Any]) -> float | None:
+        """Return what `info` says of success, None if nothing."""
+        if self._key is None:
+            return None
+        try:
+            value = find(info, self._key)
+        except KeyError:
+            return None
+        number = one_number(value)
+        if value is not None and (number is None or np.isnan(number)):
+            names = [f"{self._key}/{name}" for name in value] if isinstance(value, dict) else []
+            raise UsageError(
+                f"env.success_key: '{self._key}' is {described(value)} in `info`, which is neither true nor false",
+                f"name one of its keys: {', '.join(names)}" if names else _TRUE_HINT,
+            )
+        return number
 
     def _require_key(self, info: dict[str, Any]) -> None:
-        # Some environments report success at the end only, so it can't be asked for earlier.
+        # Some environments report success at the end only, so its absence is an error only there.
         if self._key is not None and not self._key_seen:
             raise UsageError(
                 f"env.success_key: '{self._key}' never showed in `info` during an episode."

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt, PrivateAttr
 
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.settings import WHOLE_OBSERVATION, ObservationPart
@@ -16,14 +17,36 @@ class GymnasiumSection(EnvSection):
     kind: Literal["gymnasium"]  # the domain
     id: str  # id of the environment, as for gymnasium.make
     kwargs: dict[str, Any] = Field(default_factory=dict)  # arguments of gymnasium.make
-    module: str | None = None  # imported first, so that it can register the id; null: nothing
+    # imported first, so that it can register the id; or its file, such as ./mine.py; null: nothing
+    module: str | None = None
     episode_length: PositiveInt  # steps after which an episode is cut. Unit: environment steps
     # parts of the observation that networks see, joined in this order. Try: keys such as observation and desired_goal
     observation: tuple[ObservationPart, ...] = WHOLE_OBSERVATION
-    # key of `info` that is true once the episode succeeded; null: success is not measured. Try: is_success or success
+    # key of `info`, or path to it, that is true once the episode succeeded; null: success is not measured. Try:
+    # is_success or success
     success_key: str | None = None
     # the environment's own reward; or 1 when success_key turns true, and else 0 (success)
     reward: Literal["environment", "success"] = "environment"
     terminate_on_success: bool = False  # whether success ends the episode
     order: None = None  # always null; fingerprints hold this key
     noise: NonNegativeFloat | None = None  # null or 0: only the kitchen adds noise to observations
+    _folder: Path | None = PrivateAttr(None)  # of the recipe; no part of its values
+
+    def with_files(self, folder: Path) -> Self:
+        """Return the section that looks for its module in a folder too."""
+        section = self.model_copy()
+        section._folder = folder.absolute()
+        return section
+
+    @property
+    def folder(self) -> Path | None:
+        """Return the recipe's folder; None where the section is not read from a file."""
+        return self._folder
+
+    @property
+    def foreign_modules(self) -> tuple[str, ...]:
+        """The module to import first, and one before a colon in an id, which Gymnasium imports."""
+        inner = self.kwargs.get("env_id")  # of the environments that wrap one of the old gym package
+        ids = (self.id, *([inner] if isinstance(inner, str) else []))
+        named = (self.module, *(one.rpartition(":")[0] for one in ids))
+        return tuple(dict.fromkeys(name for name in named if name))

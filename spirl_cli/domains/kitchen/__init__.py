@@ -1,1 +1,1 @@
-"""The kitchen's world: FrankaKitchen's simulator, its goals, and how subtasks are paid."""
+"""The kitchen: settings, FrankaKitchen's simulator, rewards and the scripted expert."""

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import gymnasium as gym
 
 DATASET = "spirl/kitchen-scripted"
-EXPERT_VERSION = 1  # raised when the same settings would give other demonstrations
-EPISODES = 600  # of the usual set
+EXPERT_VERSION = 1  # to be raised when equal settings give different demonstrations than before
+EPISODES = 600  # in the default set
 ACTIONS = 9
 CHUNK = 10  # episodes per file; half a minute of work
 
@@ -37,7 +37,7 @@ class KitchenDomain(Domain):
     section = KitchenSection
 
     def metrics(self, section: EnvSection) -> tuple[Metric, ...]:
-        """Return the number of subtasks paid."""
+        """Return the number of rewarded subtasks."""
         return (Metric("subtasks", "subtasks finished per episode", len(_typed(section).tasks)),)
 
     def make(self, section: EnvSection, render_mode: str | None) -> gym.Env[Any, Any]:
@@ -47,9 +47,9 @@ class KitchenDomain(Domain):
         return KitchenEnv(_typed(section), render_mode)
 
     def demonstrations(self, wanted: Wanted) -> Generator:
-        """Return the scripted expert, whose demonstrations are kept as a Minari dataset.
+        """Return the scripted expert; its demonstrations are kept as a Minari dataset.
 
-        The set has a seed of its own in its settings, so that runs of different seeds share it.
+        The settings hold the set's own seed, so that runs with different seeds share the set.
         """
         settings = wanted.settings or KitchenExpert()
         assert isinstance(settings, KitchenExpert), "checked with the recipe"
@@ -75,14 +75,14 @@ class KitchenDomain(Domain):
         )
 
     def setting(self, section: EnvSection) -> Setting:
-        """Return order of the subtasks and noise of the robot's observed joints."""
+        """Return the order of the subtasks and the noise of the robot's observed joints."""
         kitchen = _typed(section)
         order = "in order" if kitchen.order == "in-order" else "in any order"
         words = f"subtasks {order}, robot noise {kitchen.noise:g}"
         return Setting("kitchen", order=kitchen.order, noise=kitchen.noise, words=words)
 
     def published(self, section: EnvSection) -> Published:
-        """Return the curves of the four subtasks of the paper."""
+        """Return the curves for the paper's four subtasks."""
         return Published(CURVES, NOTE) if set(_typed(section).tasks) == set(TASKS) else Published()
 
 

@@ -12,10 +12,10 @@ from spirl_cli.domains.kitchen.subtasks import Subtasks
 
 
 class KitchenEnv(gym.Wrapper[Any, Any, Any, Any]):
-    """FrankaKitchen-v1's physics and observations, with rewards and ends of our own.
+    """FrankaKitchen-v1's physics and observations, with spirl's rewards and ends of episodes.
 
-    The reward is +1 once per subtask, see :class:`Subtasks`. An episode terminates when all subtasks are paid, else it
-    is truncated after ``section.episode_length`` steps; never both. ``info`` holds ``metrics`` only.
+    The reward is +1 once per subtask, see :class:`Subtasks`. An episode terminates when all subtasks are rewarded, else
+    it is truncated after ``section.episode_length`` steps; never both. ``info`` holds ``metrics`` only.
 
     Args:
         section: the recipe's environment.

@@ -1,4 +1,4 @@
-"""FrankaKitchen-v1 as it is simulated and seen, with goals of its own in every instance."""
+"""FrankaKitchen-v1's simulation and observations; every instance has its own goals."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import numpy as np
 
 from spirl_cli.domains.farama import silence_notices
 
-GOAL_RADIUS = 0.3  # a subtask is done while its object's joints are closer than this to their goal
+GOAL_RADIUS = 0.3  # a subtask is done while its object's joints are closer to their goal than this
 
 
 class Kitchen:
-    """One running FrankaKitchen, its bookkeeping of goals switched off.
+    """One running FrankaKitchen, with its own bookkeeping of goals switched off.
 
-    That bookkeeping cannot be relied on: the list of completed tasks is emptied under an ``info`` that was handed out
-    earlier, the goals are one set of arrays shared by all environments of the process, and the list of open tasks
-    comes in an order that depends on Python's hash seed.
+    That bookkeeping is unreliable: the list of completed tasks in an earlier ``info`` is emptied later, all
+    environments of a process share the arrays of goals, and the order of the list of open tasks depends on Python's
+    hash seed.
 
     Args:
-        tasks: the subtasks that there are goals for.
-        noise: of the robot's observed joints (``robot_noise_ratio``).
-        object_noise: of the objects' (``object_noise_ratio``).
+        tasks: the subtasks that have goals.
+        noise: noise of the robot's observed joints (``robot_noise_ratio``).
+        object_noise: noise of the objects' observed joints (``object_noise_ratio``).
         render_mode: None or ``rgb_array``.
 
     Attributes:
         env: the Gymnasium environment of gymnasium-robotics. Its observation is a dictionary (``observation`` (59,),
             ``achieved_goal/<task>``, ``desired_goal/<task>``), its actions are 9 joint velocities in [-1, 1].
-        model, data: of MuJoCo; the true state.
-        goals: of every subtask, the indices of its joint positions and where they should be.
+        model, data: MuJoCo's model and true state.
+        goals: subtask → indices of its joint positions and their goals.
     """
 
     def __init__(self, tasks: Sequence[str], noise: float, object_noise: float, render_mode: str | None = None) -> None:
@@ -56,9 +56,9 @@ class Kitchen:
         self.data: Any = self._franka.data
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        """Return the first observation; episodes start from one fixed state, the seed decides the noise."""
+        """Return the first observation. Episodes start from one fixed state; the seed decides the noise."""
         observation, _ = self.env.reset(seed=seed, options=options)
-        self._franka.tasks_to_complete = set()  # spares it the distances, which are taken in `at_goal`
+        self._franka.tasks_to_complete = set()  # saves computing distances that `at_goal` computes
         return observation
 
     def step(self, action: Any) -> Any:
@@ -66,7 +66,7 @@ class Kitchen:
         return self.env.step(action)[0]
 
     def offset(self, task: str) -> float:
-        """Return how far a subtask's object truly is from its goal, over all its joints."""
+        """Return the true distance of a subtask's object from its goal, over all its joints."""
         indices, goal = self.goals[task]
         away = self.data.qpos[indices] - goal
         return math.sqrt(away.dot(away))

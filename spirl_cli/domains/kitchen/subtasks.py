@@ -1,4 +1,4 @@
-"""What an episode of the kitchen is paid for."""
+"""The kitchen's rewards: which subtasks of an episode are paid."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 
 class Subtasks:
-    """Which subtasks of an episode are paid, and what a step earns (docs/kitchen.md#reward-semantics).
+    """Pays each subtask of an episode once: the reward of a step (docs/kitchen.md#reward-semantics).
 
     Args:
         tasks: names in the order of the recipe.
@@ -30,10 +30,10 @@ class Subtasks:
         self.paid = dict.fromkeys(self._tasks, 0.0)
 
     def pay(self, reached: Callable[[str], bool]) -> float:
-        """Return this step's reward: the number of subtasks that are paid now.
+        """Return the step's reward: the number of subtasks that it pays.
 
         Args:
-            reached: whether the object of a subtask is at its goal in the present, true state.
+            reached: says whether a subtask's object is at its goal in the present, true state.
         """
         reward = 0.0
         for task, paid in self.paid.items():

@@ -1,1 +1,1 @@
-"""The maze's world: layouts, physics and pictures. Nothing here knows of Gymnasium."""
+"""The maze: settings, environment, layouts, physics, images and planner."""

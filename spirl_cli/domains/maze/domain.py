@@ -23,6 +23,7 @@ from spirl_cli.domains.domain import (
     Replay,
     Setting,
     Wanted,
+    planned,
 )
 from spirl_cli.domains.maze.section import MazePlanner, MazeSection
 from spirl_cli.domains.section import EnvSection
@@ -32,7 +33,7 @@ from spirl_cli.observation import select
 if TYPE_CHECKING:
     import gymnasium as gym
 
-PLANNER_VERSION = 1  # raised when the same settings would give other demonstrations
+PLANNER_VERSION = 1  # to be raised when equal settings give different demonstrations than before
 ACTIONS = 2
 # Read off the paper's figures, ± 0.05.
 CURVES = (
@@ -73,39 +74,31 @@ class MazeDomain(Domain):
                 "extract.observation must begin with the position, from which images are drawn",
                 "for example [{key: state}], or [{key: state, indices: ['0:2']}]",
             )
-        assert wanted.episodes is not None, "checked with the recipe"
-        bound = np.ones(ACTIONS, np.float32)
-        return Generator(
-            name=f"maze-{planner.size}x{planner.size}",
-            make=functools.partial(_episode, planner, wanted.seed),
-            episodes=wanted.episodes,
-            low=-bound,
-            high=bound,
-            decides={"version": PLANNER_VERSION, "planner": planner.model_dump(mode="json"), "seed": wanted.seed},
-        )
+        name = f"maze-{planner.size}x{planner.size}"
+        return planned(name, _episode, wanted, version=PLANNER_VERSION, actions=ACTIONS)
 
     def draw(self, scenes: npt.NDArray[np.bool_] | None, states: np.ndarray) -> Images:
-        """Draw what the agent sees; states `(B, D)` begin with the position, scenes are layouts `(B, R, C)`."""
+        """Draw the views of the agent; states `(B, D)` begin with the position, scenes are layouts `(B, R, C)`."""
         from spirl_cli.domains.maze import image
 
         assert scenes is not None, "images of a maze need its layout"
         return image.draw(scenes, states[:, :2])
 
     def setting(self, section: EnvSection) -> Setting:
-        """Return layout and task; the paper's SPiRL in the maze is open-loop."""
+        """Return layout and task; the paper's SPiRL has open-loop skills in the maze."""
         maze = _typed(section)
         layout = layout_name(maze)
         words = f"{layout}, goal radius {maze.goal_radius:g}"
         return Setting("maze", reward="sparse", layout=layout, words=words, open_loop_apart=False)
 
     def published(self, section: EnvSection) -> Published:
-        """Return the paper's curves, which are for generated layouts of 40 × 40 cells."""
+        """Return the paper's curves, which hold for generated layouts of 40 × 40 cells."""
         maze = _typed(section)
         same = maze.layout is None and (maze.size, maze.path_length) == (40, 34)
         return Published(CURVES, NOTE) if same else Published()
 
     def figures(self, section: EnvSection, replay: Replay) -> Iterator[Figure]:
-        """Yield the picture of where policies go (the paper's figure on exploration)."""
+        """Yield the picture of the policies' paths (the paper's figure on exploration)."""
         from spirl_cli.domains.maze.paths import PATHS, draw_paths
 
         panels = list(replay(PATHS, lambda observation: observation[:2].copy()))

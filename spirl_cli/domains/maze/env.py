@@ -1,4 +1,4 @@
-"""A point mass in a maze that it sees from above; a sparse reward for being near the goal."""
+"""The environment of the maze: a point mass that sees its surroundings; a sparse reward near the goal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spirl_cli.domains.maze.section import MazeSection
 from spirl_cli.domains.maze.task import centre, maze_task
 
 START_JITTER = 0.1  # largest offset from the centre of the start cell, along each axis
-AGENT_RADIUS = 0.3  # in pictures for people: more than the true one, to be seen
+AGENT_RADIUS = 0.3  # of the agent in pictures for people; larger than in the physics, to be visible
 
 Observation = dict[str, npt.NDArray[Any]]
 
@@ -25,16 +25,16 @@ class MazeEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
     """The maze of a recipe (docs/maze.md#task).
 
     The observation is a dictionary: ``state`` (4,) float32, x, y, vx, vy in cells and cells per
-    second, and ``image`` (32, 32, 3 · frames) uint8, the last views (`spirl_cli.domains.maze.image`), the
-    oldest first; at the first step all are the same. The image is left out where the recipe does
-    not select it. Actions are forces in [-1, 1] along x and y, one for every 0.01 s.
+    second, and ``image`` (32, 32, 3 · frames) uint8: the last views (`spirl_cli.domains.maze.image`), the oldest first.
+    At the first step all views are equal. The image is missing if the recipe does not select it. Actions are forces in
+    [-1, 1] along x and y, one for every 0.01 s.
 
     The reward is 1 at every step that ends within ``goal_radius`` of the centre of the goal cell, else
     0. Episodes are truncated after ``episode_length`` steps and never terminate. They start at rest,
     near the centre of the start cell.
 
-    ``info["metrics"]``: ``success`` is 1.0 once the goal was reached; ``cells`` how many different
-    cells were visited; ``distance`` how many cells the shortest path to the goal had at its nearest.
+    ``info["metrics"]``: ``success`` is 1.0 once the goal was reached; ``cells`` is the number of different cells
+    visited; ``distance`` is the length in cells of the shortest path to the goal from the nearest cell visited.
 
     Args:
         section: the recipe's environment.
@@ -58,15 +58,15 @@ class MazeEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         self._visited: set[tuple[int, int]] = set()
         self._success = False
         self._nearest = self._elapsed = 0
-        self._path: list[npt.NDArray[np.float32]] = []  # positions since the canvas was last drawn on
-        self._canvas: picture.Picture | None = None  # the maze and the path before
+        self._path: list[npt.NDArray[np.float32]] = []  # positions that are not on the canvas yet
+        self._canvas: picture.Picture | None = None  # the maze and the older path
         self.observation_space = _observation_space(section)
         self.action_space = gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Start an episode; the seed decides where in the start cell."""
+        """Start an episode; the seed decides the position in the start cell."""
         super().reset(seed=seed)
         jitter = self.np_random.uniform(-START_JITTER, START_JITTER, 2)
         self._physics.reset(centre(self.task.start) + jitter)
@@ -99,7 +99,7 @@ class MazeEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         return frame
 
     def _arrive(self, state: npt.NDArray[np.float32]) -> bool:
-        """Keep account of the new state (4,); return whether it is near the goal."""
+        """Update metrics and path with the new state (4,); return whether it is near the goal."""
         x, y = state[:2].tolist()
         cell = (int(y), int(x))
         if cell not in self._visited:

@@ -20,9 +20,9 @@ Cell: TypeAlias = tuple[int, int]
 Seed: TypeAlias = int | np.random.SeedSequence | np.random.Generator
 
 WALL_FRACTION = 0.25
-SHORTEST_WALL, LONGEST_WALL = 0.3, 0.5  # of the maze's size
+SHORTEST_WALL, LONGEST_WALL = 0.3, 0.5  # as shares of the maze's size
 BOX_WIDTH = 5  # cells across a wall that count as its surroundings
-CROWDING = 20.0  # how strongly new walls avoid places that are occupied
+CROWDING = 20.0  # how strongly new walls avoid occupied places
 NEIGHBOURS = ((1, 0), (-1, 0), (0, 1), (0, -1))
 
 
@@ -33,7 +33,7 @@ def generate_layout(seed: Seed, size: int) -> Layout:
     paper's experiments.
 
     Args:
-        seed: of the generator, or a generator that is drawn from.
+        seed: seed of the random generator, or the generator itself.
         size: cells along a side, without the border; at least 8.
 
     Returns:
@@ -52,10 +52,10 @@ def _add_wall(random: np.random.Generator, walls: Layout) -> None:
     vertical = random.random() < 0.5
     length = int(max((LONGEST_WALL - SHORTEST_WALL) * size * random.random() + SHORTEST_WALL * size, 3))
     door = int(random.integers(1, length - 1))
-    along = walls.T if vertical else walls  # a view in which the wall runs along a row
+    along = walls.T if vertical else walls  # transposed if needed, so that the wall runs along a row
     row, column = _draw_place(random, along, length, vertical)
     along[row, column : column + length] = True
-    along[row, column + door] = False  # also where an older wall was
+    along[row, column + door] = False  # a door opens older walls too
     jamb = column + door
     along[row - 1 : row + 2 : 2, jamb - 1 : jamb + 2 : 2] = True
 
@@ -67,7 +67,7 @@ def _draw_place(random: np.random.Generator, along: Layout, length: int, vertica
     strips = sums[BOX_WIDTH:] - sums[:-BOX_WIDTH]
     occupied = strips[:, length:] - strips[:, :-length]  # (size - 4, size - length + 1)
     weights = np.exp(-CROWDING * (occupied / (BOX_WIDTH * length)))
-    # Places are numbered row by row of the maze itself, whichever way the wall runs.
+    # Places are numbered row by row of the maze, in whichever direction the wall runs.
     places = weights.T if vertical else weights
     flat = places.ravel()
     chosen = np.unravel_index(random.choice(flat.size, p=flat / flat.sum()), places.shape)
@@ -136,7 +136,7 @@ def distances(layout: Layout, target: Cell) -> npt.NDArray[np.int32]:
     found = [-1] * len(walls)
     found[first] = 0
     queue = deque([first])
-    steps = (columns, -columns, 1, -1)  # never out of range, since the border is wall
+    steps = (columns, -columns, 1, -1)  # in range, since the border is wall
     while queue:
         cell = queue.popleft()
         distance = found[cell] + 1
@@ -152,7 +152,7 @@ def shortest_path(distances: npt.NDArray[np.int32], start: Cell) -> npt.NDArray[
     """Follow falling distances from ``start`` to the target of :func:`distances`.
 
     Returns:
-        Cells (n, 2) from start to target, both included; of equally short paths always the same.
+        Cells (n, 2) from start to target, both included; the choice among equally short paths is fixed.
 
     Raises:
         ValueError: there is no path.
@@ -169,16 +169,15 @@ def shortest_path(distances: npt.NDArray[np.int32], start: Cell) -> npt.NDArray[
 
 
 def choose_endpoints(layout: Layout, path_length: int, max_manhattan: int, seed: Seed) -> tuple[Cell, Cell]:
-    """Return start and goal: the first that fit in a seeded shuffle of the pairs of free cells.
+    """Return start and goal: the first fitting pair of free cells in a seeded shuffle.
 
-    Start cells come in random order; of the first that has any fitting goal cell, one of its
-    fitting goal cells is drawn.
+    Start cells are tried in random order. For the first one that has fitting goal cells, one of these is drawn.
 
     Args:
         layout: the maze.
         path_length: exact length of the shortest path between them.
-        max_manhattan: largest sum of their distances along rows and columns.
-        seed: of the shuffle.
+        max_manhattan: largest sum of the cells' distances along rows and columns.
+        seed: seed of the shuffle.
 
     Raises:
         UsageError: no pair fits.

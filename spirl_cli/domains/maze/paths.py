@@ -1,4 +1,4 @@
-"""Where policies go in a maze: many episodes drawn over its layout (the paper's exploration figure)."""
+"""Paths of policies in a maze: many episodes drawn over its layout (the paper's exploration figure)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spirl_cli.domains.maze.task import MazeTask, centre, maze_task
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PATHS = 20  # episodes that are drawn
+PATHS = 20  # episodes per policy
 WALL, START, GOAL = "#3c4657", "#1b7837", "#d1495b"
 
 
@@ -25,7 +25,7 @@ def draw_paths(file: Path, section: MazeSection, panels: Sequence[Replayed]) -> 
     Args:
         file: the file to write.
         section: the recipe's environment.
-        panels: the policies, with the positions `(T+1, 2)` of every episode, in cells.
+        panels: the policies; their episodes are positions `(T+1, 2)` in cells.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

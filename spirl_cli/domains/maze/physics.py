@@ -13,22 +13,22 @@ from spirl_cli.domains.maze.layout import Layout
 RADIUS = 0.1  # of the sphere, in cells
 DENSITY = 1000.0
 DAMPING = 1.0
-GEAR = 100.0  # force of an action of 1
+GEAR = 100.0  # force for an action of 1
 TIME_STEP = 0.01  # seconds; one step of the simulator per action
 MAX_SPEED = 5.0  # per axis, in cells per second
-# Contacts as for gymnasium-robotics' point mass: without friction, felt a little before they touch.
+# Contacts as in gymnasium-robotics' point mass: without friction, and active a little before bodies touch.
 MARGIN = 0.002
 SOLVER_ITERATIONS = 20
-# How far a wall's end is drawn back under the face of a wall that crosses it, so that the end is not
-# felt there: more than the sphere sinks in, which is what it moves in a step, and so little that
-# nothing gets through where two walls meet at their corners.
+# The end of a wall lies this far under the face of a crossing wall, so that the sphere does not feel the end. It is
+# more than the sphere sinks in, at most one step of motion, and small enough to leave no hole between two walls that
+# meet at their corners.
 RECESS = 0.06
 
 Coordinates: TypeAlias = npt.NDArray[np.floating | np.integer]
 
 
 class MazePhysics:
-    """Position and velocity of the point mass, moved by forces.
+    """Simulates a point mass that is moved by forces.
 
     Args:
         layout: the maze (rows, columns); its border is wall.
@@ -37,11 +37,11 @@ class MazePhysics:
     def __init__(self, layout: Layout) -> None:
         self._model = _build(layout)
         self._data = mujoco.MjData(self._model)
-        # views of the simulator's own memory; looking them up costs as much as a step
+        # views of the simulator's own memory; looking them up each time would cost as much as a step
         self._position, self._velocity, self._control = self._data.qpos, self._data.qvel, self._data.ctrl
 
     def reset(self, position: npt.ArrayLike, velocity: npt.ArrayLike = (0.0, 0.0)) -> None:
-        """Start anew at a position (2,) in cells with a velocity (2,) in cells per second."""
+        """Put the mass at a position (2,) in cells with a velocity (2,) in cells per second."""
         mujoco.mj_resetData(self._model, self._data)
         self._position[:] = position
         self._velocity[:] = velocity
@@ -85,11 +85,11 @@ def _build(layout: Layout) -> mujoco.MjModel:
 
 
 def wall_boxes(layout: Layout) -> npt.NDArray[np.float64]:
-    """Cover the walls that can be touched with boxes such that no flat wall has a seam.
+    """Cover the walls that can be touched with boxes, without seams in flat walls.
 
-    Where two boxes meet in a flat wall the sphere would feel the edges between them. So every
-    longest run of wall cells along a row or a column becomes one box, and has the flat faces along
-    it to itself. Where two runs cross, each ends a little under the other's face.
+    The sphere would feel the edges between two boxes that meet in a flat wall. So every longest run of wall cells along
+    a row or a column becomes one box, which alone forms the flat faces along it. If two runs cross, each ends a little
+    under the other's face.
 
     Returns:
         Boxes (n, 4): left, top, right, bottom, in cells.
@@ -102,12 +102,11 @@ def wall_boxes(layout: Layout) -> npt.NDArray[np.float64]:
 
 
 def _runs(walls: Layout, pillars: bool) -> tuple[Coordinates, Coordinates, Coordinates]:
-    """Return row, beginning and end (n,) each of the runs of wall along rows that can be touched.
+    """Return row, beginning and end, (n,) each, of the runs of wall cells along rows that can be touched.
 
     Args:
-        walls: layout; transposed for the runs along columns.
-        pillars: whether a wall cell that stands alone counts; any other run of one cell is part of
-            a run across.
+        walls: the layout, or its transpose for runs along columns.
+        pillars: whether a lone wall cell counts as a run; any other run of one cell is part of a run across.
     """
     padded = np.pad(walls, 1)
     above, below = padded[:-2, 1:-1], padded[2:, 1:-1]

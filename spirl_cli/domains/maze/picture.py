@@ -1,7 +1,7 @@
 """Pictures of a whole maze for people: walls, start, goal, paths and the agent, in plain NumPy.
 
-Pictures are uint8 (height, width, 3) with `scale` pixels per cell, rows along y. `draw_layout` makes
-one; the `add_` functions draw on it in place, in cells: a point is (x, y).
+Pictures are uint8 (height, width, 3) with `scale` pixels per cell, rows along y. `draw_layout` makes a picture; the
+`add_` functions draw on it in place. Points are (x, y) in cells.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def draw_layout(layout: Layout, scale: int = SCALE) -> Picture:
 
 
 def draw_task(task: MazeTask, goal_radius: float, scale: int = SCALE) -> Picture:
-    """Draw a maze with its start and the region in which the reward is paid."""
+    """Draw a maze with its start and the region of reward."""
     picture = draw_layout(task.layout, scale)
     add_disc(picture, centre(task.goal), goal_radius, GOAL, opacity=GOAL_OPACITY, scale=scale)
     add_disc(picture, centre(task.goal), START_RADIUS, GOAL, scale=scale)
@@ -77,13 +77,13 @@ def add_path(
     thickness: int = 2,
     scale: int = SCALE,
 ) -> None:
-    """Draw a line through points (n, 2), some pixels thick."""
+    """Draw a line through points (n, 2), `thickness` pixels wide."""
     corners = np.asarray(points, float).reshape(-1, 2) * scale
     if len(corners) == 0:
         return
     lengths = np.abs(np.diff(corners, axis=0)).max(axis=1)  # (n - 1,) in pixels
     along = np.concatenate(([0.0], np.cumsum(lengths)))
-    at = np.append(np.arange(0.0, along[-1], 0.5), along[-1])  # twice per pixel: no gaps
+    at = np.append(np.arange(0.0, along[-1], 0.5), along[-1])  # two samples per pixel leave no gaps
     columns = np.interp(at, along, corners[:, 0])
     rows = np.interp(at, along, corners[:, 1])
     offsets = np.arange(thickness) - (thickness - 1) / 2

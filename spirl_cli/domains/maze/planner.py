@@ -43,10 +43,10 @@ def _way_points(layout: np.ndarray, jitter: float, rng: np.random.Generator) -> 
     while True:
         start, goal = (tuple(cell) for cell in free[rng.integers(len(free), size=2)])
         away = distances(layout, goal)
-        if away[start] > 0:  # neither the same cell nor cut off
+        if away[start] > 0:  # start and goal differ and are connected
             break
     centres = shortest_path(away, start)[:, ::-1] + 0.5
-    # rounded as states are stored, so that the stored start and actions reproduce the episode
+    # float32 like stored states, so that the stored start and actions reproduce the episode
     return (centres + rng.uniform(-jitter, jitter, centres.shape)).astype(np.float32)
 
 
@@ -56,7 +56,7 @@ def _follow(
     """Steer from the first way-point to the last; returns states (T+1, 4) and actions (T, 2), float32."""
     gain, damping, reach = planner.gain, planner.damping, planner.reach
     states = np.empty((planner.max_steps + 1, STATES))
-    actions = np.zeros((planner.max_steps, ACTIONS), np.float32)  # what is applied is what is stored
+    actions = np.zeros((planner.max_steps, ACTIONS), np.float32)  # the applied action is the stored one
     noise = planner.action_noise * rng.standard_normal((planner.max_steps, ACTIONS))
     targets, disturbances = way_points.tolist(), noise.tolist()  # Python's floats are the fastest here
     physics.reset(way_points[0])

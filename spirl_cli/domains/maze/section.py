@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -10,6 +11,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from spirl_cli.domains.drawn import STATE_AND_IMAGE, DrawnSection
 from spirl_cli.domains.section import PlannerKey
 from spirl_cli.errors import UsageError
+from spirl_cli.files import expanded
 from spirl_cli.settings import ObservationPart, Section
 
 Cell = tuple[NonNegativeInt, NonNegativeInt]  # row and column, the border counted
@@ -30,16 +32,16 @@ class MazePlanner(Section):
 
 
 class MazeSection(DrawnSection):
-    """A point mass in a maze, seen from above; success is coming near the goal.
+    """A point mass in a maze, seen from above; an episode is a success once it comes near the goal.
 
-    Where ``layout`` is null the layout is generated from ``layout_seed``. Where ``start`` and ``goal``
-    are null they are the first pair of cells, in a shuffle seeded with ``layout_seed``, whose shortest
-    path has ``path_length`` cells and whose Manhattan distance is at most ``max_manhattan``.
+    If ``layout`` is null, it is generated from ``layout_seed``. If ``start`` and ``goal`` are null, they are the first
+    pair of cells, in a shuffle seeded with ``layout_seed``, that has a shortest path of ``path_length`` cells and a
+    Manhattan distance of at most ``max_manhattan``.
     """
 
     known_units: ClassVar[bool] = True
     planner: ClassVar[PlannerKey | None] = PlannerKey("planner", "planner", MazePlanner)
-    has_scenes: ClassVar[bool] = True  # the layouts
+    has_scenes: ClassVar[bool] = True  # images need the maze's layout
 
     kind: Literal["maze"]  # the domain
     size: Annotated[int, Field(ge=8, le=200)] = 40  # cells along a side, without the border
@@ -64,7 +66,7 @@ class MazeSection(DrawnSection):
         return self
 
     def with_files(self, folder: Path) -> Self:
-        """Return the section with the rows of its layout in place of a file's name.
+        """Return the section with the file's name in `layout` replaced by the rows of the layout.
 
         Raises:
             UsageError: the file cannot be read.
@@ -75,14 +77,14 @@ class MazeSection(DrawnSection):
 
 
 def read_layout(layout: str, folder: Path) -> str:
-    """Return the rows of a layout: as they are, or from a file named relative to here or to the recipe's folder.
+    """Return the rows of a layout; a file's name is relative to the current or the recipe's folder.
 
     Raises:
-        UsageError: there is no such file, or it is no text.
+        UsageError: there is no such file, or it is not text.
     """
     if "\n" in layout:
         return layout
-    path = next((path for path in (Path(layout).expanduser(), folder / layout) if path.is_file()), None)
+    path = next((path for path in (expanded(layout), folder / layout) if os.path.isfile(path)), None)
     if path is None:
         raise UsageError(f"env.layout: there is no file '{layout}'", "name a text file of rows of '#' (wall) and '.'")
     try:

@@ -14,12 +14,12 @@ from spirl_cli.errors import UsageError
 
 @dataclass(frozen=True)
 class MazeTask:
-    """Where to go in which maze.
+    """A maze with a start and a goal.
 
     Attributes:
         layout: bool (rows, columns), True where wall.
         start, goal: cells (row, column).
-        distances: int32 (rows, columns), cells on the shortest path to the goal; -1 without a path.
+        distances: int32 (rows, columns), length of the shortest path to the goal; -1 without a path.
     """
 
     layout: Layout
@@ -29,11 +29,11 @@ class MazeTask:
 
 
 def maze_task(section: MazeSection) -> MazeTask:
-    """Return the task that a recipe describes, made from its seeds where it does not say.
+    """Return the task of a recipe; missing layout, start and goal follow from its seed.
 
     Raises:
-        UsageError: the layout cannot be used; start or goal is not a free cell; no path joins them,
-            or no cells fit the lengths that the recipe asks for.
+        UsageError: the layout cannot be used; start or goal is not a free cell; no path joins them; or no cells fit the
+            recipe's lengths.
     """
     text, seed = section.layout, section.layout_seed
     layout = generate_layout(seed, section.size) if text is None else parse_layout(text)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from spirl_cli.settings import Section
+from spirl_cli.settings import MAX_ENVIRONMENTS, Section
 
 
 class EvaluateSection(Section):
@@ -20,7 +20,8 @@ class EvaluateSection(Section):
     snapshots: bool = True  # whether the kept snapshots are evaluated too, for the learning curve
     # what to compare with: skills z ~ N(0, I) without any prior, and actions uniform within their bounds
     baselines: tuple[Literal["no-prior", "random"], ...] | None = None
-    environments: PositiveInt = 2  # environments that run side by side, a process each. Try: as many as cores
+    # environments that run side by side, a process each. Try: as many as cores
+    environments: Annotated[int, Field(ge=1, le=MAX_ENVIRONMENTS)] = 2
     video_episodes: NonNegativeInt = 2  # first episodes that become videos; 0: none
     bootstrap: PositiveInt = 10_000  # resamples behind the intervals
     seed: NonNegativeInt | None = None  # seed of the episodes; null: the recipe's

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from spirl_cli.settings import Index, Section
+from spirl_cli.settings import MAX_ENVIRONMENTS, Index, Section
 
 
 class Parity(Section):
@@ -65,7 +65,8 @@ class TrainRLSection(Section):
     target_entropy: float | None = None
     # how skills are kept within bounds (docs/method.md#squashed-skills); bounds: of primitive actions
     squash: Literal["none", "tanh", "consistent-tanh", "bounds"] = "none"
-    environments: PositiveInt = 4  # environments that run side by side, a process each. Try: as many as cores
+    # environments that run side by side, a process each. Try: as many as cores
+    environments: Annotated[int, Field(ge=1, le=MAX_ENVIRONMENTS)] = 4
     # gradient updates for each skill that was played. Try: 1; more learn more from a step where simulating is slow, but
     # values may run away
     updates_per_step: PositiveFloat = 1.0

@@ -104,7 +104,7 @@ def test_views_move_with_the_gripper_along_a_table_without_end() -> None:
 def test_pictures_for_people_show_blocks_and_gripper() -> None:
     physics = BlocksPhysics(5)
     physics.reset((0.0, 0.3), row(5))
-    drawn = picture.draw_scene(physics.state, frozenset({2}))
+    drawn = picture.draw_picture(physics.state, frozenset({2}))
     assert drawn.dtype == np.uint8 and all(size % 16 == 0 for size in drawn.shape[:2])
     colours = {tuple(colour) for colour in drawn.reshape(-1, 3).tolist()}
     assert {picture.BLOCK, picture.HELD, picture.GRIPPER, picture.FINGERS, picture.TABLE} <= colours

@@ -23,12 +23,12 @@ class Table:
         self.physics = BlocksPhysics(len(places))
         self.physics.reset(gripper, places)
         self.towers = Towers(self.physics)
-        self.towers.look()
+        self.towers.update()
 
     def act(self, y: float, z: float, fingers: float, steps: int = 1) -> None:
         for _ in range(steps):
             self.physics.step(np.array([y, z, fingers]))
-            self.towers.look()
+            self.towers.update()
 
     def go(self, y: float, z: float, fingers: float, steps: int = 60) -> None:
         for _ in range(steps):

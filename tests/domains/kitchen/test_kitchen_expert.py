@@ -14,9 +14,9 @@ import pytest
 from spirl_cli.domains.kitchen.expert.control import Aim, Controller
 from spirl_cli.domains.kitchen.expert.demonstrator import Demonstration, Demonstrator
 from spirl_cli.domains.kitchen.expert.disturbance import Disturbance
-from spirl_cli.domains.kitchen.expert.machine import Contact, Funnel, Machine, Phase
 from spirl_cli.domains.kitchen.expert.plans import FIRST, NEXT, TARGET, completes_target, draw_plan
 from spirl_cli.domains.kitchen.expert.rotations import pointing, rotation_between
+from spirl_cli.domains.kitchen.expert.state_machine import Approach, Contact, Phase, StateMachine
 from spirl_cli.domains.kitchen.expert.style import draw_style, plain_style
 from spirl_cli.domains.kitchen.expert.view import KitchenView
 from spirl_cli.domains.kitchen.section import KITCHEN_POSITIONS, KITCHEN_TASKS, KitchenExpert, KitchenSection
@@ -90,13 +90,13 @@ def test_a_funnel_backs_off_beside_its_contact_and_goes_straight_before_it() -> 
         def __init__(self, *position: float) -> None:
             self.position = np.array(position)
 
-    contact, funnel = Contact(np.array([0.0, 1.0, 2.0]), pointing(0.0, 0.0)), Funnel()
+    contact, approach = Contact(np.array([0.0, 1.0, 2.0]), pointing(0.0, 0.0)), Approach()
     before: Any = At(0.0, 0.9, 2.0)
-    np.testing.assert_allclose(funnel.aim(before, contact, 1.0).position, contact.position)
+    np.testing.assert_allclose(approach.aim(before, contact, 1.0).position, contact.position)
     beside: Any = At(0.3, 0.9, 2.0)
-    assert funnel.aim(beside, contact, 1.0).position[1] < 0.85
+    assert approach.aim(beside, contact, 1.0).position[1] < 0.85
     beyond: Any = At(0.3, 1.1, 2.0)  # behind the handle: out the way it points first
-    np.testing.assert_allclose(funnel.aim(beyond, contact, 1.0).position, [0.3, 0.95, 2.0])
+    np.testing.assert_allclose(approach.aim(beyond, contact, 1.0).position, [0.3, 0.95, 2.0])
 
 
 def test_a_machine_starts_over_when_it_lost_the_object_and_not_when_it_is_done() -> None:
@@ -114,7 +114,7 @@ def test_a_machine_starts_over_when_it_lost_the_object_and_not_when_it_is_done()
         Phase("pull", lambda _: aim, lambda _: False, lambda _: state.lost),
         Phase("leave", lambda _: aim, lambda _: state.gone),
     ]
-    machine = Machine("kettle", phases, np.zeros(7))
+    machine = StateMachine("kettle", phases, np.zeros(7))
     machine.aim(view)
     assert machine.phase == "pull"
     state.lost = True

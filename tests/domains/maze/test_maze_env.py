@@ -187,13 +187,13 @@ def test_starts_near_the_centre_at_rest_and_by_the_seed() -> None:
 # --- together with the rest --------------------------------------------------------------------
 
 
-def test_snapshot_restores_exactly() -> None:
+def test_episode_state_restores_exactly() -> None:
     original, copy = (ReplayableEnv(make_env(maze()), seed=5) for _ in range(2))
     original.reset()
     random = np.random.default_rng(0)
     for _ in range(30):
         original.step(random.uniform(-1, 1, 2))
-    copy.snapshot = original.snapshot
+    copy.episode_state = original.episode_state
     assert copy.restored_exactly
     for ours, theirs in zip(original.step(RIGHT)[:4], copy.step(RIGHT)[:4], strict=True):
         np.testing.assert_array_equal(ours, theirs)

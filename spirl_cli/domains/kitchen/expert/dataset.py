@@ -1,4 +1,4 @@
-"""Episodes of the scripted expert by number, and what Minari stores of them."""
+"""Episodes of the scripted expert by number, and their form in a Minari dataset."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from spirl_cli.errors import SpirlError
 OBSERVATION = 59  # numbers
 ATTEMPTS = 25  # for one episode
 
-Goals = Mapping[str, tuple[np.ndarray, np.ndarray]]  # of each subtask: indices of its joints, and where they should be
+Goals = Mapping[str, tuple[np.ndarray, np.ndarray]]  # subtask → indices of its joints and their goal positions
 
 
 def play_numbered(settings: KitchenExpert, number: int) -> GeneratedEpisode:
-    """Return the episode of a number, 0 and up, of the set that the settings decide; failures are made again.
+    """Return the episode of a number, 0 and up, of the set that the settings decide; failures are repeated.
 
     Returns:
         states `(T+1, 89)`: the observation and the 30 true joint positions; actions `(T, 9)`.
@@ -48,11 +48,11 @@ def spaces(settings: KitchenExpert) -> tuple[gym.Space[Any], gym.Space[Any]]:
 
 
 def minari_episode(settings: KitchenExpert, states: np.ndarray, actions: np.ndarray) -> dict[str, Any]:
-    """Return the fields of an episode as Minari takes them, with FrankaKitchen's dictionary of observations.
+    """Return the fields of an episode for Minari, with FrankaKitchen's dictionary of observations.
 
     Args:
-        settings: of the expert.
-        states: `(T+1, 89)` as `play_numbered` returns them.
+        settings: settings of the expert.
+        states: `(T+1, 89)`, from `play_numbered`.
         actions: `(T, 9)`.
     """
     goals = _demonstrator(settings).kitchen.goals
@@ -73,12 +73,12 @@ def minari_episode(settings: KitchenExpert, states: np.ndarray, actions: np.ndar
 
 @functools.lru_cache(maxsize=1)
 def _demonstrator(settings: KitchenExpert) -> Demonstrator:
-    """One kitchen per process."""
+    """Return the demonstrator of this process, which has one kitchen."""
     return Demonstrator(settings)
 
 
 def _rewards(positions: np.ndarray, goals: Goals) -> np.ndarray:
-    """Return `(T,)`: 1 for every subtask that a step reaches for the first time; positions are `(T+1, 30)`."""
+    """Return rewards `(T,)`: 1 for every subtask that a step solves first; positions are `(T+1, 30)`."""
     rewards = np.zeros(len(positions) - 1)
     for task in KITCHEN_TASKS:
         indices, goal = goals[task]

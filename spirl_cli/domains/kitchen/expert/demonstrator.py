@@ -1,4 +1,4 @@
-"""Plays episodes of the kitchen: a plan, a style for every subtask, disturbances, and what came of it."""
+"""Plays episodes of the kitchen: draws a plan, a style for every subtask and disturbances."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 
 from spirl_cli.domains.kitchen.expert.control import Controller
 from spirl_cli.domains.kitchen.expert.disturbance import Disturbance, draw_rest
-from spirl_cli.domains.kitchen.expert.machine import Machine
-from spirl_cli.domains.kitchen.expert.machines import machine_of
 from spirl_cli.domains.kitchen.expert.plans import completes_target, draw_plan
+from spirl_cli.domains.kitchen.expert.state_machine import StateMachine
 from spirl_cli.domains.kitchen.expert.style import draw_style
+from spirl_cli.domains.kitchen.expert.subtask_machines import make_machine
 from spirl_cli.domains.kitchen.expert.view import ARM, KitchenView
 from spirl_cli.domains.kitchen.section import KITCHEN_TASKS, KitchenExpert
 from spirl_cli.domains.kitchen.simulation import Kitchen
@@ -23,17 +23,17 @@ TAIL = (0, 6)  # steps after the last subtask
 
 @dataclass(frozen=True)
 class Demonstration:
-    """What an episode of T steps came to.
+    """An episode of T steps that the expert has played.
 
     Attributes:
         observations: float64 (T+1, 59), with the environment's noise.
         states: float64 (T+1, 30), the true joint positions.
         actions: float32 (T, 9) in [-1, 1].
-        plan: the subtasks that were to be done, in order.
-        completed: the step at which each subtask of the plan that was completed was, by name.
-        restarts: how often a subtask was started over.
-        success: whether the plan was carried out and all its objects are at their goals in the end, and the target
-            task is not complete (unless it may be).
+        plan: the planned subtasks, in order.
+        completed: name of each completed subtask → the step of its completion.
+        restarts: number of times that a subtask was started over.
+        success: whether all planned subtasks were completed, all their objects are at their goals in the end, and the
+            target task is not complete (unless the settings allow it).
     """
 
     observations: np.ndarray
@@ -46,10 +46,10 @@ class Demonstration:
 
 
 class Demonstrator:
-    """An expert in one kitchen that plays episode after episode.
+    """A scripted expert in one kitchen; it plays any number of episodes.
 
     Args:
-        settings: of the recipe.
+        settings: the recipe's settings of the expert.
         render_mode: None or ``rgb_array``.
     """
 
@@ -61,7 +61,7 @@ class Demonstrator:
         """Play an episode; everything in it follows from the seed.
 
         Args:
-            seed: of the episode.
+            seed: seed of the episode.
             plan: the subtasks, or None to draw them.
         """
         for_expert, for_noise = seed.spawn(2)
@@ -73,7 +73,7 @@ class Demonstrator:
         return recorder.demonstration(plan, restarts, self._settings.target)
 
     def _carry_out(self, plan: tuple[str, ...], rng: np.random.Generator, recorder: _Recorder) -> int:
-        """Do one subtask after the other until one fails; return how often one was started over."""
+        """Do the subtasks in order until one fails; return the number of restarts."""
         view = KitchenView(self.kitchen)
         controller = Controller(view)
         restarts = 0
@@ -82,7 +82,7 @@ class Demonstrator:
             if number:
                 recorder.rest(controller, draw_rest(self._settings, rng))
             tail = int(rng.integers(*TAIL)) if number == len(plan) - 1 else None
-            machine = machine_of(task, draw_style(rng, self._settings.variation))
+            machine = make_machine(task, draw_style(rng, self._settings.variation))
             self._do(machine, view, controller, Disturbance(self._settings, rng), recorder, tail)
             restarts += machine.restarts
             if task not in recorder.completed:
@@ -91,14 +91,14 @@ class Demonstrator:
 
     def _do(
         self,
-        machine: Machine,
+        machine: StateMachine,
         view: KitchenView,
         controller: Controller,
         disturbance: Disturbance,
         recorder: _Recorder,
         tail: int | None,
     ) -> None:
-        """Do a subtask: all of it, or with a tail only so many steps after the object was let go."""
+        """Do a subtask; a tail limits the number of steps after the release of the object."""
         for _ in range(self._settings.max_steps):
             aim = machine.aim(view)
             if machine.done or (machine.leaving and tail is not None and tail <= 0):
@@ -111,7 +111,7 @@ class Demonstrator:
 
 
 class _Recorder:
-    """Keeps what happens in an episode."""
+    """Steps the kitchen and records the episode."""
 
     def __init__(self, kitchen: Kitchen, seed: int) -> None:
         self.completed: dict[str, int] = {}
@@ -122,7 +122,7 @@ class _Recorder:
         self._keep(kitchen.reset(seed))
 
     def step(self, action: np.ndarray) -> None:
-        """Apply an action (9,), as it is stored."""
+        """Apply and record an action (9,)."""
         stored = np.clip(action, -1.0, 1.0).astype(np.float32)
         observation = self._kitchen.step(stored)
         self._actions.append(stored)
@@ -132,12 +132,12 @@ class _Recorder:
                 self.completed[task] = len(self._actions)
 
     def rest(self, controller: Controller, steps: int) -> None:
-        """Stay where the arm is."""
+        """Keep the arm where it is for some steps."""
         for _ in range(steps):
             self.step(controller.hold())
 
     def demonstration(self, plan: tuple[str, ...], restarts: int, target: bool) -> Demonstration:
-        """Return the episode and whether it is one to learn from."""
+        """Return the recorded episode, with its success."""
         still = all(self._kitchen.at_goal(task) for task in plan)
         success = set(plan) <= set(self.completed) and still and (target or not completes_target(tuple(self.completed)))
         return Demonstration(

@@ -1,4 +1,4 @@
-"""What keeps a demonstration from being clean: pushes, an unsteady hand, rests."""
+"""Disturbances of demonstrations: pushes, an unsteady hand, rests."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import numpy as np
 from spirl_cli.domains.kitchen.expert.view import ARM
 from spirl_cli.domains.kitchen.section import KitchenExpert
 
-PUSH = 0.45  # largest action of a push, of one joint
-LASTS = (4, 9)  # steps of a push, least and most
-BEGINS = (2, 30)  # step of a subtask at which it begins
+PUSH = 0.45  # largest action of a push, for one joint
+LASTS = (4, 9)  # steps that a push lasts, least and most
+BEGINS = (2, 30)  # step of a subtask at which a push begins, least and most
 TREMOR = 0.025  # standard deviation of the action's slow noise, at variation 1
-MEMORY = 0.8  # of that noise, from step to step
-RESTS = (2, 9)  # steps
+MEMORY = 0.8  # share of that noise that stays from step to step
+RESTS = (2, 9)  # steps that a rest lasts, least and most
 
 
 class Disturbance:
-    """What is added to the actions of one subtask.
+    """Noise and pushes that are added to the actions of one subtask.
 
     Args:
-        settings: how much and how often.
-        rng: the episode's.
+        settings: sizes and probabilities.
+        rng: generator of the episode.
     """
 
     def __init__(self, settings: KitchenExpert, rng: np.random.Generator) -> None:
@@ -36,10 +36,10 @@ class Disturbance:
         self._step = 0
 
     def next(self, may_push: bool) -> np.ndarray:
-        """Return what to add to the arm's part of the next action, (7,).
+        """Return the disturbance of the arm's part of the next action, (7,).
 
         Args:
-            may_push: whether the hand is free; nobody is pushed with a kettle in the hand.
+            may_push: whether pushes are allowed, which is while the hand is empty.
         """
         self._tremor = MEMORY * self._tremor + self._size * self._rng.standard_normal(ARM)
         since = self._step - self._begin
@@ -50,6 +50,6 @@ class Disturbance:
 
 
 def draw_rest(settings: KitchenExpert, rng: np.random.Generator) -> int:
-    """Return how many steps to rest before a subtask; mostly none."""
+    """Return the number of steps to rest before a subtask, which mostly is 0."""
     steps = int(rng.integers(*RESTS))
     return steps if rng.random() < settings.pause else 0

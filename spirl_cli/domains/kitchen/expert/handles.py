@@ -1,7 +1,7 @@
 """Subtasks with an upright bar between the fingers: microwave, hinge cabinet, slide cabinet.
 
-Come to the handle, close the fingers, pull ahead of the object along the way that its joint allows, let go. Poses
-and arm angles are those at which people touch the handles (medians of human demonstrations, rounded).
+The gripper approaches the handle, closes the fingers, pulls it along the path that the joint allows, and lets go.
+Contact poses and arm angles are rounded medians of human demonstrations.
 """
 
 from __future__ import annotations
@@ -12,31 +12,31 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spirl_cli.domains.kitchen.expert.control import CLOSED, OPEN, Aim
-from spirl_cli.domains.kitchen.expert.machine import Contact, Funnel, Machine, Phase, back_out
 from spirl_cli.domains.kitchen.expert.rotations import pointing
+from spirl_cli.domains.kitchen.expert.state_machine import Approach, Contact, Phase, StateMachine, back_out
 from spirl_cli.domains.kitchen.expert.style import Style
 from spirl_cli.domains.kitchen.expert.view import KitchenView
 
-SLIPPED = 0.075  # m between gripper and handle
+SLIPPED = 0.075  # m between gripper and handle at which the handle has slipped
 
 
 @dataclass(frozen=True)
 class Handle:
-    """An object with an upright bar.
+    """A door with an upright bar as handle.
 
     Attributes:
-        task: its name.
-        site: at the middle of the bar.
-        height: metres above the middle at which it is held.
-        depth: metres past the bar to which the gripper's centre goes.
-        yaw, pitch: radians, at the contact.
+        task: name of the subtask.
+        site: simulator's site at the middle of the bar.
+        height: metres between the middle of the bar and the contact above it.
+        depth: metres between the bar and the gripper's centre behind it.
+        yaw, pitch: orientation of the gripper at the contact, radians.
         turn: radians of yaw per unit of the joint.
-        anchor: (x, y) of the hinge, or None if it slides along +x.
-        sign: the joint's direction of opening.
-        lead: how far the aim is ahead, metres.
-        goal: joint position at which to let go, and how much it varies either way.
-        posture: arm angles.
-        clearance: metres by which to back out.
+        anchor: (x, y) of the hinge, or None for a door that slides along +x.
+        sign: sign of the joint's velocity when the door opens.
+        lead: metres by which the aim is ahead of the handle.
+        goal: joint position at which to let go, and the largest deviation from it.
+        posture: preferred arm angles, radians.
+        clearance: metres to back out after letting go.
     """
 
     task: str
@@ -99,15 +99,15 @@ SLIDE_CABINET = Handle(
 )
 
 
-# past the open door of the hinge cabinet, which is in the way, from below
+# orientation that passes under the open door of the hinge cabinet
 SLIDE_CABINET_BELOW = replace(SLIDE_CABINET, height=-0.09, yaw=0.0, pitch=0.75)
-DOOR_OPEN = 0.5  # rad of the hinge cabinet
-DOOR_BOTTOM = 2.36  # m, height of the gripper that passes under the door
+DOOR_OPEN = 0.5  # rad, opening of the hinge cabinet above which its door is in the way
+DOOR_BOTTOM = 2.36  # m, height at which the gripper passes under the door
 
 
-def handle_machine(handle: Handle, style: Style) -> Machine:
+def handle_machine(handle: Handle, style: Style) -> StateMachine:
     """Return the state machine that opens a door by its handle."""
-    funnel = Funnel(standoff=style.standoff, bow=style.bow)
+    approach = Approach(standoff=style.standoff, bow=style.bow)
     goal = handle.sign * (handle.goal[0] + handle.goal[1] * style.extent)
 
     def contact(view: KitchenView, ahead: float = 0.0) -> Contact:
@@ -124,13 +124,13 @@ def handle_machine(handle: Handle, style: Style) -> Machine:
         now = contact(view)
         if handle is SLIDE_CABINET and _door_between(view, now):
             return _under_the_door(view, now, style.pace)
-        return funnel.aim(view, now, style.pace)
+        return approach.aim(view, now, style.pace)
 
     phases = (
         Phase(
             "reach",
             reach,
-            lambda view: funnel.arrived(view, contact(view)),
+            lambda view: approach.arrived(view, contact(view)),
             limit=90,
         ),
         Phase("grasp", lambda view: hold(view, 0.0), lambda view: view.width < 0.058, slipped, 12),
@@ -143,11 +143,11 @@ def handle_machine(handle: Handle, style: Style) -> Machine:
         ),
         back_out(handle.clearance, lambda view: view.site(handle.site), style.pace),
     )
-    return Machine(handle.task, phases, np.array(handle.posture))
+    return StateMachine(handle.task, phases, np.array(handle.posture))
 
 
 def _contact(handle: Handle, style: Style, view: KitchenView, ahead: float) -> Contact:
-    """Return the contact with the handle, or where it will be once the bar has moved on by ``ahead`` metres."""
+    """Return the contact with the handle after the bar has moved on by ``ahead`` metres."""
     if handle is SLIDE_CABINET and view.angle("hinge cabinet") > DOOR_OPEN:
         handle = SLIDE_CABINET_BELOW
     bar, angle = view.site(handle.site), view.angle(handle.task)
@@ -166,7 +166,7 @@ def _contact(handle: Handle, style: Style, view: KitchenView, ahead: float) -> C
 
 
 def _door_between(view: KitchenView, contact: Contact) -> bool:
-    """Say whether the open door of the hinge cabinet is between the gripper and the slide cabinet's handle."""
+    """Say whether the hinge cabinet's open door is between the gripper and the slide cabinet's handle."""
     return view.angle("hinge cabinet") > DOOR_OPEN and view.position[0] < contact.position[0] - 0.03
 
 

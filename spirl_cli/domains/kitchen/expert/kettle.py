@@ -5,69 +5,69 @@ from __future__ import annotations
 import numpy as np
 
 from spirl_cli.domains.kitchen.expert.control import CLOSED, Aim
-from spirl_cli.domains.kitchen.expert.machine import Contact, Funnel, Machine, Phase, back_out
 from spirl_cli.domains.kitchen.expert.rotations import pointing
+from spirl_cli.domains.kitchen.expert.state_machine import Approach, Contact, Phase, StateMachine, back_out
 from spirl_cli.domains.kitchen.expert.style import Style
 from spirl_cli.domains.kitchen.expert.view import KitchenView
 
 TASK = "kettle"
 POSTURE = (-0.76, -1.76, 2.13, -2.15, 0.27, 0.99, 1.9)
-POST = np.array([-0.092, 0.0, 0.18])  # of the handle, in the kettle
-DEPTH = 0.01  # m past the post
+POST = np.array([-0.092, 0.0, 0.18])  # m, left post of the handle, in the kettle's frame
+DEPTH = 0.01  # m between the post and the gripper's centre behind it
 YAW, PITCH = -0.54, -0.1
 YAW_PLACED = -0.3
 GOAL = np.array([-0.22, 0.75])  # (x, y) of the back burner
-TABLE, LIFTED, CARRIED = 1.62, 1.65, 1.71  # heights of the kettle, m
-PLACED = 0.04  # m from the goal
+TABLE, LIFTED, CARRIED = 1.62, 1.65, 1.71  # m, heights of the kettle
+PLACED = 0.04  # m, distance to the goal that counts as reached
 
 
-def kettle_machine(style: Style) -> Machine:
+def kettle_machine(style: Style) -> StateMachine:
     """Return the state machine that moves the kettle to the back burner."""
-    way = _Way(style, GOAL + 0.02 * style.extent * np.array([0.5, 1.0]))
+    mover = _KettleMover(style, GOAL + 0.02 * style.extent * np.array([0.5, 1.0]))
     phases = (
-        Phase("reach", way.reach, lambda view: way.arrived(view) or way.near(view), limit=90),
-        Phase("grasp", way.grasp, lambda view: view.width < 0.054 or way.near(view), _lost, 12),
-        Phase("lift", way.lift, lambda view: bool(view.kettle()[0][2] > LIFTED) or way.near(view), _lost, 20),
-        Phase("carry", lambda view: way.carry(view, way.place, CARRIED), way.near, _lost, 60),
-        Phase("lower", lambda view: way.carry(view, way.place, TABLE - 0.02), _settled, _lost, 20),
+        Phase("reach", mover.reach, lambda view: mover.arrived(view) or mover.near(view), limit=90),
+        Phase("grasp", mover.grasp, lambda view: view.width < 0.054 or mover.near(view), _lost, 12),
+        Phase("lift", mover.lift, lambda view: bool(view.kettle()[0][2] > LIFTED) or mover.near(view), _lost, 20),
+        Phase("carry", lambda view: mover.carry(view, mover.place, CARRIED), mover.near, _lost, 60),
+        Phase("lower", lambda view: mover.carry(view, mover.place, TABLE - 0.02), _settled, _lost, 20),
         back_out(0.16, _post, style.pace),
     )
-    return Machine(TASK, phases, np.array(POSTURE))
+    return StateMachine(TASK, phases, np.array(POSTURE))
 
 
-class _Way:
-    """The kettle's way in one style.
+class _KettleMover:
+    """Moves the kettle to a place, in one style.
 
     Args:
-        style: of the demonstration.
-        place: (2,) where the kettle is put down, metres.
+        style: style of the subtask.
+        place: (2,) position at which the kettle is put down, metres.
     """
 
     def __init__(self, style: Style, place: np.ndarray) -> None:
         self.place, self._style = place, style
-        self._funnel = Funnel(standoff=style.standoff, bow=style.bow)
+        self._approach = Approach(standoff=style.standoff, bow=style.bow)
 
     def reach(self, view: KitchenView) -> Aim:
-        """Come to the handle."""
-        return self._funnel.aim(view, self._contact(view), self._style.pace)
+        """Return the aim on the way to the handle."""
+        return self._approach.aim(view, self._contact(view), self._style.pace)
 
     def arrived(self, view: KitchenView) -> bool:
         """Say whether the gripper is at the handle."""
-        return self._funnel.arrived(view, self._contact(view))
+        return self._approach.arrived(view, self._contact(view))
 
     def grasp(self, view: KitchenView) -> Aim:
-        """Close the fingers around the handle."""
+        """Return the aim that closes the fingers around the handle."""
         contact = self._contact(view)
         return Aim(contact.position, contact.rotation, CLOSED, self._style.pace)
 
     def lift(self, view: KitchenView) -> Aim:
-        """Lift the kettle, a little towards its place."""
+        """Return the aim that lifts the kettle and moves it a little towards its place."""
         present = view.kettle()[0][:2]
         towards = 0.03 * (self.place - present) / max(self._distance(view), 0.01)
         return self.carry(view, present + towards, CARRIED)
 
     def carry(self, view: KitchenView, to: np.ndarray, height: float) -> Aim:
-        """Move the gripper by what the kettle lacks to a place (2,) and a height."""
+        """Return the aim that moves the kettle to a position (2,) and a height."""
         style, (position, _) = self._style, view.kettle()
         share = float(np.clip((position[1] - 0.35) / 0.4, 0.0, 1.0))
         rotation = pointing(YAW + style.yaw + share * (YAW_PLACED - YAW), (1.0 - share) * PITCH + style.pitch)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from spirl_cli.domains.kitchen.expert.control import CLOSED, Aim
-from spirl_cli.domains.kitchen.expert.machine import Contact, Funnel, Machine, Phase, back_out
 from spirl_cli.domains.kitchen.expert.rotations import pointing
+from spirl_cli.domains.kitchen.expert.state_machine import Approach, Contact, Phase, StateMachine, back_out
 from spirl_cli.domains.kitchen.expert.style import Style
 from spirl_cli.domains.kitchen.expert.view import KitchenView
 
@@ -17,14 +17,14 @@ POSTURES = {
 }
 DEPTH = -0.037  # m from the knob's middle to the gripper's centre; the finger tips are 5 cm farther
 PITCHES = {"bottom burner": 0.15, "top burner": 0.22}
-LEAD = 0.5  # rad by which the wrist is turned ahead of the knob
-GOAL = -0.9  # rad at which to let go, and how much it varies either way
+LEAD = 0.5  # rad by which the wrist turns ahead of the knob
+GOAL = -0.9  # rad, angle at which to let go, and the largest deviation from it
 VARIES = 0.08
 
 
-def knob_machine(task: str, style: Style) -> Machine:
+def knob_machine(task: str, style: Style) -> StateMachine:
     """Return the state machine that turns a burner's knob."""
-    funnel = Funnel(standoff=style.standoff, bow=style.bow)
+    approach = Approach(standoff=style.standoff, bow=style.bow)
     goal = GOAL + VARIES * style.extent
 
     def contact(view: KitchenView, roll: float) -> Contact:
@@ -44,12 +44,12 @@ def knob_machine(task: str, style: Style) -> Machine:
     phases = (
         Phase(
             "reach",
-            lambda view: funnel.aim(view, turned(view), style.pace),
-            lambda view: funnel.arrived(view, turned(view), 0.01),
+            lambda view: approach.aim(view, turned(view), style.pace),
+            lambda view: approach.arrived(view, turned(view), 0.01),
             limit=90,
         ),
         Phase("grasp", lambda view: hold(view, 0.0), lambda view: view.width < 0.045, slipped, 12),
         Phase("turn", lambda view: hold(view, LEAD), lambda view: view.angle(task) < goal, slipped, 40),
         back_out(0.11, lambda view: view.site(SITES[task]), style.pace, pointing(0.0, PITCHES[task])),
     )
-    return Machine(task, phases, np.array(POSTURES[task]))
+    return StateMachine(task, phases, np.array(POSTURES[task]))

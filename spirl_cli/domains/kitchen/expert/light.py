@@ -7,23 +7,23 @@ import math
 import numpy as np
 
 from spirl_cli.domains.kitchen.expert.control import CLOSED, Aim
-from spirl_cli.domains.kitchen.expert.machine import Contact, Funnel, Machine, Phase, back_out
 from spirl_cli.domains.kitchen.expert.rotations import pointing
+from spirl_cli.domains.kitchen.expert.state_machine import Approach, Contact, Phase, StateMachine, back_out
 from spirl_cli.domains.kitchen.expert.style import Style
 from spirl_cli.domains.kitchen.expert.view import KitchenView
 
 TASK, SITE = "light switch", "light_site"
 POSTURE = (-1.32, -1.59, 1.36, -2.1, 0.07, 1.87, 1.52)
-ANCHOR = np.array([-0.4, 0.691])  # (x, y) about which the lever turns
+ANCHOR = np.array([-0.4, 0.691])  # (x, y) of the lever's axis
 DEPTH = -0.035  # m from the lever's tip to the gripper's centre
 PITCH = 0.18
 LEAD = 0.9  # rad by which the aim is ahead of the lever
-GOAL = -0.66  # rad at which to let go
+GOAL = -0.66  # rad, angle at which to let go
 
 
-def light_machine(style: Style) -> Machine:
+def light_machine(style: Style) -> StateMachine:
     """Return the state machine that switches the light on."""
-    funnel = Funnel(standoff=style.standoff, bow=style.bow)
+    approach = Approach(standoff=style.standoff, bow=style.bow)
 
     def contact(view: KitchenView, ahead: float = 0.0) -> Contact:
         lever = view.site(SITE)[:2] - ANCHOR
@@ -43,12 +43,12 @@ def light_machine(style: Style) -> Machine:
     phases = (
         Phase(
             "reach",
-            lambda view: funnel.aim(view, contact(view), style.pace),
-            lambda view: funnel.arrived(view, contact(view)),
+            lambda view: approach.aim(view, contact(view), style.pace),
+            lambda view: approach.arrived(view, contact(view)),
             limit=90,
         ),
         Phase("grasp", lambda view: push(view, 0.0), lambda view: view.width < 0.065, slipped, 8),
         Phase("push", lambda view: push(view, LEAD), lambda view: view.angle(TASK) < GOAL, slipped, 40),
         back_out(0.1, lambda view: view.site(SITE), style.pace),
     )
-    return Machine(TASK, phases, np.array(POSTURE))
+    return StateMachine(TASK, phases, np.array(POSTURE))

@@ -1,4 +1,4 @@
-"""Which subtasks a demonstration goes through, and in which order."""
+"""Plans: the subtasks of a demonstration and their order."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 
 from spirl_cli.domains.kitchen.section import KITCHEN_TASKS, KitchenExpert, KitchenSection
 
-TARGET = frozenset(KitchenSection().tasks)  # of the published task
+TARGET = frozenset(KitchenSection().tasks)  # subtasks of the published task
 
-# How often people begin with a subtask, and go on from one to another. Source: human mixed demonstrations; what
-# follows the burners, the light switch and the cabinets is counted in 143 of them.
+# Probabilities of the first subtask, and of each next one, in the human "mixed" demonstrations. The probabilities after
+# the burners, the light switch and the cabinets are counted in 143 of these.
 FIRST: Mapping[str, float] = {"microwave": 0.61, "kettle": 0.30, "bottom burner": 0.09}
 NEXT: Mapping[str, Mapping[str, float]] = {
     "microwave": {"bottom burner": 0.47, "kettle": 0.42, "light switch": 0.055, "top burner": 0.055},
@@ -27,8 +27,9 @@ NEXT: Mapping[str, Mapping[str, float]] = {
 def draw_plan(settings: KitchenExpert, rng: np.random.Generator) -> tuple[str, ...]:
     """Draw a sequence of different subtasks.
 
-    Plans that end early, because people never went on from there, or that complete the target task although they may
-    not, are drawn again with the same first subtask, so that its statistics stay.
+    A plan may be too short, because people never went on from its last subtask, or complete the target task although
+    the settings forbid it. Such a plan is drawn again with the same first subtask, so that the statistics of first
+    subtasks stay.
     """
     first = _first(settings, rng)
     while True:

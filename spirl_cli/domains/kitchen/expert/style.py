@@ -1,4 +1,4 @@
-"""How one demonstrator differs from the next: everything is drawn once per subtask."""
+"""Styles: variation between executions of a subtask, drawn once per subtask."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Style:
-    """Habits of one subtask's execution.
+    """The style of one execution of a subtask.
 
     Attributes:
-        pace: factor on all speeds.
+        pace: factor of all speeds.
         grasp: (3,) metres, offset of the grasp.
         yaw, pitch, roll: radians, added to the orientation at the contact.
-        bow: (3,) metres by which the way there bulges.
-        standoff: metres before the contact at which it goes straight ahead.
-        extent: -1 to 1, how far the object is moved within what counts.
+        bow: (3,) metres by which the way to the contact bends.
+        standoff: metres in front of the contact, from where the way is straight.
+        extent: -1 to 1, position within the range of final positions of the object.
     """
 
     pace: float
@@ -40,7 +40,7 @@ def draw_style(rng: np.random.Generator, variation: float = 1.0) -> Style:
 
     Args:
         rng: the episode's.
-        variation: 0 gives the plain style, 1 as people vary.
+        variation: 0 gives the plain style, 1 the variation among people.
     """
     normal, uniform = rng.standard_normal(9), rng.uniform(-1.0, 1.0, 6)
     return Style(

@@ -1,4 +1,4 @@
-"""What the demonstrator sees: the true state of the kitchen, without the noise of observations."""
+"""The demonstrator's view: the true state of the kitchen, without the noise of observations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ARM = 7  # joints of the arm; two fingers follow
 
 
 class KitchenView:
-    """A view of the running simulation; every attribute is its present state.
+    """A view of the running simulation; every attribute shows its present state.
 
     Args:
         kitchen: the running simulation.
@@ -25,17 +25,17 @@ class KitchenView:
 
     @property
     def position(self) -> np.ndarray:
-        """Where the gripper is, (3,), metres in the world."""
+        """Position of the gripper in the world, (3,), metres."""
         return np.array(self.data.site_xpos[self._gripper])
 
     @property
     def rotation(self) -> np.ndarray:
-        """How the gripper is turned, (3, 3), see `rotations`."""
+        """Rotation matrix of the gripper, (3, 3), see `rotations`."""
         return np.array(self.data.site_xmat[self._gripper]).reshape(3, 3)
 
     @property
     def forward(self) -> np.ndarray:
-        """Where the gripper points, unit vector (3,)."""
+        """Forward axis of the gripper, a unit vector (3,)."""
         return self.rotation[:, 2]
 
     @property
@@ -45,7 +45,7 @@ class KitchenView:
 
     @property
     def fingers(self) -> np.ndarray:
-        """How far each finger is from the middle, (2,), metres, at most 0.04."""
+        """Distance of each finger from the middle, (2,), metres, at most 0.04."""
         return np.array(self.data.qpos[ARM : ARM + 2])
 
     @property
@@ -59,11 +59,11 @@ class KitchenView:
         return self._jacobian[:, :ARM]
 
     def site(self, name: str) -> np.ndarray:
-        """Return where a site of an object is, (3,)."""
+        """Return the position of an object's site, (3,)."""
         return np.array(self.data.site(name).xpos)
 
     def angle(self, task: str) -> float:
-        """Return the first joint position of a subtask's object: radians, or metres of the slide cabinet."""
+        """Return the first joint position of a subtask's object: radians, but metres for the slide cabinet."""
         return float(self.data.qpos[self._joint(task)])
 
     def kettle(self) -> tuple[np.ndarray, np.ndarray]:
@@ -72,7 +72,7 @@ class KitchenView:
         return np.array(body.xpos), np.array(body.xmat).reshape(3, 3)
 
     def offset(self, task: str) -> float:
-        """Return how far a subtask's object is from its goal, over all its joints."""
+        """Return the distance of a subtask's object from its goal, over all its joints."""
         return self._kitchen.offset(task)
 
     def solved(self, task: str) -> bool:

@@ -21,6 +21,7 @@ from spirl_cli.domains.domain import (
     Replayed,
     Setting,
     Wanted,
+    planned,
 )
 from spirl_cli.domains.section import EnvSection
 from spirl_corridor.section import CorridorPlanner, CorridorSection
@@ -46,11 +47,8 @@ class CorridorDomain(Domain):
     def demonstrations(self, wanted: Wanted) -> Generator:
         from spirl_corridor.env import push
 
-        assert isinstance(wanted.settings, CorridorPlanner) and wanted.episodes is not None
-        bound = np.ones(1, np.float32)
-        decides = {"planner": wanted.settings.model_dump(mode="json"), "seed": wanted.seed, "version": 1}
-        make = functools.partial(push, wanted.settings, wanted.seed)
-        return Generator("corridor", make, wanted.episodes, -bound, bound, decides, may_fail=True)
+        assert isinstance(wanted.settings, CorridorPlanner)
+        return planned("corridor", push, wanted, version=1, actions=1, may_fail=True)
 
     def draw(self, scenes: np.ndarray | None, states: np.ndarray) -> Images:
         from spirl_corridor.env import draw

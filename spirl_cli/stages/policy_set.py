@@ -1,4 +1,4 @@
-"""What an evaluation is about: the policies of an agent, or a prior alone, and the baselines beside them."""
+"""The policies in an evaluation: those of an agent or a prior alone, and the baselines."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from spirl_cli.store.artifact import Artifact
 
 @dataclass(frozen=True)
 class Target:
-    """One policy to evaluate: its method, how it acts, nominal environment steps of training.
+    """One policy to evaluate: its method, its kind, and nominal environment steps of training.
 
-    A baseline has no weights, and its name is its method.
+    A baseline has no weights; its name is its method.
     """
 
     method: str
@@ -37,13 +37,13 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Subject:
-    """What is evaluated.
+class PolicySet:
+    """The policies in one evaluation.
 
     Attributes:
         artifact: the agent or the prior.
-        decoder: its skills.
-        targets: its policies, then the baselines; the first one is filmed, and recorded as a dataset.
+        decoder: the decoder of its skills.
+        targets: its policies, then the baselines; videos and the saved dataset show the first one.
     """
 
     artifact: Artifact
@@ -56,24 +56,24 @@ class Subject:
         return self.targets[0].method
 
 
-def agent_subject(context: StageContext) -> Subject:
-    """Return the agent that is evaluated, its policies and the baselines beside it.
+def agent_policies(context: StageContext) -> PolicySet:
+    """Return the agent to evaluate, with its policies and the baselines.
 
     Raises:
-        ArtifactError: there is no snapshot at the step that was asked for.
+        ArtifactError: there is no snapshot at the requested step.
     """
     agent = context.inputs[AGENT]
-    section = TrainRLSection.model_validate(agent.manifest.parameters["train_rl"])
+    section = agent.section("train_rl", TrainRLSection.model_validate)
     decoder = agent_decoder(agent)
     method = method_name(decoder.header.kind, section, context.recipe.env)
     targets = (*_agent_targets(context, agent, section, method), *_baselines(context, decoder))
-    return Subject(agent, decoder, targets)
+    return PolicySet(agent, decoder, targets)
 
 
 def _agent_targets(context: StageContext, agent: Artifact, section: TrainRLSection, method: str) -> Iterator[Target]:
-    """Yield the final weights with every policy kind, then for the learning curve the snapshots.
+    """Yield the final weights with every policy kind, then the snapshots for the learning curve.
 
-    The curve is that of the sampled policy, which is what training optimises.
+    The curve shows the sampled policy, which training optimises.
     """
     evaluate, step = context.recipe.evaluate, context.options.evaluate.step
     final = step is None or step == section.steps
@@ -89,31 +89,31 @@ def _agent_targets(context: StageContext, agent: Artifact, section: TrainRLSecti
             yield Target(method, kind, nominal_steps(section, kept), policy_file(agent, kept))
 
 
-def prior_subject(context: StageContext) -> Subject:
-    """Return the prior that is evaluated alone, and the baselines beside it."""
+def prior_policies(context: StageContext) -> PolicySet:
+    """Return the prior to evaluate alone, with the baselines."""
     prior, skills = context.inputs[PRIOR], context.inputs[SKILLS]
     weights = prior.file(PRIOR_FILE)
     decoder = DecoderFile.of(skills.file(DECODER_FILE), context.parameters)
     method = prior_name(decoder.header.kind, context.recipe.env)
     targets = tuple(Target(method, kind, 0, weights) for kind in context.recipe.evaluate.policies)
-    return Subject(prior, decoder, (*targets, *_baselines(context, decoder)))
+    return PolicySet(prior, decoder, (*targets, *_baselines(context, decoder)))
 
 
 def _baselines(context: StageContext, decoder: DecoderFile) -> Iterator[Target]:
-    """Yield what a recipe compares with; skills without a prior only where there are skills."""
+    """Yield the recipe's baselines; skills without a prior are left out if there are no skills."""
     primitive = decoder.header.kind == "primitive"
     for name in context.recipe.evaluate.baselines or ():
         if not (primitive and name == "no-prior"):
             yield Target(name, "sampled", 0, None)
 
 
-def behavior(subject: Subject, target: Target) -> tuple[SkillDecoder, SkillPolicy]:
-    """Return what turns skills into actions, and what chooses skills."""
-    decoder = subject.decoder.load()
+def decoder_and_policy(policies: PolicySet, target: Target) -> tuple[SkillDecoder, SkillPolicy]:
+    """Return the decoder of skills, and the policy that chooses skills."""
+    decoder = policies.decoder.load()
     if target.weights is not None:
         return decoder, load_policy(target.weights, target.kind)
     if target.method == "no-prior":
         return decoder, NormalPolicy(decoder.latent_dim)
-    header = subject.decoder.header
+    header = policies.decoder.header
     low, high = np.asarray(header.action_low), np.asarray(header.action_high)
-    return subject.decoder.with_squash(PrimitiveDecoder(header.action_dim)), UniformPolicy(low, high)
+    return policies.decoder.with_squash(PrimitiveDecoder(header.action_dim)), UniformPolicy(low, high)

@@ -1,4 +1,4 @@
-"""A measured figure with the limit that it must keep."""
+"""A measured value with the limit that it must keep."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any, Literal
 
 
 @dataclass(frozen=True)
-class Figure:
+class Measurement:
     """One line of the report.
 
     Attributes:
         name: what was measured.
         value: the measured value, in `unit`.
-        unit: of value and limit.
-        limit: what the value must keep.
-        bound: whether `limit` is the largest or the smallest value that is allowed.
-        detail: what the value was made from, in one short line.
-        parts: the same as numbers, for `--json`.
-        disturbed: other work kept the processor busy, so that the value says nothing.
+        unit: unit of value and limit.
+        limit: the largest or smallest allowed value.
+        bound: whether `limit` is the largest or the smallest allowed value.
+        detail: the numbers behind the value, in one short line.
+        parts: the numbers behind the value, for `--json`.
+        disturbed: whether other work kept the processor busy, so that the value is meaningless.
     """
 
     name: str
@@ -33,13 +33,13 @@ class Figure:
 
     @property
     def passed(self) -> bool:
-        """Whether the limit is kept; not by a value that is not a number, or was disturbed."""
+        """Whether the limit is kept; False for NaN and for a disturbed measurement."""
         if self.disturbed:
             return False
         return self.value <= self.limit if self.bound == "at most" else self.value >= self.limit
 
     def as_json(self) -> dict[str, Any]:
-        """Return the figure as plain data."""
+        """Return the measurement as plain data."""
         return {
             "name": self.name,
             "value": self.value,

@@ -1,7 +1,7 @@
-"""Subtasks as state machines: phases with a condition to go on and one to start over.
+"""Subtasks as state machines: each phase has a condition to go on and one to start over.
 
-Every condition and every aim is a function of the present state, so that whatever happens (a handle slips, the arm
-is pushed) the machine carries on from where things are.
+Every condition and every aim is a function of the present state. So the machine recovers from any disturbance, such as
+a handle that slips or a push of the arm.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from spirl_cli.domains.kitchen.expert.view import KitchenView
 
 
 def never(view: KitchenView) -> bool:
-    """Return False: a phase without that condition."""
+    """Return False: the condition of a phase that has none."""
     return False
 
 
@@ -25,10 +25,10 @@ class Phase:
     """One phase of a subtask.
 
     Attributes:
-        name: for messages and pictures.
-        aim: what to do in the present state.
-        finished: when to go on to the next phase.
-        lost: when to start over.
+        name: name of the phase.
+        aim: returns the gripper's aim in the present state.
+        finished: says whether to go on to the next phase.
+        lost: says whether to start over.
         limit: steps after which to start over.
     """
 
@@ -39,16 +39,16 @@ class Phase:
     limit: int = 60
 
 
-class Machine:
-    """Goes through the phases of a subtask; the last one leaves the object alone.
+class StateMachine:
+    """Goes through the phases of a subtask; in the last phase the gripper leaves the object.
 
     Args:
-        task: whose goal makes starting over needless.
-        phases: in order.
-        posture: (7,) arm angles to prefer.
+        task: name of the subtask; once it is solved, no phase starts over.
+        phases: the phases in order.
+        posture: (7,) preferred arm angles.
 
     Attributes:
-        restarts: how often it started over.
+        restarts: number of times that the subtask was started over.
     """
 
     def __init__(self, task: str, phases: Sequence[Phase], posture: np.ndarray) -> None:
@@ -66,7 +66,7 @@ class Machine:
 
     @property
     def leaving(self) -> bool:
-        """Whether all is done but for the last phase."""
+        """Whether only the last phase is left."""
         return self._index >= len(self._phases) - 1
 
     @property
@@ -75,7 +75,7 @@ class Machine:
         return "" if self.done else self._phases[self._index].name
 
     def aim(self, view: KitchenView) -> Aim:
-        """Return what to do now; moves from phase to phase as the state asks for."""
+        """Go on to the phase that the state asks for and return its aim."""
         self._advance(view)
         self._elapsed += 1
         phase = self._phases[min(self._index, len(self._phases) - 1)]
@@ -96,13 +96,13 @@ class Machine:
 
 @dataclass(frozen=True)
 class Contact:
-    """Where the gripper meets an object: a position (3,) and a rotation (3, 3)."""
+    """Pose of the gripper at an object: a position (3,) and a rotation (3, 3)."""
 
     position: np.ndarray
     rotation: np.ndarray
 
-    def split(self, view: KitchenView) -> tuple[float, float]:
-        """Return how far the gripper is beyond the contact along its direction, and how far beside it, metres."""
+    def distances(self, view: KitchenView) -> tuple[float, float]:
+        """Return the gripper's distances beyond the contact, along its direction, and beside it, metres."""
         away = view.position - self.position
         forward = self.rotation[:, 2]
         along = float(away @ forward)
@@ -110,15 +110,15 @@ class Contact:
 
 
 @dataclass(frozen=True)
-class Funnel:
-    """How to come to a contact: from the front, the more so the farther away beside it.
+class Approach:
+    """An approach to a contact from the front: the farther beside it, the farther in front.
 
     Attributes:
-        standoff: metres before the contact, from where it is straight ahead.
-        slope: metres farther away per metre beside it.
-        far: most metres before it.
-        aside: metres beside it that count as straight ahead.
-        bow: (3,) metres by which the way there bulges.
+        standoff: metres in front of the contact, from where the way is straight.
+        slope: additional metres in front per metre beside it.
+        far: largest distance in front of it, metres.
+        aside: metres beside it that count as straight in front.
+        bow: (3,) metres by which the way bends.
     """
 
     standoff: float = 0.08
@@ -129,9 +129,9 @@ class Funnel:
 
     def aim(self, view: KitchenView, contact: Contact, pace: float, opening: float = OPEN) -> Aim:
         """Return the aim on the way to the contact."""
-        along, beside = contact.split(view)
+        along, beside = contact.distances(view)
         forward = contact.rotation[:, 2]
-        if beside > 0.06 and along > -0.04:  # past it and beside it: first back out
+        if beside > 0.06 and along > -0.04:  # if past the contact and beside it, back out first
             return Aim(view.position - 0.15 * forward, contact.rotation, opening, pace)
         excess = max(beside - self.aside, 0.0)
         back = min(self.standoff * min(excess / self.aside, 1.0) + self.slope * excess, self.far)
@@ -143,14 +143,14 @@ class Funnel:
 
     def arrived(self, view: KitchenView, contact: Contact, within: float = 0.012) -> bool:
         """Say whether the gripper is at the contact."""
-        along, beside = contact.split(view)
+        along, beside = contact.distances(view)
         return beside < within + 0.004 and abs(along) < within
 
 
 def back_out(
     distance: float, site: Callable[[KitchenView], np.ndarray], pace: float, turn: np.ndarray | None = None
 ) -> Phase:
-    """Return the phase that opens the fingers and backs out until the gripper is ``distance`` from a site."""
+    """Return the phase that opens the fingers and backs out to a distance from a site."""
 
     def aim(view: KitchenView) -> Aim:
         ready = view.width > 0.055

@@ -1,0 +1,109 @@
+"""A few steps in an environment before hours are spent on training for it."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from spirl_cli.domains.section import EnvSection
+from spirl_cli.domains.signals import described
+from spirl_cli.envs.make import make_env
+from spirl_cli.envs.replayable import ReplayableEnv
+from spirl_cli.errors import SpirlError, UsageError
+
+EPISODES, STEPS = 3, 5  # that are tried
+SILENT_SECONDS = 60.0  # after which a trial that takes so long is talked about
+_INTERFACE_HINT = (
+    "gymnasium's interface: reset(seed=None, options=None) returns (observation, info), step(action) returns "
+    "(observation, reward, terminated, truncated, info); the package shimmy wraps older environments"
+)
+
+
+def try_environment(section: EnvSection, warn: Callable[[str], None]) -> None:
+    """Make an environment in this process, reset it a few times and step it with random actions.
+
+    Args:
+        section: the recipe's environment.
+        warn: is told of a success that comes too early, and of an environment that takes very long.
+
+    Raises:
+        UsageError: it cannot be made, breaks its interface or its declared shapes, or fails.
+        NotFiniteError: it returns a number that is not finite.
+    """
+    with _told_when_silent(warn):
+        env = ReplayableEnv(make_env(section), seed=0)
+        try:
+            early = _early_successes(env)
+        except SpirlError:
+            raise
+        except Exception as error:  # whatever a foreign environment raises
+            raise _explained(env, error) from error
+        finally:
+            env.close()
+    for when, count in early.items():
+        if count:
+            warn(f"success is true {when} in {count} of {EPISODES} trial episodes; check env.success_key")
+
+
+def _early_successes(env: gym.Env[Any, Any]) -> dict[str, int]:
+    """Run the trial; count the episodes that succeed before anything is done, or all with the first step."""
+    actions = env.action_space
+    assert isinstance(actions, gym.spaces.Box)
+    rng = np.random.default_rng(0)
+    at_reset = at_first_step = 0
+    for _ in range(EPISODES):
+        at_reset += bool(env.reset()[1].get("success_at_reset"))
+        for step in range(STEPS):
+            action = rng.uniform(actions.low, actions.high).astype(actions.dtype)
+            _, _, terminated, truncated, info = env.step(action)
+            at_first_step += step == 0 and info["metrics"].get("success") == 1.0
+            if terminated or truncated:
+                break
+    return {"at the reset": at_reset, "after the first step": at_first_step if at_first_step == EPISODES else 0}
+
+
+def _explained(env: gym.Env[Any, Any], error: Exception) -> UsageError:
+    """Say what the environment itself does wrong, if that can be told; else what was raised."""
+    name = f" '{env.spec.id}'" if env.spec is not None else ""
+    wrong = _broken_interface(env.unwrapped)
+    if wrong is not None:
+        return UsageError(f"the environment{name} {wrong}", _INTERFACE_HINT)
+    return UsageError(
+        f"the environment{name} fails within {STEPS} steps of random actions: {type(error).__name__}: {error}",
+        "mend it before anything is trained; --debug shows where it fails",
+    )
+
+
+def _broken_interface(env: Any) -> str | None:
+    parameters = inspect.signature(env.reset).parameters
+    if "seed" not in parameters and all(one.kind is not one.VAR_KEYWORD for one in parameters.values()):
+        return "has a reset() that takes no seed"
+    try:
+        began = env.reset(seed=0)
+        if not (isinstance(began, tuple) and len(began) == 2 and isinstance(began[1], dict)):
+            return f"returns {described(began)} from reset(), not (observation, info)"
+        stepped = env.step(env.action_space.sample())
+    except Exception:
+        return None
+    if not (isinstance(stepped, tuple) and len(stepped) == 5):
+        count = f"{len(stepped)} values" if isinstance(stepped, tuple) else described(stepped)
+        return f"returns {count} from step(), not (observation, reward, terminated, truncated, info)"
+    return None if isinstance(stepped[4], dict) else f"returns {described(stepped[4])} as info from step()"
+
+
+@contextmanager
+def _told_when_silent(warn: Callable[[str], None]) -> Iterator[None]:
+    text = f"the environment is tried, and has been silent for {SILENT_SECONDS:.0f} s"
+    timer = threading.Timer(SILENT_SECONDS, warn, [text])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
