@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 SAMPLED_ROWS = 20_000  # of each array, for pictures
+_SAMPLED_NUMBERS = 2_000_000  # of each array at most
 
 
 def is_image(dtype: np.dtype, shape: tuple[int, ...]) -> bool:
@@ -93,7 +94,8 @@ class Column:
             return
         values = rows.reshape(len(rows), -1).astype(np.float64)
         self._add_numbers(values)
-        places = np.linspace(0, len(values) - 1, min(keep, len(values))).astype(int)
+        affordable = max(keep * _SAMPLED_NUMBERS // (SAMPLED_ROWS * self.size), 1) if keep else 0
+        places = np.linspace(0, len(values) - 1, min(keep, affordable, len(values))).astype(int)
         self._sample.append(values[np.unique(places)])
 
     def _add_image(self, rows: np.ndarray) -> None:

@@ -74,14 +74,15 @@ def _courses(survey: Survey) -> list[int]:
     """Return the numbers of the joined state whose course is drawn: those that change at most steps."""
     if not survey.drawn:
         return []
-    changes = (np.diff(survey.drawn[0], axis=0) != 0).mean(axis=0)
+    _, states = survey.drawn[0]
+    changes = (np.diff(states, axis=0) != 0).mean(axis=0)
     return sorted(np.argsort(-changes, kind="stable")[:_TRAJECTORIES].tolist())
 
 
-def _course(axes: Axes, number: int, episodes: Sequence[np.ndarray]) -> None:
-    for states, colour in zip(episodes, _LINES, strict=False):
+def _course(axes: Axes, number: int, episodes: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    for (steps, states), colour in zip(episodes, _LINES, strict=False):
         if number < states.shape[1]:
-            axes.plot(states[:, number], color=colour, linewidth=0.8)
+            axes.plot(steps, states[:, number], color=colour, linewidth=0.8)
     _label(axes, f"state[{number}] over steps")
 
 

@@ -20,7 +20,7 @@ from spirl_cli.inspection.jumps import find_jumps
 from spirl_cli.inspection.recorded import RecordedEnv, read_outcomes, recorded_env
 from spirl_cli.recipe.sections.extract import ExtractSection
 
-DRAWN_EPISODES = 4  # whose states are kept for pictures
+DRAWN_EPISODES, _DRAWN_ROWS, _DRAWN_NUMBERS = 4, 1_000, 256  # that are kept for pictures
 
 _FORMATS = {
     "minari": "Minari dataset",
@@ -52,7 +52,7 @@ class Survey:
         unequal: episodes that have not one state more than actions.
         not_finite: episodes with NaN or infinity among their numbers.
         jumps: (episode, step) where the state jumps as if it had been reset.
-        drawn: states of the first episodes, (T+1, D) each, all number keys joined.
+        drawn: of the first episodes, some steps (n,) and the first numbers of their joined states (n, k).
         outcomes: statistics of rewards and success by name.
         notes: what the reader mended or found.
         problems: what was read and is not right, each once.
@@ -74,7 +74,7 @@ class Survey:
     unequal: list[int] = field(default_factory=list)
     not_finite: list[int] = field(default_factory=list)
     jumps: list[tuple[int, int]] = field(default_factory=list)
-    drawn: list[np.ndarray] = field(default_factory=list)
+    drawn: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
     outcomes: dict[str, Column] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     problems: dict[str, None] = field(default_factory=dict)
@@ -177,7 +177,8 @@ def _add(found: Survey, episode: StoredEpisode, keep: int) -> None:
         states = np.concatenate([rows.reshape(len(rows), -1) for rows in numbers], axis=1, dtype=np.float64)
         found.jumps += [(episode.number, step) for step in find_jumps(states)]
         if len(found.drawn) < DRAWN_EPISODES:
-            found.drawn.append(states)
+            steps = np.unique(np.linspace(0, len(actions), _DRAWN_ROWS).astype(int))
+            found.drawn.append((steps, states[steps, :_DRAWN_NUMBERS]))
 
 
 def leaves(observations: Any, path: str | None = None) -> Iterator[tuple[str | None, Any]]:

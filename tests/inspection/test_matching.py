@@ -71,3 +71,9 @@ def test_statistics_are_those_of_all_rows_at_once() -> None:
     assert np.allclose(column.low, np.nanmin(finite, axis=0)) and np.allclose(column.high, np.nanmax(finite, axis=0))
     assert (column.nan, column.infinite, column.constants) == (1, 1, [3])
     assert len(column.sample) == 5 + 1 + 5 + 5
+
+
+def test_a_sample_of_wide_rows_stays_small() -> None:
+    column = Column("pixels", np.dtype(np.float32), (10_000,))
+    column.add(np.ones((100, 10_000), np.float32), keep=200)
+    assert column.sample.shape == (2, 10_000) and column.rows == 100
