@@ -80,14 +80,18 @@ def read_state(path: Path) -> State:
             header = json.loads((file.metadata() or {})[_METADATA_KEY])
             # Copies, since memory-mapped tensors have another alignment and vanish with the file.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
-        written_by, content, checksum = header["format"], header["scalars"], header["sha256"]
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        written_by, content, checksum = int(header["format"]), header["scalars"], header["sha256"]
+        intact = checksum == _digest(tensors, content)
+        scalars = json.loads(content)
+    except Exception as error:  # of a file that a stranger wrote, the libraries do not say what they raise
         raise ArtifactError(f"{path} is no readable checkpoint ({type(error).__name__}: {error}).") from error
     if written_by > FORMAT_VERSION:
         raise ArtifactError(f"{path} was written by a newer spirl (format {written_by}).", "Upgrade spirl.")
-    if checksum != _digest(tensors, content):
+    if not intact:
         raise ArtifactError(f"{path} is corrupt: its content does not match its checksum.")
-    return State(tensors, json.loads(content))
+    if not isinstance(scalars, dict):
+        raise ArtifactError(f"{path} is no readable checkpoint: its scalars are no mapping.")
+    return State(tensors, scalars)
 
 
 class CheckpointFolder:

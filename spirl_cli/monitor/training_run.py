@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import torch
 
-from spirl_cli.errors import ArtifactError, DivergedError, Interrupted, UsageError
+from spirl_cli.errors import ArtifactError, DivergedError, Interrupted, SpirlError, UsageError
 from spirl_cli.monitor.checkpoint import CheckpointFolder, State
 from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.monitor.metrics import NO_ROWS, MetricsLog
@@ -215,9 +215,12 @@ class TrainingRun:
         for step, state in self._checkpoints.readable():
             own: dict[str, Any] = state.scalars.pop(_RUN, {"step": step, "seconds": 0.0})
             try:
+                own = {"step": int(own["step"]), "seconds": float(own["seconds"])}
                 self._learner.restore(state, self.folder)
-            except ArtifactError as error:
-                self._reporter.warn(f"The checkpoint at {step:,} cannot be restored: {error.message}")
+            except Exception as error:  # of a state that a stranger wrote, nobody knows what it raises
+                if isinstance(error, SpirlError) and not isinstance(error, ArtifactError):
+                    raise
+                self._reporter.warn(f"The checkpoint at {step:,} cannot be restored: {_reason(error)}")
             else:
                 return own
         # Not a fresh start: hours of work may be lost, and the learner may be half restored.
@@ -226,6 +229,10 @@ class TrainingRun:
             "Put sound copies of the files that are named above in their place and run the same command again. "
             "Only if there are none: --no-resume starts anew, and what is there is lost.",
         )
+
+
+def _reason(error: Exception) -> str:
+    return error.message if isinstance(error, SpirlError) else f"{type(error).__name__}: {error}"
 
 
 def _checkpoint_seconds(chosen: float) -> float:

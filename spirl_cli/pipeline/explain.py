@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from spirl_cli.pipeline.content import without_path
 from spirl_cli.store.diff import differences
 
 if TYPE_CHECKING:
@@ -49,7 +50,10 @@ def _reasons(
     spec: StageSpec, parameters: Mapping[str, Any], inputs: Mapping[str, str | None], artifact: Artifact
 ) -> list[str]:
     manifest = artifact.manifest
-    reasons = [str(difference) for difference in differences(manifest.parameters, parameters)]
+    theirs = manifest.parameters
+    if spec.reads_dataset and parameters["extract"]["dataset"] is None:  # a path that earlier clips hold tells nothing
+        theirs = without_path(theirs)
+    reasons = [str(difference) for difference in differences(theirs, parameters)]
     if manifest.stage_version != spec.version:
         reasons.append(f"stage version: {manifest.stage_version} → {spec.version}")
     for name, wanted in inputs.items():

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spirl_cli.payload import AGENT, CLIPS, CONTINUED_FROM, EVALUATION, PRIOR, SKILLS
+from spirl_cli.pipeline.content import is_path, without_path
 from spirl_cli.stages.context import StageSpec
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def env_values(recipe: Recipe) -> dict[str, Any]:
 def _clips(recipe: Recipe) -> dict[str, Any]:
     # the horizon decides which episodes are long enough, and the possible starts of windows
     parameters = {"extract": _values(recipe.extract), "train_skills": {"horizon": recipe.train_skills.horizon}}
+    if is_path(recipe.extract.dataset):
+        parameters = without_path(parameters)
     shown = recipe.env.clip_values()
     return {**parameters, "env": shown} if shown else parameters
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from spirl_cli.errors import ArtifactError
 from spirl_cli.payload import AGENT, EVALUATION
+from spirl_cli.pipeline.content import clips_of_content, is_path, recorded_dataset
 from spirl_cli.pipeline.explain import explain
 from spirl_cli.pipeline.graph import STAGES, for_recipe
 from spirl_cli.pipeline.shorter import longest_beginning
@@ -168,16 +169,26 @@ def _status(
         return PlannedStage(spec, "run", None, parameters, inputs, reasons, records=records)
     wanted = fingerprint(spec.name, spec.version, parameters, known)
     existing = request.store.find(spec.name, wanted, request.recipe.id)
+    if existing is None and spec.reads_dataset and is_path(request.recipe.extract.dataset):
+        existing = clips_of_content(spec, request.store, parameters, known)
     if existing is not None and spec.name not in request.force:
-        return PlannedStage(spec, "up to date", wanted, parameters, inputs, artifact=existing, records=records)
+        found = existing.fingerprint
+        return PlannedStage(spec, "up to date", found, parameters, inputs, artifact=existing, records=records)
     if existing is not None:
         reasons = ("forced",)
     else:
         reasons = request.explain(spec, parameters, inputs, request.store, request.recipe.id)
+    reasons = (*_damaged(spec, request, wanted), *reasons)
     earlier = longest_beginning(spec, request.store, parameters, known) if spec.name == AGENT else None
     run = request.store.run(request.recipe.id, spec.name, wanted)
     status: Status = "resume" if run is not None and run.has_checkpoint else "run"
     return PlannedStage(spec, status, wanted, parameters, inputs, reasons, records=records, continue_from=earlier)
+
+
+def _damaged(spec: StageSpec, request: Request, wanted: str) -> list[str]:
+    """Say which artifacts with the wanted fingerprint cannot be used."""
+    entries = request.store.broken(request.recipe.id, spec.name)
+    return [f"damaged: {entry.problem}" for entry in entries if entry.path.name.endswith(f"-{wanted}")]
 
 
 def _dataset(spec: StageSpec, request: Request, parameters: Mapping[str, Any]) -> dict[str, InputRecord]:
@@ -185,6 +196,10 @@ def _dataset(spec: StageSpec, request: Request, parameters: Mapping[str, Any]) -
     known = request.dataset or import_module(spec.module).identify(request.recipe)
     if known is not None:
         return {"dataset": known}
+    dataset = request.recipe.extract.dataset
+    if dataset is not None and is_path(dataset):
+        recorded = recorded_dataset(request.store, spec, parameters, dataset)
+        return {} if recorded is None else {"dataset": recorded}
     for artifact in reversed(request.store.artifacts(stage=spec.name)):
         manifest = artifact.manifest
         if "dataset" in manifest.inputs and not differences(manifest.parameters, parameters):

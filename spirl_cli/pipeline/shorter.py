@@ -20,15 +20,18 @@ def longest_beginning(
 ) -> Artifact | None:
     """Find the longest finished agent that differs from the wanted one only by fewer steps.
 
+    One whose files are damaged counts too: its steps must not be lost without a word.
+
     Args:
         spec: the stage that trains agents.
         store: store with the finished agents.
         parameters: parameters of the wanted run.
         inputs: fingerprints of the wanted run's inputs.
     """
+    damaged = [entry.artifact for entry in store.broken(stage=AGENT) if entry.artifact is not None]
     candidates = [
         artifact
-        for artifact in store.artifacts(stage=AGENT)
+        for artifact in (*store.artifacts(stage=AGENT), *damaged)
         if artifact.manifest.stage_version == spec.version
         and LEFT_OUT not in artifact.manifest.extra
         and {name: record.fingerprint for name, record in artifact.manifest.inputs.items()} == inputs

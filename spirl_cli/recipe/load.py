@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from spirl_cli.errors import UsageError
 from spirl_cli.recipe.folder import find_recipe, recipe_id
 from spirl_cli.recipe.layers import Layers, merge, merge_recipes, packaged_methods, read_layers, read_overrides
+from spirl_cli.recipe.paths import located_dataset
 from spirl_cli.recipe.problems import describe, reserved_keys
 from spirl_cli.recipe.schema import Recipe
 from spirl_cli.recipe.sections.evaluate import EvaluateSection
@@ -86,14 +87,23 @@ def _validate(
     if problems:
         return None, problems
     try:
-        return _complete(recipe, layers.path.parent), []
+        return _complete(recipe, layers.path.parent, tree.at(("extract", "dataset"))), []
     except UsageError as error:
         return None, [f"{error.message}. {error.hint}" if error.hint else error.message]
 
 
-def _complete(recipe: Recipe, folder: Path) -> Recipe:
-    """Fill in all that the recipe refers to: values from elsewhere in it, and content of files."""
+def _complete(recipe: Recipe, folder: Path, dataset: Node | None) -> Recipe:
+    """Fill in all that the recipe refers to: values from elsewhere in it, and files.
+
+    Args:
+        recipe: as it stands.
+        folder: the recipe's.
+        dataset: where `extract.dataset` was written.
+    """
     extract, env = recipe.extract, recipe.env.with_files(folder)
+    if extract.dataset is not None:
+        place = located_dataset(extract.dataset, extract.source, dataset)
+        extract = extract.model_copy(update={"dataset": place})
     if extract.observation is None:  # images that can be drawn from states are not stored
         extract = extract.model_copy(update={"observation": env.state_parts})
     train_skills, train_rl = _with_units(recipe)

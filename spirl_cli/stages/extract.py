@@ -17,6 +17,7 @@ from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.monitor.progress import ProgressBar
 from spirl_cli.monitor.reporter import Reporter
 from spirl_cli.payload import CLIPS_FILE, GENERATED_FOLDER
+from spirl_cli.printable import printable
 from spirl_cli.recipe.schema import Recipe
 from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.stages.context import StageContext, StageResult
@@ -86,7 +87,7 @@ def obtain(recipe: Recipe, reporter: Reporter) -> InputRecord:
 
 
 def _record(identity: DatasetIdentity) -> InputRecord:
-    return InputRecord(identity.reference, identity.sha256[:12], identity.sha256)
+    return InputRecord(printable(identity.reference), identity.sha256[:12], identity.sha256)
 
 
 def _planned_source(context: StageContext) -> Source:

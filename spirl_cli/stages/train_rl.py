@@ -181,7 +181,11 @@ def _save_snapshot(folder: Path, learning: SkillLearning, step: int) -> None:
 
 
 def _adopt(finished: Artifact, context: StageContext) -> None:
-    """Continue a finished run with fewer steps by copying its state into this run's folder."""
+    """Continue a finished run with fewer steps by copying its state into this run's folder.
+
+    Raises:
+        ArtifactError: one of its files is missing or damaged.
+    """
     if any(context.folder.glob(CHECKPOINTS)):
         return  # this run has begun already
     context.reporter.message(f"train-rl: continuing {finished.reference}")
@@ -190,7 +194,13 @@ def _adopt(finished: Artifact, context: StageContext) -> None:
     names = [name for name in outputs if name in wanted or not snapshot_steps([name])]
     # the checkpoint comes last, after all files that it refers to
     for name in sorted(names, key=lambda name: bool(checkpoint_steps([name]))):
-        copy_whole(finished.file(name), context.folder / name)
+        try:
+            copy_whole(finished.file(name), context.folder / name)
+        except ArtifactError as error:
+            raise ArtifactError(
+                f"the steps of {finished.reference} cannot be continued: {error.message}",
+                f"put a good copy of the file back, or start from step 0 with --no-resume; {finished.reference} stays",
+            ) from error
 
 
 def _check_inputs(recipe: Recipe, skills: DecoderHeader) -> None:

@@ -26,10 +26,14 @@ Found = TypeVar("Found", bound=Artifact | None)
 
 @dataclass(frozen=True)
 class Broken:
-    """A folder that is named like an artifact and is none, and why."""
+    """A folder that is named like an artifact and is none, and why.
+
+    `artifact` is what its manifest says, where that is sound and only files are missing or cut short.
+    """
 
     path: Path
     problem: str
+    artifact: Artifact | None = None
 
 
 @dataclass(frozen=True)
@@ -211,13 +215,15 @@ def look_up(store: Store, look: Callable[[Store], Found]) -> Found:
 
 def _read_entry(path: Path) -> Artifact | Broken:
     try:
-        artifact = open_complete(path)
+        artifact = Artifact.open(path)
     except ArtifactError as error:
         return Broken(path, error.message)
     manifest = artifact.manifest
     found = (path.parent.parent.name, path.parent.name, path.name)
     if found != (manifest.recipe, manifest.stage, version_folder(manifest.version, manifest.fingerprint)):
         return Broken(path, f"{path} is named unlike its manifest, which says {manifest.reference}")
+    if problem := artifact.incomplete():
+        return Broken(path, f"{artifact.reference} is incomplete: {problem}", artifact)
     return artifact
 
 
