@@ -82,7 +82,9 @@ class ObservationPart(Section):
     null takes everything. The parts are flattened and concatenated in the order given.
     """
 
+    # path of an array in the observation, such as `robot/qpos`; null: the observation is a plain array
     key: str | None = None
+    # numbers that are taken of the flattened array: integers and ranges such as "18:39"; null: all
     indices: tuple[Index, ...] | None = None
 
 

@@ -32,11 +32,12 @@ RULES = (
     Rule("demos", never=TRAINING),
     Rule("domains", only=("domains", "settings", "indices", "observation", "errors", "files")),
     Rule("pipeline", never=("demos", *(f"domains.{name}" for name in counts.domain_names(CHECKOUT)))),
+    Rule("inspection", never=(*TRAINING, "store", "stages", "pipeline")),
     Rule("skills", never=("store",)),
     Rule("rl", never=("store",)),
 )
 # Folders that are imported only by these.
-IMPORTED_BY = {"cli": ("cli", "__main__")}
+IMPORTED_BY = {"cli": ("cli", "__main__"), "inspection": ("inspection", "cli")}
 
 HEAVY = (
     "gymnasium",
@@ -58,6 +59,7 @@ QUICK: dict[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
     "version": (("--version",), {}),
     "list": (("list",), {}),
     "list of recipes": (("recipe", "list"), {}),
+    "help of inspect": (("inspect", "--help"), {}),
     "completion": ((), COMPLETION),
 }
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from spirl_cli.cli import artifacts, doctor, export, recipes, remove, report, stages, sweep
+from spirl_cli.cli import artifacts, doctor, export, inspect, new_recipe, recipes, remove, report, stages, sweep
 from spirl_cli.cli.console import folder_is_gone, note, say_error
 from spirl_cli.errors import SpirlError, UsageError, did_you_mean
 from spirl_cli.files import working_folder_is_gone
@@ -30,7 +30,7 @@ _DEBUG = "--debug"
 # No rich markup: it would double the time that --help takes.
 _SETTINGS: dict[str, Any] = {"rich_markup_mode": None, "context_settings": {"help_option_names": ["--help", "-h"]}}
 app = typer.Typer(name="spirl", pretty_exceptions_enable=False, **_SETTINGS)
-recipe_app = typer.Typer(name="recipe", help="List, show, check and copy recipes.", **_SETTINGS)
+recipe_app = typer.Typer(name="recipe", help="List, show, check, explain, copy and write recipes.", **_SETTINGS)
 sweep_app = typer.Typer(
     name="sweep", help="Run a recipe with several settings and seeds.", cls=sweep.SweepGroup, **_SETTINGS
 )
@@ -86,6 +86,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "remove": remove.remove,
     "export": export.export,
     "report": report.report,
+    "inspect": inspect.inspect,
     "doctor": doctor.doctor,
 }
 _RECIPE_COMMANDS: dict[str, Callable[..., None]] = {
@@ -93,6 +94,8 @@ _RECIPE_COMMANDS: dict[str, Callable[..., None]] = {
     "show": recipes.show,
     "check": recipes.check,
     "copy": recipes.copy,
+    "explain": recipes.explain,
+    "new": new_recipe.new,
 }
 
 for _name, _command in _COMMANDS.items():

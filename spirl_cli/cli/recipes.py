@@ -1,9 +1,11 @@
-"""The commands about recipes: list, show, check, copy."""
+"""The commands about recipes: list, show, check, explain, copy."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +14,9 @@ from spirl_cli.cli.console import columns, emit, emit_json, note
 from spirl_cli.cli.options import JsonOption, MethodOption, ProfileOption, SetOption
 from spirl_cli.errors import SpirlError, UsageError
 from spirl_cli.monitor.streams import foreign_output_on_stderr
+
+if TYPE_CHECKING:
+    from spirl_cli.recipe.explain import KeyMeaning
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="RECIPE", help="Name or path of a recipe.", autocompletion=complete.recipes)
@@ -107,3 +112,55 @@ def copy(
 
     target = copy_recipe(recipe, destination)
     emit_json({"path": str(target)}) if as_json else emit(str(target))
+
+
+def explain(
+    key: Annotated[
+        str | None,
+        typer.Argument(metavar="KEY", help="A key such as train_skills.horizon, or a section; default: all."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a key of a recipe means: its type, unit, default, and what to try."""
+    from spirl_cli.recipe.explain import explain as explained
+
+    found = explained(key)
+    if as_json:
+        emit_json([vars(one) for one in found])
+    elif key is None:
+        emit(_key_list(found))
+    else:
+        own = [one for one in found if one.key == key]
+        below = [one for one in found if one.key != key]
+        emit("\n\n".join([*map(_explanation, own), *([_key_list(below)] if below else [])]))
+
+
+def _explanation(one: KeyMeaning) -> str:
+    """Write a key with what is known of it, a line each."""
+    default = "required" if one.required else json.dumps(one.default)
+    facts = [
+        ("type", one.type),
+        ("unit", one.unit),
+        ("default", default),
+        ("domains", _domains(one)),
+        ("try", one.advice),
+    ]
+    return "\n".join([one.key, f"  {one.meaning}", *(f"  {name:<8} {text}" for name, text in facts if text)])
+
+
+def _key_list(found: Sequence[KeyMeaning]) -> str:
+    """List keys by section, each with its meaning; of several domains' own each."""
+    lines: list[str] = []
+    for one in found:
+        if "." not in one.key and lines:
+            lines.append("")
+        only = f" ({_domains(one)})" if _domains(one) else ""
+        lines.append(f"{one.key}{only}: {one.meaning}")
+    return "\n".join(lines)
+
+
+def _domains(one: KeyMeaning) -> str:
+    """Name the domains that have a key, where not all do."""
+    from spirl_cli.domains.registry import kinds
+
+    return "" if len(one.kinds) == len(kinds()) else ", ".join(one.kinds)

@@ -107,7 +107,7 @@ class StoredSource:
         """Return the identity of the local files; they are read once, then the checksum is cached."""
         if _is_path(self.section) and not os.path.exists(expanded(self._name)):
             return None
-        dataset = self._local()
+        dataset = self.local()
         return None if dataset is None else identity_of(dataset)
 
     def fetch(self, reporter: Reporter) -> DatasetIdentity:
@@ -116,13 +116,18 @@ class StoredSource:
 
     def open(self, folder: Path, reporter: Reporter) -> Demonstrations:
         """Open the dataset; download a Minari dataset that is not local."""
-        dataset = self._local()
+        dataset = self.local()
         if dataset is None:
             download(self._name, reporter.message)
             dataset = MinariFolder(self._name)
         return Demonstrations(self.section, dataset, identity_of(dataset))
 
-    def _local(self) -> Dataset | None:
+    def local(self) -> Dataset | None:
+        """Open the dataset if it is on this computer, else return None; never uses the network.
+
+        Raises:
+            DatasetError: there is a path of this name, but no dataset that can be read.
+        """
         if _is_path(self.section):
             return open_dataset(self._name, self.section.filter)
         return MinariFolder(self._name) if is_local(self._name) else None

@@ -46,6 +46,7 @@ class EnvSection(Section):
     # whether actions, states and rewards are of the order of one, so that nothing needs to be scaled
     known_units: ClassVar[bool] = False
 
+    # limit of one step, after which an environment counts as hanging; null: none. It decides no result. Unit: seconds
     step_seconds: PositiveFloat | None = None
 
     if TYPE_CHECKING:  # declared by each domain, so that every section keeps its own order of keys

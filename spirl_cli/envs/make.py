@@ -70,7 +70,7 @@ def make_env(section: EnvSection, render_mode: str | None = None) -> gym.Env[Any
     """
     env = make_raw_env(section, render_mode)
     try:
-        _check_actions(env)
+        check_actions(env)
         return SelectObservation(env, section.observation)
     except UsageError:
         env.close()
@@ -146,7 +146,12 @@ def _check_bounds(actions: gym.spaces.Box, low: np.ndarray, high: np.ndarray) ->
             )
 
 
-def _check_actions(env: gym.Env[Any, Any]) -> None:
+def check_actions(env: gym.Env[Any, Any]) -> None:
+    """Check that the actions are vectors of floats with finite bounds.
+
+    Raises:
+        UsageError: they are not.
+    """
     space = env.action_space
     if not isinstance(space, gym.spaces.Box) or not np.issubdtype(space.dtype, np.floating):
         raise UsageError(f"skills need continuous actions (a Box of floats); this environment has {space}")

@@ -42,7 +42,7 @@ def _keys_beside(path: KeyPath, kind: object) -> list[str]:
     for part in path[:-1]:
         if isinstance(part, str):
             fields = [model.model_fields[part] for model in models if part in model.model_fields]
-            models = [model for field in fields for model in _models(field.annotation, kind)]
+            models = [model for field in fields for model in models_in(field.annotation, kind)]
     keys = [key for model in models for key in model.model_fields]
     if models == [Recipe]:
         return [key for key in (*keys, *_OF_A_FILE) if key not in FROM_FILE_NAME | {path[-1]}]
@@ -52,14 +52,14 @@ def _keys_beside(path: KeyPath, kind: object) -> list[str]:
 def _dotted_keys(model: type[BaseModel], prefix: str, kind: object) -> Iterator[str]:
     for key, field in model.model_fields.items():
         yield f"{prefix}{key}"
-        for inner in _models(field.annotation, kind):
+        for inner in models_in(field.annotation, kind):
             yield from _dotted_keys(inner, f"{prefix}{key}.", kind)
 
 
-def _models(annotation: Any, kind: object) -> list[type[BaseModel]]:
+def models_in(annotation: Any, kind: object) -> list[type[BaseModel]]:
     """Return the models inside a type such as ``tuple[Model, ...] | None``; what depends on the domain by its kind."""
     if not isinstance(annotation, type) or not issubclass(annotation, BaseModel):
-        return [model for argument in get_args(annotation) for model in _models(argument, kind)]
+        return [model for argument in get_args(annotation) for model in models_in(argument, kind)]
     sections = [find_domain(one).section for one in kinds() if kind == one or kind not in kinds()]
     if annotation is EnvSection:
         return list(sections)

@@ -21,12 +21,14 @@ from spirl_cli.recipe.layers import parent_path, read_layers, read_tree
 
 __all__ = [
     "RecipeInfo",
+    "check_new",
     "check_recipe",
     "copy_recipe",
     "find_recipe",
     "list_recipes",
     "packaged_recipes",
     "recipe_folder",
+    "write_new",
 ]
 
 
@@ -67,18 +69,41 @@ def copy_recipe(name: str, destination: Path) -> Path:
     """
     source = find_recipe(name)
     target = destination / f"{recipe_id(source)}.yaml" if destination.is_dir() else destination
+    write_new(target, _with_findable_parent(source, target))
+    return target
+
+
+def check_new(target: Path) -> None:
+    """Check that a new recipe can have this file's name.
+
+    Raises:
+        UsageError: it exists, or is not called ``*.yaml``.
+    """
     if target.suffix not in SUFFIXES:
         raise UsageError(f"A recipe's file must end in .yaml, unlike {target}.")
-    text = _with_findable_parent(source, target)
+    if target.exists():
+        raise _exists(target)
+
+
+def write_new(target: Path, text: str) -> None:
+    """Write a recipe to a file that does not exist.
+
+    Raises:
+        UsageError: if the file exists, cannot be written or is not called ``*.yaml``.
+    """
+    check_new(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise UsageError(f"{shown(target)} exists already.", "Give another name.") from None
+        raise _exists(target) from None
     except OSError as error:
         raise UsageError(f"{shown(target)} cannot be written: {error.strerror}.") from None
-    return target
+
+
+def _exists(target: Path) -> UsageError:
+    return UsageError(f"{shown(target)} exists already.", "Give another name.")
 
 
 def check_recipe(ref: str | Path) -> list[str]:

@@ -42,17 +42,20 @@ def _read_extract(values: object, info: ValidationInfo) -> object:
 class Recipe(Section):
     """A whole pipeline, resolved: inheritance, profile and overrides applied."""
 
-    id: str  # name of a packaged recipe ("kitchen", "paper-kitchen") or the file's stem
-    profile: str | None = None
-    method: str | None = None  # one of the methods of `spirl_cli/recipe/methods.yaml` or of the recipe itself
-    description: str = ""
+    id: str  # name of a packaged recipe ("kitchen", "paper-kitchen") or the file's stem; no file sets it
+    profile: str | None = None  # profile that was chosen with --profile; no file sets it
+    # method that was chosen with --method: of `spirl_cli/recipe/methods.yaml` or of the recipe; no file sets it
+    method: str | None = None
+    description: str = ""  # what the recipe is for, for people
+    # seed of every section that names none of its own. Try: several; a seed is the whole pipeline
     seed: NonNegativeInt = 0
-    env: Annotated[SerializeAsAny[EnvSection], BeforeValidator(read_section)]
+    env: Annotated[SerializeAsAny[EnvSection], BeforeValidator(read_section)]  # the environment, which `kind` chooses
+    # where trajectories come from and how they are split
     extract: Annotated[SerializeAsAny[ExtractSection], BeforeValidator(_read_extract)]
-    train_skills: TrainSkillsSection = TrainSkillsSection()
-    train_prior: TrainPriorSection = TrainPriorSection()
-    train_rl: TrainRLSection = TrainRLSection()
-    evaluate: EvaluateSection = EvaluateSection()
+    train_skills: TrainSkillsSection = TrainSkillsSection()  # training of the skill encoder and decoder
+    train_prior: TrainPriorSection = TrainPriorSection()  # training of the skill prior
+    train_rl: TrainRLSection = TrainRLSection()  # reinforcement learning with skills as actions
+    evaluate: EvaluateSection = EvaluateSection()  # rollouts of the agent and what is made from them
 
     @model_validator(mode="after")
     def _policy_is_like_the_prior(self) -> Recipe:

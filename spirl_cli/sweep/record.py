@@ -113,7 +113,9 @@ class SweepFolder:
         except FileNotFoundError:
             raise ArtifactError(f"{self.path} is not the folder of a sweep: it has no {RECORD}") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
-            hint = "put a good copy of it back, or start the sweep under another --name: artifacts are taken from the store"
+            hint = (
+                "put a good copy of it back, or start the sweep under another --name: finished stages are found again"
+            )
             raise ArtifactError(f"{path} is damaged: {type(error).__name__} {error}", hint) from None
         raise ArtifactError(f"{path} was written by another version of spirl: it has format {version}", "update spirl")
 

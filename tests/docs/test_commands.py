@@ -288,9 +288,9 @@ def test_quick_commands_run_in_an_empty_folder(line: str, run_cli: RunCli) -> No
 def test_the_readmes_own_data_example_runs(run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The commands of the README one after the other, from an empty folder."""
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
-    (example,) = (block for block in blocks(ROOT / "README.md") if "recipe copy gymnasium" in block.text)
+    (example,) = (block for block in blocks(ROOT / "README.md") if "recipe new mine.yaml" in block.text)
     ran = [run_shown(words(line)[0], run_cli) for line in example.text.splitlines()]
-    assert len(ran) == 4
+    assert len(ran) == 5
     assert run_cli("show", "mine/agent@v1").returncode == 0
 
 

@@ -51,6 +51,33 @@ def make_pendulum_dataset(dataset_id: str, episodes: int = 8, steps: int = 60) -
     env.close()
 
 
+def make_reach_dataset(dataset_id: str, episodes: int = 8, steps: int = 40, scale: float = 1.0) -> None:
+    """Write a Minari dataset of `ReachEnv` with a controller that goes to the goal.
+
+    Args:
+        dataset_id: its name.
+        episodes: how many.
+        steps: of each.
+        scale: factor of the recorded actions and of their bounds.
+    """
+    from tests.support.environments import ReachEnv
+
+    env = ReachEnv()
+    buffers = [_reach_episode(env, seed, steps, scale) for seed in range(episodes)]
+    write_minari(dataset_id, buffers, env.observation_space, _box(2, 0.5 * scale))
+
+
+def _reach_episode(env: Any, seed: int, steps: int, scale: float) -> dict[str, Any]:
+    generator = np.random.default_rng(seed)
+    seen, actions = [env.reset(seed=seed)[0]], []
+    for _ in range(steps):
+        way = seen[-1]["desired_goal"] - seen[-1]["achieved_goal"]
+        actions.append(np.clip(3 * way + 0.1 * generator.normal(size=2), -0.5, 0.5))
+        seen.append(env.step(actions[-1])[0])
+    observations = {name: np.array([one[name] for one in seen]) for name in seen[0]}
+    return episode_buffer(observations, scale * np.array(actions))
+
+
 def write_minari(dataset_id: str, episodes: list[dict[str, Any]], observation_space: Any, action_space: Any) -> None:
     """Write a dataset through Minari's own interface."""
     import minari

@@ -97,3 +97,43 @@ def assert_keeps_gymnasiums_rules(env: gym.Env[Any, Any], skip_render_check: boo
         check_env(env, skip_render_check=skip_render_check)
     messages = [str(warning.message) for warning in caught]
     assert [text for text in messages if not any(advice in text for advice in ADVICE)] == []
+
+
+class ReachEnv(gym.Env[dict[str, np.ndarray], np.ndarray]):
+    """A point in a plane that actions push to a goal, with the observations of a GoalEnv."""
+
+    def __init__(self) -> None:
+        goal = gym.spaces.Box(-1, 1, (2,))
+        self.observation_space = gym.spaces.Dict(
+            {"achieved_goal": goal, "desired_goal": goal, "observation": gym.spaces.Box(-1, 1, (4,))}
+        )
+        self.action_space = gym.spaces.Box(-0.5, 0.5, (2,), np.float32)
+        self._place = self._goal = self._push = np.zeros(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Draw a place and a goal."""
+        super().reset(seed=seed)
+        self._place, self._goal = self.np_random.uniform(-1, 1, (2, 2))
+        self._push = np.zeros(2)
+        return self._observation(), {}
+
+    def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Move by a tenth of the action."""
+        self._push = 0.1 * np.clip(action, -0.5, 0.5)
+        self._place = np.clip(self._place + self._push, -1, 1)
+        success = bool(np.linalg.norm(self._place - self._goal) < 0.1)
+        return self._observation(), float(success) - 1, False, False, {"is_success": success, "success_rate": 0.5}
+
+    def _observation(self) -> dict[str, np.ndarray]:
+        state = np.concatenate([self._place, self._push])
+        parts = {"achieved_goal": self._place, "desired_goal": self._goal, "observation": state}
+        return {name: values.astype(np.float32) for name, values in parts.items()}
+
+
+def register_reach() -> None:
+    """Register the environment with goals."""
+    if "Reach-v0" not in gym.registry:
+        gym.register("Reach-v0", ReachEnv, max_episode_steps=40)
+
+
+register_reach()

@@ -14,17 +14,22 @@ from spirl_cli.settings import WHOLE_OBSERVATION, ObservationPart
 class GymnasiumSection(EnvSection):
     """Any Gymnasium environment with a continuous (Box) action space."""
 
-    kind: Literal["gymnasium"]
-    id: str
-    kwargs: dict[str, Any] = Field(default_factory=dict)
-    module: str | None = None  # imported first, so that it can register the id; or its file, such as ./mine.py
-    episode_length: PositiveInt
+    kind: Literal["gymnasium"]  # the domain
+    id: str  # id of the environment, as for gymnasium.make
+    kwargs: dict[str, Any] = Field(default_factory=dict)  # arguments of gymnasium.make
+    # imported first, so that it can register the id; or its file, such as ./mine.py; null: nothing
+    module: str | None = None
+    episode_length: PositiveInt  # steps after which an episode is cut. Unit: environment steps
+    # parts of the observation that networks see, joined in this order. Try: keys such as observation and desired_goal
     observation: tuple[ObservationPart, ...] = WHOLE_OBSERVATION
-    success_key: str | None = None  # key of `info`, or path to it, that is true once the episode succeeded
+    # key of `info`, or path to it, that is true once the episode succeeded; null: success is not measured. Try:
+    # is_success or success
+    success_key: str | None = None
+    # the environment's own reward; or 1 when success_key turns true, and else 0 (success)
     reward: Literal["environment", "success"] = "environment"
-    terminate_on_success: bool = False
-    order: None = None
-    noise: NonNegativeFloat | None = None
+    terminate_on_success: bool = False  # whether success ends the episode
+    order: None = None  # always null; fingerprints hold this key
+    noise: NonNegativeFloat | None = None  # null or 0: only the kitchen adds noise to observations
     _folder: Path | None = PrivateAttr(None)  # of the recipe; no part of its values
 
     def with_files(self, folder: Path) -> Self:

@@ -32,13 +32,15 @@ class KitchenExpert(Section):
     plans: Literal["human", "uniform"] = "human"  # order of subtasks: with the frequencies of people, or uniform
     subtasks: Annotated[int, Field(ge=1, le=7)] = 4  # number of subtasks in a demonstration
     target: bool = False  # whether a demonstration may complete all four subtasks of the published task
-    variation: Annotated[float, Field(ge=0, le=2)] = 1.0  # of speeds, paths and grasps; 1 is the variation among people
+    # variation of speeds, paths and grasps; 1 is the variation among people
+    variation: Annotated[float, Field(ge=0, le=2)] = 1.0
     disturbance: Annotated[float, Field(ge=0, le=1)] = 0.25  # probability of a push, per subtask
     pause: Annotated[float, Field(ge=0, le=1)] = 0.25  # probability of a rest before a subtask
-    max_steps: PositiveInt = 150  # for one subtask; after them the demonstration has failed and is repeated
-    seed: NonNegativeInt = 0  # of the demonstrations; runs with different recipe seeds share them
-    noise: NonNegativeFloat = 0.01  # of observations, as in env.noise
-    object_noise: NonNegativeFloat = 0.0005
+    # steps for one subtask; after them the demonstration has failed and is repeated. Unit: environment steps
+    max_steps: PositiveInt = 150
+    seed: NonNegativeInt = 0  # seed of the demonstrations; runs with different recipe seeds share them
+    noise: NonNegativeFloat = 0.01  # noise of the robot's observations, as in env.noise
+    object_noise: NonNegativeFloat = 0.0005  # noise of the objects' observations, as in env.object_noise
 
 
 class KitchenSection(EnvSection):
@@ -47,17 +49,19 @@ class KitchenSection(EnvSection):
     known_units: ClassVar[bool] = True
     planner: ClassVar[PlannerKey | None] = PlannerKey("scripted", "scripted", KitchenExpert, stands_in=True)
 
-    kind: Literal["kitchen"] = "kitchen"
+    kind: Literal["kitchen"] = "kitchen"  # the domain
+    # subtasks that are rewarded
     tasks: Annotated[tuple[KitchenTask, ...], Field(min_length=1)] = (
         "microwave",
         "kettle",
         "bottom burner",
         "light switch",
     )
-    order: Literal["any", "in-order"] = "any"
-    noise: NonNegativeFloat = 0.01  # gymnasium-robotics' robot_noise_ratio
-    object_noise: NonNegativeFloat = 0.0005  # its object_noise_ratio
-    episode_length: PositiveInt = 280
+    order: Literal["any", "in-order"] = "any"  # whether subtasks count in any order, or only in the order of `tasks`
+    noise: NonNegativeFloat = 0.01  # noise of the robot's observations (gymnasium-robotics' robot_noise_ratio)
+    object_noise: NonNegativeFloat = 0.0005  # noise of the objects' observations (its object_noise_ratio)
+    episode_length: PositiveInt = 280  # steps after which an episode is cut. Unit: environment steps
+    # parts of the observation that networks see, joined in this order
     observation: tuple[ObservationPart, ...] = KITCHEN_POSITIONS
 
     @model_validator(mode="after")

@@ -21,13 +21,14 @@ class MazePlanner(Section):
     """Demonstrations in random mazes: shortest path, PD control (`spirl_cli/domains/maze/planner.py`)."""
 
     size: Annotated[int, Field(ge=8, le=200)] = 20  # cells along a side, without the border
-    max_steps: PositiveInt = 500
-    min_steps: PositiveInt = 20  # shorter trajectories are drawn again
-    jitter: Annotated[float, Field(ge=0, le=0.4)] = 0.2  # largest offset of a way-point from its cell's centre
-    reach: PositiveFloat = 0.1  # distance at which a way-point counts as reached
-    gain: PositiveFloat = 10.0
-    damping: NonNegativeFloat = 1.0
-    action_noise: NonNegativeFloat = 0.0  # standard deviation, added before clipping
+    max_steps: PositiveInt = 500  # longest trajectory. Unit: environment steps
+    min_steps: PositiveInt = 20  # shorter trajectories are drawn again. Unit: environment steps
+    # largest offset of a way-point from its cell's centre. Unit: cells
+    jitter: Annotated[float, Field(ge=0, le=0.4)] = 0.2
+    reach: PositiveFloat = 0.1  # distance at which a way-point counts as reached. Unit: cells
+    gain: PositiveFloat = 10.0  # action for each cell of distance from the way-point
+    damping: NonNegativeFloat = 1.0  # action against the speed
+    action_noise: NonNegativeFloat = 0.0  # standard deviation of noise on actions, added before clipping
 
 
 class MazeSection(DrawnSection):
@@ -42,21 +43,21 @@ class MazeSection(DrawnSection):
     planner: ClassVar[PlannerKey | None] = PlannerKey("planner", "planner", MazePlanner)
     has_scenes: ClassVar[bool] = True  # images need the maze's layout
 
-    kind: Literal["maze"]
+    kind: Literal["maze"]  # the domain
     size: Annotated[int, Field(ge=8, le=200)] = 40  # cells along a side, without the border
-    layout_seed: NonNegativeInt = 0
-    layout: str | None = None  # rows of '#' and '.'; in a recipe the path of a file that holds them
-    start: Cell | None = None
-    goal: Cell | None = None
-    path_length: PositiveInt = 34
-    max_manhattan: PositiveInt = 26
-    goal_radius: PositiveFloat = 2.0  # cells
-    episode_length: PositiveInt = 2000
+    layout_seed: NonNegativeInt = 0  # seed of a generated layout, and of its start and goal
+    layout: str | None = None  # rows of '#' and '.'; in a recipe the path of a file that holds them; null: generated
+    start: Cell | None = None  # cell of the start, as row and column with the border counted; null: drawn
+    goal: Cell | None = None  # cell of the goal; null: drawn
+    path_length: PositiveInt = 34  # length of the shortest path between a drawn start and goal. Unit: cells
+    max_manhattan: PositiveInt = 26  # largest Manhattan distance between a drawn start and goal. Unit: cells
+    goal_radius: PositiveFloat = 2.0  # distance from the goal that is success. Unit: cells
+    episode_length: PositiveInt = 2000  # steps after which an episode is cut. Unit: environment steps
     frames: PositiveInt = 2  # images stacked along the channels of the observation, the oldest first
+    # parts of the observation that networks see, joined in this order; the image comes last
     observation: tuple[ObservationPart, ...] = STATE_AND_IMAGE
-    # always null; fingerprints of agents and evaluations hold these keys
-    order: None = None
-    noise: None = None
+    order: None = None  # always null; fingerprints of agents and evaluations hold this key
+    noise: None = None  # always null; fingerprints of agents and evaluations hold this key
 
     @model_validator(mode="after")
     def _both_ends(self) -> MazeSection:

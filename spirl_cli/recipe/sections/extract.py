@@ -16,25 +16,37 @@ OrRefuse = BeforeValidator(lambda value: None if value == "refuse" else value)
 class ExtractSection(Section):
     """Where trajectories come from and how they are split (stage `clips`)."""
 
+    # what `dataset` is: a Minari id, a path (hdf5), either (auto); or demonstrations that the domain makes (planner,
+    # scripted)
     source: Literal["auto", "minari", "hdf5", "planner", "scripted"] = "auto"
-    dataset: str | None = None  # a Minari id or a path; null only where demonstrations are generated
-    # settings of the demonstrations that a domain makes itself; which key, and of which type, the domain says
+    # a Minari id or a path; null only where demonstrations are generated. Try: `spirl inspect` on it first
+    dataset: str | None = None
+    # settings of demonstrations that a domain makes itself; which key, and of which type, the domain says
     planner: SerializeAsAny[Section] | None = None
-    blocks_planner: SerializeAsAny[Section] | None = None  # of block stacking
-    scripted: SerializeAsAny[Section] | None = None  # of the kitchen; null: its defaults
-    episodes: PositiveInt | None = None  # at most so many, from the start of the dataset
-    observation: tuple[ObservationPart, ...] | None = None  # null: as in the environment
+    blocks_planner: SerializeAsAny[Section] | None = None  # settings of the demonstrations of block stacking
+    # settings of the kitchen's scripted demonstrations; null: their defaults
+    scripted: SerializeAsAny[Section] | None = None
+    episodes: PositiveInt | None = None  # at most so many episodes, from the start of the dataset; null: all
+    # parts of the dataset's observation, the same numbers as in `env.observation`; null: as in the environment
+    observation: tuple[ObservationPart, ...] | None = None
     filter: str | None = None  # a mask of a robomimic file, such as train; null: all demonstrations
-    # low and high, for all dimensions or a list with one for each; null: those of the dataset's action space
+    # low and high of the actions, for all dimensions or a list with one for each; null: those of the dataset's action
+    # space. Try: the environment's bounds
     action_bounds: tuple[Bound, Bound] | None = None
-    bad_episodes: Annotated[Literal["skip", "trim"] | None, OrRefuse] = None  # null or refuse: they end the extraction
-    out_of_bounds: Annotated[Literal["clip"] | None, OrRefuse] = None  # actions; null or refuse: as above
+    # what happens to episodes with NaN, infinity or wrong shapes: left out (skip), or their longest sound part is kept
+    # (trim); null or refuse: they end the extraction
+    bad_episodes: Annotated[Literal["skip", "trim"] | None, OrRefuse] = None
+    # what happens to actions beyond their bounds: set to the bound (clip); null or refuse: they end the extraction.
+    # Try: clip where the environment clips them too
+    out_of_bounds: Annotated[Literal["clip"] | None, OrRefuse] = None
+    # share of the episodes kept to validate with; at least one episode
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    # for parity: docs/method.md#short-demonstrations-are-joined and
-    # docs/method.md#final-start-positions-are-never-drawn
+    # episodes shorter than a window are left out (skip), or joined with the next one as in the authors' code
+    # (docs/method.md#short-demonstrations-are-joined)
     short_episodes: Literal["skip", "join"] = "skip"
+    # last start positions of every episode that are not used (docs/method.md#final-start-positions-are-never-drawn)
     unused_final_starts: NonNegativeInt = 0
-    seed: NonNegativeInt | None = None  # null: the recipe's
+    seed: NonNegativeInt | None = None  # seed of the split into training and validation; null: the recipe's
 
     @model_validator(mode="after")
     def _has_a_source(self) -> ExtractSection:

@@ -17,25 +17,31 @@ class StateNoise(Section):
     `sigma` is in the units of the state, before normalisation, or a share of each number's spread, such as `3%`.
     """
 
-    indices: tuple[Index, ...]
+    indices: tuple[Index, ...]  # numbers of the state that get noise
+    # standard deviation of the noise: a number before normalisation, or a share of each number's spread such as 3%.
+    # Unit: that of the state, or %. Try: 1% to 3%
     sigma: PositiveFloat | Share
 
 
 class Augmentation(Section):
     """State augmentation of training windows (see `spirl_cli/skills/augmentation.py`)."""
 
+    # noise on numbers of the state, so that decoder and prior know what to do beside the demonstrated path. Try: a few
+    # percent where rollouts leave the demonstrations and do not come back
     state_noise: tuple[StateNoise, ...] = ()
     # share of the noise drawn anew at every step, on top of one draw held over the window
     independent: NonNegativeFloat = 0.3
-    # the commanded action is corrected by -correction * noise, for the state dimensions that
-    # an action drives directly; 0 leaves actions as demonstrated
+    # the commanded action is corrected by -correction * noise, for the state dimensions that an action drives directly;
+    # 0 leaves actions as demonstrated
     correction: float = 0.0
     correction_indices: tuple[Index, ...] = ()  # state index that action i drives
-    # groups of state indices (objects); in `swap_windows` of the windows, every group that does
-    # not move takes its value from a random other step with probability `swap_probability`
+    # groups of state indices (objects); in `swap_windows` of the windows, every group that does not move takes its
+    # value from a random other step with probability `swap_probability`
     swap_groups: tuple[tuple[Index, ...], ...] = ()
-    swap_windows: Annotated[float, Field(ge=0, le=1)] = 0.0
+    swap_windows: Annotated[float, Field(ge=0, le=1)] = 0.0  # share of the windows in which groups are swapped
+    # probability that a group that does not move is swapped in such a window
     swap_probability: Annotated[float, Field(ge=0, le=1)] = 0.5
+    # change within a window up to which a group does not move. Unit: that of the state
     swap_tolerance: PositiveFloat = 0.01
     encoder: bool = False  # whether the encoder sees augmented clips too, or only the decoder does
 
@@ -43,44 +49,56 @@ class Augmentation(Section):
 class ImageEncoderSection(Section):
     """Convolutions that turn the stacked image into features (docs/method.md#image-features)."""
 
-    channels: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (8, 16, 32)  # 4×4 kernels, stride 2
-    features: PositiveInt = 32
-    batch_norm: bool = False  # from the second convolution on
+    # channels of each convolution (4×4 kernels, stride 2)
+    channels: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (8, 16, 32)
+    features: PositiveInt = 32  # numbers that an image becomes
+    batch_norm: bool = False  # whether features are normalised over the batch, from the second convolution on
 
 
 class TrainSkillsSection(Section):
     """Skill encoder and decoder (stage `skills`)."""
 
+    # a decoder that sees the state at every step (closed-loop), one that does not (open-loop), or actions themselves as
+    # skills (primitive). Try: open-loop where actions suit any state
     model: Literal["closed-loop", "open-loop", "primitive"] = "closed-loop"
+    # steps that one skill takes (H). Unit: environment steps. Try: a meaningful piece of behaviour, 5 to 10 steps, so
+    # that an episode has ten skills or more
     horizon: PositiveInt = 10
-    latent_dim: PositiveInt = 10
-    encoder_width: PositiveInt = 128
-    decoder_width: PositiveInt = 128
-    decoder_depth: PositiveInt = 5
-    # what a closed-loop decoder sees: numbers of the state (null: all, or none beside an image), and the image
+    latent_dim: PositiveInt = 10  # numbers of a skill z. Try: between the size of an action and ten
+    encoder_width: PositiveInt = 128  # units of the encoder's LSTM
+    decoder_width: PositiveInt = 128  # units of the decoder's layers, or of its LSTM where it is open-loop
+    decoder_depth: PositiveInt = 5  # hidden layers of the decoder
+    # numbers of the state that a closed-loop decoder sees; null: all, or none beside an image. Try: hide what tells the
+    # action, such as the goal, where a skill decides little
     state_indices: tuple[Index, ...] | None = None
+    # convolutions for the image that a closed-loop decoder sees; null: no image
     image: ImageEncoderSection | None = None
     # so many steps of a window, drawn at random, are all that a closed-loop decoder learns from; null: all. Steps of a
     # window are much alike, so that fewer with more windows learn more in a minute where the decoder sees images
     decoder_steps: PositiveInt | None = None
-    batch_norm: bool = False
-    normalize: bool = True
+    batch_norm: bool = False  # whether hidden layers are normalised over the batch, as published
+    normalize: bool = True  # whether states are standardised
     # scaled: actions are learned in units of their bounds (of their spread, where the bounds are far away), and states
-    # that hardly move are told by the spread of the others; raw: numbers as they are. null: as the domain has it
+    # that hardly move are told by the spread of the others; raw: numbers as they are; null: as the domain has it
     units: Literal["scaled", "raw"] | None = None
+    # weight of what a skill carries against the error of reconstruction. Try: ten times less where skills carry less
+    # than 2 nats; or target_kl
     beta: NonNegativeFloat = 5e-4
-    target_kl: PositiveFloat | None = None  # nats per latent dimension; null: beta is fixed
-    iterations: PositiveInt = 40_000
-    batch_size: PositiveInt = 128
-    learning_rate: PositiveFloat = 1e-3
-    optimizer: Literal["adam", "radam"] = "adam"
-    schedule: Literal["constant", "cosine"] = "cosine"
+    # what each number of a skill shall carry; beta follows it. null: beta is fixed. Unit: nats per latent dimension.
+    # Try: 1.0 on data of your own
+    target_kl: PositiveFloat | None = None
+    iterations: PositiveInt = 40_000  # batches to train on. Unit: iterations. Try: some fifty passes over all windows
+    batch_size: PositiveInt = 128  # windows of a batch
+    learning_rate: PositiveFloat = 1e-3  # step size of the optimiser
+    optimizer: Literal["adam", "radam"] = "adam"  # which optimiser
+    schedule: Literal["constant", "cosine"] = "cosine"  # whether the learning rate stays or falls along a cosine
+    # whether windows are drawn evenly, or episodes first as the authors do, so that steps of short ones count more
     sampling: Literal["windows", "episodes"] = "windows"
-    augmentation: Augmentation = Augmentation()
-    validate_every: PositiveInt = 2_000
-    best_of: PositiveInt = 100
-    checkpoint_seconds: PositiveFloat = 60.0
-    seed: NonNegativeInt | None = None
+    augmentation: Augmentation = Augmentation()  # changes to the states of training windows; stored clips stay
+    validate_every: PositiveInt = 2_000  # iterations between validations. Unit: iterations
+    best_of: PositiveInt = 100  # random skills of which the closest to a held-out window counts in `validation/best_of`
+    checkpoint_seconds: PositiveFloat = 60.0  # time between checkpoints. Unit: seconds
+    seed: NonNegativeInt | None = None  # seed of weights and batches; null: the recipe's
 
     @model_validator(mode="after")
     def _primitive_is_one_step(self) -> TrainSkillsSection:
