@@ -59,8 +59,7 @@ class Drawing:
 
 def drawing_of(env: EnvSection) -> Drawing | None:
     """Return how an environment's images are made, or None if they cannot be drawn from states."""
-    values = env.clip_values()
-    return Drawing(env.kind, values["frames"]) if "frames" in values else None
+    return Drawing(env.kind, env.clip_values()["frames"]) if env.draws_images else None
 
 
 def pack_scene(scene: np.ndarray) -> np.ndarray:

@@ -95,7 +95,7 @@ def _complete(recipe: Recipe, folder: Path) -> Recipe:
     """Fill in all that the recipe refers to: values from elsewhere in it, and content of files."""
     extract, env = recipe.extract, recipe.env.with_files(folder)
     if extract.observation is None:  # images that can be drawn from states are not stored
-        extract = extract.model_copy(update={"observation": env.state_parts})
+        extract = extract.model_copy(update={"observation": env.stored_parts})
     train_skills, train_rl = _with_units(recipe)
     train_prior = recipe.train_prior
     if train_prior.augmentation is None:

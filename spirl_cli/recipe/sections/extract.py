@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, SerializeAsAny, model_validator
 
-from spirl_cli.settings import ObservationPart, Section
+from spirl_cli.settings import Observation, Section
 
 Bound = float | tuple[float, ...]  # of an action
 # Written out, the usual treatment is the same as left out, so that it has the same fingerprint.
@@ -23,7 +23,7 @@ class ExtractSection(Section):
     blocks_planner: SerializeAsAny[Section] | None = None  # of block stacking
     scripted: SerializeAsAny[Section] | None = None  # of the kitchen; null: its defaults
     episodes: PositiveInt | None = None  # at most so many, from the start of the dataset
-    observation: tuple[ObservationPart, ...] | None = None  # null: as in the environment
+    observation: Observation | None = None  # null: as in the environment
     filter: str | None = None  # a mask of a robomimic file, such as train; null: all demonstrations
     # low and high, for all dimensions or a list with one for each; null: those of the dataset's action space
     action_bounds: tuple[Bound, Bound] | None = None
