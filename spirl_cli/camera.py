@@ -80,8 +80,10 @@ class Cameras:
         if not leading:
             return _formed(np.asarray(array)[np.newaxis], part.image)[0]
         step = max(1, BLOCK_BYTES // max(1, math.prod(array.shape[1:])))
-        blocks = [_formed(np.asarray(array[first : first + step]), part.image) for first in range(0, len(array), step)]
-        return np.concatenate(blocks) if blocks else np.empty((0, *part.image.size, part.image.channels), np.uint8)
+        images = np.empty((len(array), *part.image.size, part.image.channels), np.uint8)
+        for first in range(0, len(array), step):
+            images[first : first + step] = _formed(np.asarray(array[first : first + step]), part.image)
+        return images
 
     def _check_size(self, shape: tuple[int, ...], key: str | None) -> None:
         first = self._first.setdefault(key, shape)

@@ -211,13 +211,13 @@ class ClipWriter:
         self._files[2].flush()
         target = file.create_dataset("images", shape=(rows, *self._image_shape), dtype=np.uint8)
         target.attrs["frames"] = frames
-        size = math.prod(self._image_shape)
-        block = max(1, COPY_BYTES // size)
+        images = np.empty((max(1, COPY_BYTES // math.prod(self._image_shape)), *self._image_shape), np.uint8)
         # read, not mapped: pages of a mapped file would count as memory of this process
         with self._raw[2].open("rb") as source:
-            for first in range(0, rows, block):
-                images = np.frombuffer(source.read(block * size), np.uint8)
-                target[first : first + block] = images.reshape(-1, *self._image_shape)
+            for first in range(0, rows, len(images)):
+                block = images[: rows - first]
+                source.readinto(block.data)
+                target[first : first + len(block)] = block
 
 
 def split_episodes(count: int, validation_fraction: float, seed: int) -> np.ndarray:
