@@ -56,16 +56,20 @@ def _positions(key: str | None, indices: tuple[int | str, ...], size: int) -> np
 def look_up(observation: Any, key: str | None) -> Any:
     """Follow a path such as ``robot/qpos`` through nested mappings and tuples; names may contain slashes too.
 
+    Without a key the observation itself is meant, or what it says to be its plain array.
+
     Raises:
         UsageError: a key is missing.
     """
-    node, names = observation, [] if key is None else key.split("/")
+    if key is None:
+        return getattr(observation, "plain", observation)
+    node, names = observation, key.split("/")
     while names:
         children = _children(node)
         counts = range(len(names), 0, -1)  # the longest name first: what is called so is meant
         count = next((count for count in counts if "/".join(names[:count]) in children), 0)
         if not count:
-            raise _missing(str(key), names[0], children)
+            raise _missing(key, names[0], children)
         node, names = children["/".join(names[:count])], names[count:]
     return node
 
