@@ -12,7 +12,7 @@ from spirl_cli.camera import Cameras, View, resize
 from spirl_cli.domains.gymnasium.section import GymnasiumSection
 from spirl_cli.envs.make import check_compatible, make_env
 from spirl_cli.envs.replayable import ReplayableEnv
-from spirl_cli.errors import UsageError
+from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.settings import ImageFormat, ObservationPart
 from tests.support.environments import SliderEnv
 
@@ -102,6 +102,8 @@ def test_an_environment_that_cannot_be_rendered_is_refused() -> None:
 def test_images_do_not_count_as_numbers_of_the_state() -> None:
     one = np.ones(1, np.float32)
     check_compatible(slider(frames=2), 2, 1, -one, one)
+    with pytest.raises(ArtifactError, match="clips have 3 numbers, those of the environment 2"):
+        check_compatible(slider(frames=2), 3, 1, -one, one)
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["channels-first", "channels-last"])
