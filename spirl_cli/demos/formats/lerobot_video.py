@@ -45,7 +45,8 @@ def find_clips(folder: Path, info: Info, camera: str, where: str) -> dict[int, C
         DatasetError: the metadata do not say it, or are damaged.
     """
     if info.legacy:
-        found = (folder / "videos").glob(f"chunk-*/{camera}/episode_*.mp4")
+        chunks = (folder / "videos").glob("chunk-*")
+        found = (path for chunk in chunks for path in (chunk / camera).glob("episode_*.mp4"))
         return {int(path.stem.removeprefix("episode_")): Clip(path) for path in found if path.stem[8:].isdigit()}
     return dict(_shared_files(folder, camera, where))
 
