@@ -38,7 +38,7 @@ def select(observation: Any, parts: Sequence[ObservationPart], leading: int = 0)
 
 
 def _piece(observation: Any, part: ObservationPart, leading: int) -> np.ndarray:
-    array = _numeric(_lookup(observation, part.key), part.key, leading)
+    array = _numeric(look_up(observation, part.key), part.key, leading)
     flat = array.reshape(*array.shape[:leading], -1)  # (..., n)
     if part.indices is None:
         return flat
@@ -51,7 +51,7 @@ def _positions(key: str | None, indices: tuple[int | str, ...], size: int) -> np
     try:
         return np.array(expand_indices(indices, size), dtype=np.intp)
     except UsageError as error:
-        raise UsageError(f"observation {_name(key)}: {error.message}", error.hint) from error
+        raise UsageError(f"observation {name_of(key)}: {error.message}", error.hint) from error
 
 
 def find(node: Any, key: str) -> Any:
@@ -76,10 +76,16 @@ def find(node: Any, key: str) -> Any:
     raise KeyError(key)
 
 
-def _lookup(observation: Any, key: str | None) -> Any:
-    """Return the part of an observation that a key or path stands for; None stands for all of it."""
+def look_up(observation: Any, key: str | None) -> Any:
+    """Return the part of an observation that a key or path stands for.
+
+    Without a key it is the observation itself, or the array that it names as its plain one.
+
+    Raises:
+        UsageError: a key is missing.
+    """
     if key is None:
-        return observation
+        return getattr(observation, "plain", observation)
     try:
         return find(observation, key)
     except KeyError:
@@ -123,16 +129,17 @@ def _numeric(leaf: Any, key: str | None, leading: int) -> np.ndarray:
     children = _children(leaf)
     if children:
         raise UsageError(
-            f"observation {_name(key)} is not one array but has the keys {', '.join(sorted(children))}",
+            f"observation {name_of(key)} is not one array but has the keys {', '.join(sorted(children))}",
             "choose one of them with `key` in the observation selection",
         )
     array = np.asarray(leaf)
     if array.dtype.kind not in "biuf":
-        raise UsageError(f"observation {_name(key)} is not numeric (its type is {array.dtype})")
+        raise UsageError(f"observation {name_of(key)} is not numeric (its type is {array.dtype})")
     if array.ndim < leading:
-        raise UsageError(f"observation {_name(key)} has shape {array.shape}, too few axes for a batch")
+        raise UsageError(f"observation {name_of(key)} has shape {array.shape}, too few axes for a batch")
     return array
 
 
-def _name(key: str | None) -> str:
+def name_of(key: str | None) -> str:
+    """Return what messages call the array under a key."""
     return "array" if key is None else f"'{key}'"

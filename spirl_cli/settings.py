@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, PositiveInt, model_validator
 
 from spirl_cli.errors import UsageError
 
@@ -74,18 +74,72 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class ImageFormat(Section):
+    """The form in which an image is seen: rows and columns after resizing, and its channels."""
+
+    size: tuple[PositiveInt, PositiveInt]  # rows and columns after resizing. Unit: pixels. Try: [64, 64]
+    channels: Literal[1, 3, 4] = 3  # of the image in the dataset and the environment: grey, RGB, or RGB and depth
+
+
 class ObservationPart(Section):
     """One piece of an observation: a (nested) key and the indices taken from that array.
 
     ``key`` is a path such as ``observation`` or ``robot/qpos``; null stands for an observation
     that is a plain array. ``indices`` are integers or Python-like ranges such as ``"18:39"``;
     null takes everything. The parts are flattened and concatenated in the order given.
+    ``image`` marks the array as a camera's image, uint8 (rows, columns, channels) or with the channels first.
     """
 
     # path of an array in the observation, such as `robot/qpos`; null: the observation is a plain array
     key: str | None = None
     # numbers that are taken of the flattened array: integers and ranges such as "18:39"; null: all
     indices: tuple[Index, ...] | None = None
+    # marks the array as a camera's image, and says how it is seen; null: numbers. Images come after all numbers
+    image: ImageFormat | None = None
+
+    @model_validator(mode="after")
+    def _images_are_whole(self) -> ObservationPart:
+        if self.image is not None and self.indices is not None:
+            raise ValueError("only a whole image can be selected. Leave out its `indices`")
+        return self
 
 
 WHOLE_OBSERVATION = (ObservationPart(),)
+
+
+def images_of(parts: Sequence[ObservationPart]) -> tuple[ObservationPart, ...]:
+    """Return the parts that are marked as images."""
+    return tuple(part for part in parts if part.image is not None)
+
+
+def numbers_of(parts: Sequence[ObservationPart]) -> tuple[ObservationPart, ...]:
+    """Return the parts that are not marked as images."""
+    return tuple(part for part in parts if part.image is None)
+
+
+def image_shape_of(parts: Sequence[ObservationPart]) -> tuple[int, int, int] | None:
+    """Return rows, columns and channels of the marked images, stacked along the channels; None without any."""
+    formats = [part.image for part in parts if part.image is not None]
+    return (*formats[0].size, sum(one.channels for one in formats)) if formats else None
+
+
+def checked_observation(parts: tuple[ObservationPart, ...]) -> tuple[ObservationPart, ...]:
+    """Return a selection if its images come last, have one size, and do not stand alone.
+
+    Raises:
+        ValueError: otherwise (the form in which pydantic wants it).
+    """
+    images = images_of(parts)
+    if not images:
+        return parts
+    if parts[-len(images) :] != images:
+        raise ValueError("images have to come last. Write the parts with `image` at the end")
+    if len(images) == len(parts):
+        raise ValueError("numbers are needed beside images, since skill encoder and critics see only those")
+    sizes = {part.image.size for part in images if part.image is not None}
+    if len(sizes) > 1:
+        raise ValueError("all images need the same `size`, since they are stacked along the channels")
+    return parts
+
+
+Observation = Annotated[tuple[ObservationPart, ...], AfterValidator(checked_observation)]

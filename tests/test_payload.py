@@ -18,6 +18,9 @@ NUMBERED = re.compile(r"(^|/)(checkpoint|replay|policy)-")
 # the same words with another meaning, by module
 OTHERS = {
     ("spirl_cli/pipeline/shorter.py", "snapshots"): "key of a recipe",
+    ("spirl_cli/inspection/draft.py", "snapshots"): "key of a recipe",
+    ("spirl_cli/demos/formats/lerobot.py", "videos"): "folder of a LeRobot dataset",
+    ("spirl_cli/demos/formats/lerobot_video.py", "videos"): "folder of a LeRobot dataset",
     ("spirl_cli/store/manifest_file.py", "finished"): "field of a manifest",
     ("spirl_cli/cli/artifacts.py", "finished"): "field of a manifest",
     ("spirl_cli/rl/loop.py", "finished"): "part of a checkpoint",

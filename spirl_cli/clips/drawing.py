@@ -58,9 +58,8 @@ class Drawing:
 
 
 def drawing_of(env: EnvSection) -> Drawing | None:
-    """Return the drawing of an environment's images, or None if they cannot be drawn from states."""
-    values = env.clip_values()
-    return Drawing(env.kind, values["frames"]) if "frames" in values else None
+    """Return how an environment's images are drawn, or None if they cannot be drawn from states."""
+    return Drawing(env.kind, env.clip_values()["frames"]) if env.draws_images else None
 
 
 def pack_scene(scene: np.ndarray) -> np.ndarray:

@@ -13,7 +13,8 @@ from typing import Any, Literal
 import h5py
 import numpy as np
 
-from spirl_cli.clips.drawing import read_scene_images
+from spirl_cli.clips.drawing import SceneImages, read_scene_images
+from spirl_cli.clips.stored_images import StoredImages
 from spirl_cli.clips.writer import COPY_ROWS, FORMAT, ClipWriter
 from spirl_cli.errors import ArtifactError
 
@@ -47,7 +48,11 @@ class Clips:
             self.episode_offsets = file["episode_offsets"][()]
             self.episode_numbers = file["episode_numbers"][()]
             self._starts: dict[str, np.ndarray] = {name: file[f"starts/{name}"][()] for name in ("train", "validation")}
-            self._images = read_scene_images(file)
+            self._images: SceneImages | StoredImages | None = read_scene_images(file)
+            if "images" in file:
+                self._images = StoredImages(
+                    _read(path, file["images"], load=False), int(file["images"].attrs["frames"])
+                )
             if load is None:
                 load = file["observations"].nbytes + file["actions"].nbytes <= LOAD_LIMIT
             self._observations = _read(path, file["observations"], load)  # (N, D)
@@ -61,7 +66,7 @@ class Clips:
         Args:
             path: the HDF5 file.
             load: True reads everything into memory; False maps the file, so that pages are read when needed; None reads
-                files of up to 1 GiB and maps larger ones.
+                files of up to 1 GiB and maps larger ones. Images are always mapped.
 
         Raises:
             ArtifactError: the file is missing, damaged or not a clips file.
@@ -115,24 +120,34 @@ class Clips:
         return states
 
     def images(self, rows: np.ndarray) -> np.ndarray:
-        """Draw the images that an agent sees at the given rows (...,); nothing is kept.
+        """Draw or read the images that an agent sees at the given rows (...,); nothing is kept.
 
         Returns:
-            uint8 (..., rows, columns, 3 · F): the images of the last F steps, the oldest first. The image of an
+            uint8 (..., rows, columns, channels · F): the images of the last F steps, the oldest first. The image of an
             episode's first step stands in for the images before it.
 
         Raises:
             ArtifactError: these clips have no images.
         """
         if self._images is None:
-            raise ArtifactError("the clips have no images", "images are drawn where a domain can draw them from states")
+            raise ArtifactError(
+                "the clips have no images",
+                "mark what cameras showed with `image` in extract.observation; some domains draw images from states",
+            )
         rows = np.asarray(rows)[..., None]  # (..., 1)
         back = np.arange(1 - self._images.frames, 1)  # (F,)
         shown = np.maximum(rows + back, self.episode_offsets[self.episode_of(rows)])  # (..., F)
         distinct, places = np.unique(shown, return_inverse=True)  # successive rows share their images
-        drawn = self._images.draw(self.episode_of(distinct), self._observations[distinct])
+        single = self._single_images(distinct)
         places = places.reshape(shown.shape)
-        return np.concatenate([drawn[places[..., frame]] for frame in range(len(back))], axis=-1)
+        return np.concatenate([single[places[..., frame]] for frame in range(len(back))], axis=-1)
+
+    def _single_images(self, rows: np.ndarray) -> np.ndarray:
+        """Return the unstacked images of some rows, uint8 (B, rows, columns, channels)."""
+        if isinstance(self._images, SceneImages):
+            return self._images.draw(self.episode_of(rows), self._observations[rows])
+        assert self._images is not None, "`images` has looked"
+        return self._images.read(rows)
 
     def episode_of(self, starts: np.ndarray) -> np.ndarray:
         """Return the episode (0 to E-1) that each row belongs to."""

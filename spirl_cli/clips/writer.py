@@ -10,17 +10,21 @@ Layout of the HDF5 file (E episodes of T_e steps, N = sum of T_e + 1 over the ep
     starts/validation int64            the same for the other episodes
     scenes            uint8 (E, n)     the bits of one bool array per episode; its shape is the attribute
                                        ``shape``; missing if images need no scenes
+    images            uint8 (N, rows, columns, channels)
+                                       the images of every state; the attribute ``frames`` says how many are stacked
+                                       when they are read; missing if images are drawn or there are none
 
 Attributes: ``format``, ``horizon``, ``action_low``, ``action_high``, ``identity`` (of the source dataset, as JSON) and,
 if images are drawn, ``drawing`` (JSON of a `spirl_cli.clips.drawing.Drawing`).
-The padding row makes observations and actions share row numbers, so that a batch of windows is one gather from each.
-Both are stored contiguously, so that they can be mapped into memory: clips that are larger than the memory are read
-page by page.
+The padding row makes observations, images and actions share row numbers, so that a batch of windows is one gather from
+each. All are stored contiguously, so that they can be mapped into memory: clips that are larger than the memory are
+read page by page.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -36,12 +40,13 @@ from spirl_cli.files import written_whole
 
 FORMAT = "spirl-clips-1"
 COPY_ROWS = 65_536  # rows handled at once, since a whole array may not fit into memory
+COPY_BYTES = 16 * 2**20  # bytes of images handled at once
 
 
 class ClipWriter:
     """Writes clips one episode at a time; memory holds one episode and the packed scenes of all episodes.
 
-    Rows are collected in two plain files beside ``path`` and copied once by :meth:`finish`,
+    Rows are collected in plain files beside ``path`` and copied once by :meth:`finish`,
     because only a dataset of known length can be stored contiguously. Use it as a context manager, which always removes
     these files.
 
@@ -63,7 +68,8 @@ class ClipWriter:
         self._scenes: list[np.ndarray] = []  # packed
         self._scene_shape: tuple[int, ...] | None = None
         self._observation_dim: int | None = None
-        self._raw = [path.with_name(f"{path.name}.{name}.raw") for name in ("observations", "actions")]
+        self._image_shape: tuple[int, ...] | None = None  # rows, columns and channels
+        self._raw = [path.with_name(f"{path.name}.{name}.raw") for name in ("observations", "actions", "images")]
         self._files: list[BinaryIO] = []
 
     def __enter__(self) -> ClipWriter:
@@ -96,8 +102,8 @@ class ClipWriter:
         """Add one episode of at least :attr:`shortest` steps.
 
         Raises:
-            DatasetError: its observations have another dimension, or its scene another shape, than
-                those before.
+            DatasetError: its observations have another dimension, or its scene or its images another shape,
+                than those before.
             ValueError: it is too short for a window.
         """
         if episode.steps < self.shortest:
@@ -110,6 +116,7 @@ class ClipWriter:
             )
         self._observation_dim = size
         self._append_scene(episode)
+        self._append_images(episode)
         padding = np.zeros((1, len(self._bounds.low)), np.float32)
         self._files[0].write(np.ascontiguousarray(episode.observations, np.float32).tobytes())
         self._files[1].write(np.concatenate([episode.actions, padding]).astype(np.float32).tobytes())
@@ -126,8 +133,23 @@ class ClipWriter:
         if episode.scene is not None:
             self._scenes.append(pack_scene(episode.scene))
 
+    def _append_images(self, episode: Episode) -> None:
+        shape = None if episode.images is None else episode.images.shape[1:]
+        if self._lengths and shape != self._image_shape:
+            raise DatasetError(
+                f"episode {episode.number} has images of shape {shape}, those before have {self._image_shape}"
+            )
+        self._image_shape = shape
+        if episode.images is not None:
+            self._files[2].write(np.ascontiguousarray(episode.images, np.uint8).data)
+
     def finish(
-        self, validation_fraction: float, seed: int, identity: Mapping[str, Any], drawing: Drawing | None = None
+        self,
+        validation_fraction: float,
+        seed: int,
+        identity: Mapping[str, Any],
+        drawing: Drawing | None = None,
+        frames: int = 1,
     ) -> None:
         """Split the episodes and write the file.
 
@@ -136,6 +158,7 @@ class ClipWriter:
             seed: decides which ones.
             identity: what the dataset was, stored as JSON.
             drawing: how images are drawn from states and scenes.
+            frames: of successive stored images that are stacked when they are read.
 
         Raises:
             DatasetError: fewer than two episodes: nothing could be split.
@@ -156,6 +179,7 @@ class ClipWriter:
             file["starts/validation"] = self._starts(offsets, validation)
             self._write_scenes(file, drawing)
             self._copy_raw(file, int(offsets[-1]))
+            self._copy_images(file, int(offsets[-1]), frames)
 
     def _starts(self, offsets: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         """Return the rows at which a window of the chosen episodes may start."""
@@ -173,12 +197,27 @@ class ClipWriter:
 
     def _copy_raw(self, file: h5py.File, rows: int) -> None:
         sizes = (self._observation_dim, len(self._bounds.low))
-        for name, raw, stream, size in zip(("observations", "actions"), self._raw, self._files, sizes, strict=True):
+        names, raws = ("observations", "actions"), self._raw[:2]
+        for name, raw, stream, size in zip(names, raws, self._files[:2], sizes, strict=True):
             stream.flush()
             source = np.memmap(raw, np.float32, "r", shape=(rows, int(size or 0)))
             target = file.create_dataset(name, shape=source.shape, dtype=np.float32)
             for first in range(0, rows, COPY_ROWS):
                 target[first : first + COPY_ROWS] = source[first : first + COPY_ROWS]
+
+    def _copy_images(self, file: h5py.File, rows: int, frames: int) -> None:
+        if self._image_shape is None:
+            return
+        self._files[2].flush()
+        target = file.create_dataset("images", shape=(rows, *self._image_shape), dtype=np.uint8)
+        target.attrs["frames"] = frames
+        images = np.empty((max(1, COPY_BYTES // math.prod(self._image_shape)), *self._image_shape), np.uint8)
+        # read, not mapped: pages of a mapped file would count as memory of this process
+        with self._raw[2].open("rb") as source:
+            for first in range(0, rows, len(images)):
+                block = images[: rows - first]
+                source.readinto(block.data)
+                target[first : first + len(block)] = block
 
 
 def split_episodes(count: int, validation_fraction: float, seed: int) -> np.ndarray:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from spirl_cli.camera import Cameras
 from spirl_cli.demos.dataset import Episodes, StoredEpisode
 from spirl_cli.demos.episode import ActionBounds, Episode, EpisodeChecker, Treatment, action_bounds
 from spirl_cli.demos.identity import DatasetIdentity
 from spirl_cli.errors import DatasetError, SpirlError, UsageError
 from spirl_cli.observation import select
 from spirl_cli.recipe.sections.extract import ExtractSection
-from spirl_cli.settings import WHOLE_OBSERVATION
+from spirl_cli.settings import WHOLE_OBSERVATION, numbers_of
 
 
 class Demonstrations:
@@ -37,7 +38,8 @@ class Demonstrations:
         self._source = source
         treatment = Treatment(section.bad_episodes or "refuse", section.out_of_bounds or "refuse")
         self._checker = EpisodeChecker(self.bounds, treatment)
-        self._parts = section.observation or WHOLE_OBSERVATION
+        parts = section.observation or WHOLE_OBSERVATION
+        self._numbers, self._cameras = numbers_of(parts), Cameras(parts)
         self._limit = section.episodes or self.identity.episodes
 
     def __len__(self) -> int:
@@ -78,10 +80,11 @@ class Demonstrations:
 
     def _checked(self, raw: StoredEpisode) -> Episode | None:
         try:
-            observations = select(raw.observations, self._parts, leading=1)  # (T+1, D)
+            observations = select(raw.observations, self._numbers, leading=1)  # (T+1, D)
+            images = self._cameras.images(raw.observations, leading=1) if self._cameras else None
         except UsageError as error:
             raise DatasetError(f"episode {raw.number}: {error.message}", error.hint) from error
-        checked = self._checker.check(raw.number, observations, raw.actions)
+        checked = self._checker.check(raw.number, observations, raw.actions, images)
         return None if checked is None else replace(checked, scene=raw.scene)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -47,12 +47,14 @@ class Episode:
         actions: float32 (T, A).
         scene: bool array from which images are drawn together with a state, such as the layout of a maze (True is
             wall); its shape is the same in all episodes of a dataset. None if images need none.
+        images: uint8 (T+1, rows, columns, channels), the images of all states; None without images.
     """
 
     number: int
     observations: np.ndarray
     actions: np.ndarray
     scene: np.ndarray | None = None
+    images: np.ndarray | None = None
 
     @property
     def steps(self) -> int:
@@ -146,8 +148,14 @@ class EpisodeChecker:
         self._first_bad = ""  # what was wrong with the first one
         self._excess = np.zeros(len(self._bounds.low))  # largest excess of every dimension
 
-    def check(self, number: int, observations: np.ndarray, actions: np.ndarray) -> Episode | None:
+    def check(
+        self, number: int, observations: np.ndarray, actions: np.ndarray, images: np.ndarray | None = None
+    ) -> Episode | None:
         """Return an episode as `check_episode` does, mended if need be, or None if it is left out.
+
+        Args:
+            number, observations, actions: as for `check_episode`.
+            images: of cameras, (T+1, ...); they keep the steps that are kept.
 
         Raises:
             DatasetError: the episode is refused.
@@ -155,17 +163,20 @@ class EpisodeChecker:
         self.episodes += 1
         try:
             _check_content(number, observations, actions, len(self._bounds.low))
+            _check_images(number, observations, images)
         except DatasetError as error:
             if self._treatment.bad_episodes == "refuse":
                 raise DatasetError(error.message, error.hint or _BAD_EPISODE_HINT) from error
             self._first_bad = self._first_bad or error.message
-            part = self._trim(observations, actions)
+            part = self._trim(observations, actions, images)
             if part is None:
                 self.skipped += 1
                 return None
-            observations, actions = part
+            states, steps = part
+            observations, actions = observations[states], actions[steps]
+            images = None if images is None else images[states]
         self._check_bounds(number, actions)
-        return _as_float32(number, observations, actions, self._bounds)
+        return replace(_as_float32(number, observations, actions, self._bounds), images=images)
 
     def notes(self, dataset: str) -> list[str]:
         """Return sentences on what was mended in the dataset of this name, none if nothing was."""
@@ -195,15 +206,20 @@ class EpisodeChecker:
         }
         return {name: count for name, count in found.items() if count}
 
-    def _trim(self, observations: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    def _trim(
+        self, observations: np.ndarray, actions: np.ndarray, images: np.ndarray | None
+    ) -> tuple[slice, slice] | None:
+        """Return the states and the actions that are kept of an episode, or None if none are."""
         if self._treatment.bad_episodes != "trim" or not _fits(observations, actions, len(self._bounds.low)):
+            return None
+        if images is not None and len(images) != len(observations):
             return None
         first, stop = longest_sound_part(observations, actions)
         if stop == first:
             return None
         self.trimmed += 1
         self.trimmed_steps += len(actions) - (stop - first)
-        return observations[first : stop + 1], actions[first:stop]
+        return slice(first, stop + 1), slice(first, stop)
 
     def _check_bounds(self, number: int, actions: np.ndarray) -> None:
         if self._treatment.out_of_bounds == "refuse":
@@ -260,13 +276,21 @@ def join_short(episodes: Iterable[Episode], shortest: int) -> Iterator[Episode]:
 
 def _glue(first: Episode, second: Episode) -> Episode:
     observations = np.concatenate([first.observations[:-1], second.observations])
-    return Episode(first.number, observations, np.concatenate([first.actions, second.actions]))
+    images = None
+    if first.images is not None and second.images is not None:
+        images = np.concatenate([first.images[:-1], second.images])
+    return Episode(first.number, observations, np.concatenate([first.actions, second.actions]), images=images)
 
 
 def _check_content(number: int, observations: np.ndarray, actions: np.ndarray, action_dim: int) -> None:
     _check_shapes(number, observations, actions, action_dim)
     _check_finite(number, "observation", observations)
     _check_finite(number, "action", actions)
+
+
+def _check_images(number: int, observations: np.ndarray, images: np.ndarray | None) -> None:
+    if images is not None and len(images) != len(observations):
+        raise DatasetError(f"episode {number}: there are {len(images)} images of {len(observations)} observations")
 
 
 def _as_float32(number: int, observations: np.ndarray, actions: np.ndarray, bounds: ActionBounds) -> Episode:

@@ -24,7 +24,7 @@ from spirl_cli.errors import UsageError
 from spirl_cli.files import expanded
 from spirl_cli.monitor.reporter import Reporter
 from spirl_cli.recipe.sections.extract import ExtractSection
-from spirl_cli.settings import WHOLE_OBSERVATION
+from spirl_cli.settings import WHOLE_OBSERVATION, images_of
 
 
 class Source(Protocol):
@@ -129,7 +129,8 @@ class StoredSource:
             DatasetError: there is a path of this name, but no dataset that can be read.
         """
         if _is_path(self.section):
-            return open_dataset(self._name, self.section.filter)
+            seen = images_of(self.section.observation or ())
+            return open_dataset(self._name, self.section.filter, [part.key for part in seen if part.key is not None])
         return MinariFolder(self._name) if is_local(self._name) else None
 
     @property

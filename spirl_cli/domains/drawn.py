@@ -26,6 +26,7 @@ class DrawnSection(EnvSection):
     """
 
     needs_opengl: ClassVar[bool] = False
+    draws_images: ClassVar[bool] = True
     pixels: ClassVar[ImageShape] = (32, 32, 3)  # of one image
     has_scenes: ClassVar[bool] = False  # whether images need a `scene` besides the state
 
@@ -46,8 +47,11 @@ class DrawnSection(EnvSection):
             raise UsageError(
                 "env.observation: the image has to come last, and once", "write the part with `key: image` at the end"
             )
-        if self.observation[-1].indices is not None:
-            raise UsageError("env.observation: only the whole image can be selected", "leave out its `indices`")
+        if self.observation[-1] != ObservationPart(key="image"):
+            raise UsageError(
+                "env.observation: only the whole image can be selected, as it is drawn",
+                "leave out its `indices` and its `image`",
+            )
         rows, columns, channels = self.pixels
         return rows, columns, channels * self.frames
 
@@ -55,6 +59,11 @@ class DrawnSection(EnvSection):
     def state_parts(self) -> tuple[ObservationPart, ...]:
         """The selection of the observation without the image."""
         return tuple(part for part in self.observation if part.key != "image")
+
+    @property
+    def stored_parts(self) -> tuple[ObservationPart, ...]:
+        """The selection that clips store: images are drawn when they are read."""
+        return self.state_parts
 
     def clip_values(self) -> dict[str, Any]:
         """Return the number of stacked frames in the images of clips."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 from pydantic import PositiveFloat
 
-from spirl_cli.settings import ObservationPart, Section
+from spirl_cli.settings import ObservationPart, Section, image_shape_of, numbers_of
 
 ImageShape: TypeAlias = tuple[int, int, int]  # rows, columns and channels
 
@@ -45,6 +45,7 @@ class EnvSection(Section):
     needs_opengl: ClassVar[bool] = True  # to render videos
     # whether actions, states and rewards are of the order of one, so that nothing needs to be scaled
     known_units: ClassVar[bool] = False
+    draws_images: ClassVar[bool] = False  # from states, so that clips need not store them
 
     # limit of one step, after which an environment counts as hanging; null: none. It decides no result. Unit: seconds
     step_seconds: PositiveFloat | None = None
@@ -55,13 +56,24 @@ class EnvSection(Section):
         observation: tuple[ObservationPart, ...]
 
     @property
+    def stacked_frames(self) -> int:
+        """How many successive images are stacked along the channels; 1 where the domain does it itself."""
+        return 1
+
+    @property
     def image_shape(self) -> ImageShape | None:
-        """Shape of the image at the end of the selected observation, or None without one."""
-        return None
+        """Shape of the image that ends the selected observation, or None without one; stacked frames are channels."""
+        shape = image_shape_of(self.observation)
+        return None if shape is None else (*shape[:2], shape[2] * self.stacked_frames)
 
     @property
     def state_parts(self) -> tuple[ObservationPart, ...]:
-        """The selection of the observation without an image that is drawn from the state."""
+        """The selection of the observation without images."""
+        return numbers_of(self.observation)
+
+    @property
+    def stored_parts(self) -> tuple[ObservationPart, ...]:
+        """The selection that clips store: without an image that is drawn from the state."""
         return self.observation
 
     def clip_values(self) -> dict[str, Any]:

@@ -10,28 +10,33 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
+from spirl_cli.camera import View
 from spirl_cli.domains.registry import domain_of
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.domains.signals import reward_number
 from spirl_cli.errors import ArtifactError, UsageError
-from spirl_cli.observation import select
 from spirl_cli.settings import ObservationPart
 
 BOUND_TOLERANCE = 1e-4  # tolerance relative to the range, since recorded bounds may be rounded
 
 
 class SelectObservation(gym.Wrapper[np.ndarray, Any, Any, Any], RecordConstructorArgs):
-    """Shows the chosen parts of the observation as one float32 vector (D,).
+    """Shows the chosen parts of the observation as one float32 vector (D+P,): numbers, then pixels of stacked images.
+
+    Args:
+        env: the environment.
+        parts: what is chosen.
+        frames: successive images that are stacked.
 
     Raises:
-        UsageError: a part is missing or not numeric.
+        UsageError: a part is missing, not numeric, or no image where it should be one.
     """
 
-    def __init__(self, env: gym.Env[Any, Any], parts: Sequence[ObservationPart]) -> None:
-        RecordConstructorArgs.__init__(self, parts=parts)  # so that gym.make(env.spec) can make it again
+    def __init__(self, env: gym.Env[Any, Any], parts: Sequence[ObservationPart], frames: int = 1) -> None:
+        RecordConstructorArgs.__init__(self, parts=parts, frames=frames)  # so that gym.make(env.spec) can make it again
         super().__init__(env)
-        self._parts = tuple(parts)
-        self._size = select(env.observation_space.sample(), self._parts).shape[-1]
+        self._view = View(parts, frames)
+        self._size = self._view.see(env.observation_space.sample()).shape[-1]
         self.observation_space = gym.spaces.Box(-np.inf, np.inf, (self._size,), np.float32)
 
     def reset(
@@ -39,6 +44,7 @@ class SelectObservation(gym.Wrapper[np.ndarray, Any, Any, Any], RecordConstructo
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Start an episode."""
         observation, info = self.env.reset(seed=seed, options=options)
+        self._view.begin()
         return self._selected(observation), info
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -47,7 +53,7 @@ class SelectObservation(gym.Wrapper[np.ndarray, Any, Any, Any], RecordConstructo
         return self._selected(observation), reward_number(reward), terminated, truncated, info
 
     def _selected(self, observation: Any) -> np.ndarray:
-        selected = select(observation, self._parts)
+        selected = self._view.see(observation)
         if len(selected) != self._size:
             raise UsageError(
                 f"the environment's observation_space declares {self._size} numbers of what "
@@ -71,7 +77,7 @@ def make_env(section: EnvSection, render_mode: str | None = None) -> gym.Env[Any
     env = make_raw_env(section, render_mode)
     try:
         check_actions(env)
-        return SelectObservation(env, section.observation)
+        return SelectObservation(env, section.observation, section.stacked_frames)
     except UsageError:
         env.close()
         raise

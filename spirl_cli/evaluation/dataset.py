@@ -109,7 +109,7 @@ def save_dataset(
     """
     check_new_dataset(dataset_id)
     recorder, raw = Recorder(), make_raw_env(env)
-    shown = SelectObservation(WatchedEnv(raw, recorder), env.observation)
+    shown = SelectObservation(WatchedEnv(raw, recorder), env.observation, env.stacked_frames)
     episodes: list[dict[str, Any]] = []
     with reporter.progress(f"dataset {dataset_id}", settings.episodes, "episodes") as bar:
         for episode in replay(shown, decoder, policy, settings, settings.episodes, stop=stop):

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spirl_cli import payload
+from spirl_cli.camera import View
 from spirl_cli.domains.registry import domain_of, read_section
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.errors import ArtifactError, UsageError
@@ -26,7 +27,6 @@ from spirl_cli.inference.decoders import DecoderFile, SkillDecoder
 from spirl_cli.inference.densities import read_density_header
 from spirl_cli.inference.network_file import Array
 from spirl_cli.inference.policies import PolicyKind, SkillPolicy, load_policy
-from spirl_cli.observation import select
 from spirl_cli.payload import AGENT, DECODER_FILE, POLICY_FILE, snapshot_file
 from spirl_cli.settings import ObservationPart
 
@@ -43,8 +43,9 @@ class Agent:
         decoder: decodes skills; every environment of a batch gets its own copy.
         bounds: lowest and highest action, each (A,).
         parts: parts of a raw observation that the agent sees.
-        state_dim: D, size of the state in the selected observation.
-        pixels: P, number of pixels after the state; 0 if the agent looks at no image.
+        state_dim: D, count of numbers in the selected observation that are no pixels.
+        pixels: P, count of pixels after them; 0 if the agent looks at no image.
+        frames: successive raw images that are stacked along the channels.
         seed: seed of the sampled policy's noise.
 
     Attributes:
@@ -60,10 +61,11 @@ class Agent:
         parts: Sequence[ObservationPart],
         state_dim: int,
         pixels: int = 0,
+        frames: int = 1,
         seed: int = 0,
     ) -> None:
         self.horizon = decoder.horizon
-        self.policy, self.parts, self.size = policy, tuple(parts), state_dim + pixels
+        self.policy, self.parts, self.size, self.frames = policy, tuple(parts), state_dim + pixels, frames
         self.low, self.high = bounds
         self._decoder = decoder
         self._seeds = np.random.SeedSequence(seed)
@@ -82,6 +84,7 @@ class Agent:
         self._decoders = [copy.copy(self._decoder) for _ in range(rows)]
         self._generators = [np.random.default_rng(seed) for seed in self._seeds.spawn(rows)]
         self._left = [0] * rows
+        self._view = View(self.parts, self.frames, rows)
 
     def restart(self, rows: Sequence[int] | Array) -> None:
         """Start an episode in the given environments of a batch only.
@@ -91,6 +94,7 @@ class Agent:
         """
         for row in np.arange(len(self._left))[np.asarray(rows)]:
             self._left[row] = 0
+            self._view.begin(row)
 
     def act(self, observation: Any) -> Array:
         """Return the next action.
@@ -136,7 +140,7 @@ class Agent:
         return not isinstance(observation, Mapping | tuple) and np.shape(observation)[-1:] == (self.size,)
 
     def _select(self, observation: Any) -> Array:
-        return select(observation, self.parts, leading=0 if self.batch is None else 1)
+        return self._view.see(observation, leading=0 if self.batch is None else 1)
 
 
 def load_agent(
@@ -175,6 +179,7 @@ def load_agent(
         parts=_seen_parts(env, pixels),
         state_dim=_state_size(env, header.state_dim),
         pixels=pixels,
+        frames=env.stacked_frames,
         seed=seed,
     )
 

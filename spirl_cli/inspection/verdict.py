@@ -37,7 +37,7 @@ def use_of(survey: Survey, column: Column) -> str:
     if not column.numeric:
         return f"cannot be used: {column.dtype} is no number"
     if column.is_image:
-        return "cannot be used: images of a dataset are not learned from"
+        return "an image: to be named after the numbers, with image: {size: [rows, columns]}"
     if not column.size:
         return "cannot be used: it is empty"
     if column.key is None:

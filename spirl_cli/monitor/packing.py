@@ -68,6 +68,7 @@ def unpack_optimizer(optimizer: torch.optim.Optimizer, prefix: str, state: State
         optimizer.load_state_dict({"state": moments, "param_groups": groups})
     except (KeyError, ValueError) as error:
         raise ArtifactError(f"The checkpoint's '{prefix}' does not fit the optimiser: {error}") from error
+    _lay_out_like_parameters(optimizer)
 
 
 def pack_generator(generator: torch.Generator, prefix: str) -> State:
@@ -95,6 +96,17 @@ def unpack_numpy_generator(generator: np.random.Generator, prefix: str, state: S
         message = f"The checkpoint's '{prefix}' is of a {saved.get('bit_generator')}, not {current['bit_generator']}."
         raise ArtifactError(message)
     generator.bit_generator.state = _arrays_like(saved, current)
+
+
+def _lay_out_like_parameters(optimizer: torch.optim.Optimizer) -> None:
+    """Give moments the strides of their parameters, such as those of convolutions with channels last.
+
+    A fused optimiser goes through the memory of both in step, whatever their strides are.
+    """
+    for parameter, moments in optimizer.state.items():
+        for name, value in moments.items():
+            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                moments[name] = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
 
 
 def _copy(tensor: torch.Tensor) -> torch.Tensor:

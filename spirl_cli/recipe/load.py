@@ -105,7 +105,7 @@ def _complete(recipe: Recipe, folder: Path, dataset: Node | None) -> Recipe:
         place = located_dataset(extract.dataset, extract.source, dataset)
         extract = extract.model_copy(update={"dataset": place})
     if extract.observation is None:  # images that can be drawn from states are not stored
-        extract = extract.model_copy(update={"observation": env.state_parts})
+        extract = extract.model_copy(update={"observation": env.stored_parts})
     train_skills, train_rl = _with_units(recipe)
     train_prior = recipe.train_prior
     if train_prior.augmentation is None:

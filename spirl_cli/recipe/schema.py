@@ -18,7 +18,7 @@ from spirl_cli.recipe.sections.extract import ExtractSection
 from spirl_cli.recipe.sections.prior import TrainPriorSection
 from spirl_cli.recipe.sections.rl import TrainRLSection
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
-from spirl_cli.settings import Section
+from spirl_cli.settings import Section, images_of
 
 
 @cache
@@ -66,6 +66,14 @@ class Recipe(Section):
             raise ValueError("train_rl.policy_family 'mixture' needs train_prior.family: mixture to start from")
         if rl.squash != "none":
             raise ValueError("train_rl.policy_family 'mixture' needs train_rl.squash: none")
+        return self
+
+    @model_validator(mode="after")
+    def _images_are_stored_or_drawn(self) -> Recipe:
+        if self.env.draws_images and images_of(self.extract.observation or ()):
+            raise ValueError(
+                f"images of env.kind '{self.env.kind}' are drawn from states. Leave `image` out of extract.observation"
+            )
         return self
 
     @model_validator(mode="after")

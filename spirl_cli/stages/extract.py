@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from spirl_cli.clips.drawing import Drawing, drawing_of
+from spirl_cli.clips.drawing import drawing_of
 from spirl_cli.clips.reader import Clips, ClipWriter
 from spirl_cli.demos.demonstrations import Demonstrations
 from spirl_cli.demos.episode import Episode, join_short
@@ -40,8 +40,7 @@ def execute(context: StageContext) -> StageResult:
     demonstrations = source.open(context.folder / GENERATED_FOLDER, context.reporter)
     context.reporter.message(f"demonstrations: {demonstrations.identity.reference}, since {source.why}")
     path = context.folder / CLIPS_FILE
-    horizon, drawing = recipe.train_skills.horizon, drawing_of(recipe.env)
-    metrics = _write(path, horizon, recipe.extract, demonstrations, drawing, context.reporter)
+    metrics = _write(path, recipe, demonstrations, context.reporter)
     metrics |= _windows(path)
     if demonstrations.success_rate is not None:
         metrics["planner_success"] = demonstrations.success_rate
@@ -100,23 +99,22 @@ def _planned_source(context: StageContext) -> Source:
     return source.stand_in if same else source
 
 
-def _write(
-    path: Path,
-    horizon: int,
-    section: ExtractSection,
-    demonstrations: Demonstrations,
-    drawing: Drawing | None,
-    reporter: Reporter,
-) -> dict[str, float]:
+def _write(path: Path, recipe: Recipe, demonstrations: Demonstrations, reporter: Reporter) -> dict[str, float]:
     """Stream the episodes into the file; count used episodes and too short ones."""
-    title = f"extract {demonstrations.identity.reference}"
-    with ClipWriter(path, horizon, demonstrations.bounds, section.unused_final_starts) as writer:
+    section, title = recipe.extract, f"extract {demonstrations.identity.reference}"
+    with ClipWriter(path, recipe.train_skills.horizon, demonstrations.bounds, section.unused_final_starts) as writer:
         with Interrupts() as interrupts, reporter.progress(title, len(demonstrations), "episodes") as bar:
             skipped = _append_all(writer, _watched(demonstrations, bar, interrupts), section)
         for note in demonstrations.notes:
             reporter.warn(note)
         _explain(skipped, writer, demonstrations, reporter)
-        writer.finish(section.validation_fraction, section.seed or 0, asdict(demonstrations.identity), drawing)
+        writer.finish(
+            section.validation_fraction,
+            section.seed or 0,
+            asdict(demonstrations.identity),
+            drawing_of(recipe.env),
+            recipe.env.stacked_frames,
+        )
         return {"episodes": writer.episodes, "steps": writer.steps, "skipped": skipped, **demonstrations.counts}
 
 

@@ -115,7 +115,8 @@ def test_what_was_mended_is_shown_and_recorded(spoiled: Path, run_cli: Callable[
     options = ("--set", "extract.bad_episodes=trim", "--set", "extract.out_of_bounds=clip")
     done = run_cli("extract", "mine.yaml", *options)
     assert done.returncode == 0, done.stderr
-    assert "warning: hdf5:folder: left out 1 steps of 1 of 6 episodes that are not right: episode 2:" in done.stderr
-    assert "warning: hdf5:folder: clipped the actions of 1 steps in 1 of 6 episodes" in done.stderr
+    shown = f"hdf5:{tmp_path / 'folder'}"
+    assert f"warning: {shown}: left out 1 steps of 1 of 6 episodes that are not right: episode 2:" in done.stderr
+    assert f"warning: {shown}: clipped the actions of 1 steps in 1 of 6 episodes" in done.stderr
     metrics = json.loads((tmp_path / done.stdout.strip() / "manifest.json").read_text())["metrics"]
     assert (metrics["bad_steps_trimmed"], metrics["steps_clipped"]) == (1, 1)

@@ -118,7 +118,7 @@ def test_resets_inside_of_episodes_are_found(tmp_path: Path, command: RunCli) ->
     assert found["jumps"] == [[0, 59], [1, 59]] and "windows would cross it" in found["sentence"]
 
 
-def test_images_and_texts_are_named_as_what_cannot_be_used(make_minari: MakeMinari, command: RunCli) -> None:
+def test_images_are_to_be_marked_and_texts_cannot_be_used(make_minari: MakeMinari, command: RunCli) -> None:
     from gymnasium.spaces import Box, Dict
 
     camera, joints = Box(0, 255, (6, 6, 3), np.uint8), Box(-np.inf, np.inf, (2,))
@@ -126,7 +126,7 @@ def test_images_and_texts_are_named_as_what_cannot_be_used(make_minari: MakeMina
     space = Dict({"camera": camera, "joints": joints})
     make_minari("test/camera-v0", [(episode, np.zeros((12, 2)))] * 2, space, Box(-1, 1, (2,)))
     found = {one["key"]: one for one in inspected(command, "test/camera-v0")["observations"]}
-    assert found["camera"]["image"] and "images" in found["camera"]["use"] and found["camera"]["high"] == 9
+    assert found["camera"]["image"] and "an image" in found["camera"]["use"] and found["camera"]["high"] == 9
     assert found["joints"]["use"] == "to be named"
 
 

@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from spirl_cli.errors import ArtifactError
-from spirl_cli.monitor.checkpoint import read_state, write_state
+from spirl_cli.monitor.checkpoint import merge, read_state, write_state
 from spirl_cli.monitor.packing import (
     pack_generator,
+    pack_module,
     pack_numpy_generator,
+    pack_optimizer,
     unpack_generator,
     unpack_module,
     unpack_numpy_generator,
@@ -37,6 +39,32 @@ def test_training_goes_on_exactly_from_packed_parts(tmp_path: Path, kind: type[t
     assert [original.update() for _ in range(5)] == [copy.update() for _ in range(5)]
     assert_same(original.state(tmp_path), copy.state(tmp_path))
     assert type(copy.optimizer.param_groups[0].get("betas")) is type(original.optimizer.param_groups[0].get("betas"))
+
+
+def test_moments_of_convolutions_with_channels_last_fit_their_weights(tmp_path: Path) -> None:
+    """A fused optimiser goes through the memory of weights and moments in step."""
+
+    def learner() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+        torch.manual_seed(0)
+        module = torch.nn.Conv2d(3, 4, 4).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return module, torch.optim.Adam(module.parameters(), lr=1e-2, fused=True)
+
+    def update(module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        optimizer.zero_grad()
+        module(torch.arange(96.0).reshape(2, 3, 4, 4) % 7).square().sum().backward()
+        optimizer.step()
+
+    (module, optimizer), (other, restored) = learner(), learner()
+    for _ in range(3):
+        update(module, optimizer)
+    write_state(tmp_path / "state", merge(pack_module(module, "module"), pack_optimizer(optimizer, "optimizer")))
+    saved = read_state(tmp_path / "state")
+    unpack_module(other, "module", saved)
+    unpack_optimizer(restored, "optimizer", saved)
+    for _ in range(2):
+        update(module, optimizer)
+        update(other, restored)
+    assert torch.equal(module.weight, other.weight)
 
 
 def test_a_packed_state_does_not_follow_later_updates(tmp_path: Path) -> None:

@@ -68,10 +68,65 @@ class ScriptedEnv(gym.Env[np.ndarray, np.ndarray]):
         return {"robot": {"qpos": np.full(2, self._count, np.float64)}, "name": "arm"}
 
 
+class SliderEnv(gym.Env[dict[str, np.ndarray], np.ndarray]):
+    """A slider that is pushed along a rail towards its right end, and a camera that films it.
+
+    Args:
+        render_mode: None or ``rgb_array``.
+        camera: whether the camera's image is part of the observation.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012  # gymnasium declares it so
+
+    def __init__(self, render_mode: str | None = None, camera: bool = True) -> None:
+        self.render_mode = render_mode
+        spaces: dict[str, gym.Space[Any]] = {"state": gym.spaces.Box(-2, 2, (2,), np.float32)}
+        if camera:
+            spaces["camera"] = gym.spaces.Box(0, 255, (12, 16, 3), np.uint8)
+        self.observation_space = gym.spaces.Dict(spaces)
+        self.action_space = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
+        self._camera = camera
+        self._place, self._speed, self._count = 0.5, 0.0, 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Put the slider somewhere, at rest."""
+        super().reset(seed=seed)
+        self._place, self._speed, self._count = float(self.np_random.uniform(0.2, 0.8)), 0.0, 0
+        return self._observation(), {}
+
+    def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Push the slider; pay where it is."""
+        self._speed = 0.8 * self._speed + 0.05 * float(action[0])
+        self._place = float(np.clip(self._place + self._speed, 0, 1))
+        self._count += 1
+        return self._observation(), self._place, False, False, {}
+
+    def render(self) -> Any:
+        """Return the camera's image: the slider is white, the background tells the time."""
+        image = np.full((12, 16, 3), (40, 80, 5 * self._count % 256), np.uint8)
+        image[4:8, round(13 * self._place) : round(13 * self._place) + 3] = 255
+        return image
+
+    def _observation(self) -> dict[str, np.ndarray]:
+        observation = {"state": np.array([self._place, self._speed], np.float32)}
+        return {**observation, "camera": self.render()} if self._camera else observation
+
+
+def slider_episodes(count: int = 6, steps: int = 20) -> list[tuple[dict[str, np.ndarray], np.ndarray]]:
+    """Return episodes of a slider that is pushed now left, now right: observations (T+1, ...), actions (T, 1)."""
+    env, episodes = SliderEnv(), []
+    for number in range(count):
+        actions = np.sin(number + np.arange(steps) / 3).astype(np.float32)[:, None]
+        seen = [env.reset(seed=number)[0], *(env.step(action)[0] for action in actions)]
+        episodes.append(({key: np.stack([one[key] for one in seen]) for key in seen[0]}, actions))
+    return episodes
+
+
 def register_scripted() -> None:
-    """Register the scripted environment, as a package that is named in `env.module` would."""
+    """Register the environments of this module, as a package that is named in `env.module` would."""
     if "Scripted-v0" not in gym.registry:
         gym.register("Scripted-v0", ScriptedEnv)
+        gym.register("Slider-v0", SliderEnv)
 
 
 register_scripted()

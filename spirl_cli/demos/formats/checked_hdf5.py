@@ -78,6 +78,14 @@ class CheckedGroup(Mapping[str, Any]):
             raise DatasetError(f"{self.where}: `{name}` is not an array")
         return member
 
+    def has_array(self, name: str) -> bool:
+        """Return whether a member is an array whose numbers are in this file."""
+        try:
+            member = self[name]
+        except DatasetError:
+            return False
+        return isinstance(member, h5py.Dataset) and member.ndim > 0
+
     def member(self, name: str) -> Any:
         """Return the group or array of this name.
 

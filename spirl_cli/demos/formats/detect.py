@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -30,19 +31,20 @@ FORMATS_HINT = (
 )
 
 
-def open_dataset(path: str, filter_key: str | None = None) -> Dataset:
+def open_dataset(path: str, filter_key: str | None = None, cameras: Sequence[str] = ()) -> Dataset:
     """Open the dataset at a path, whichever of the known formats it has.
 
     Args:
         path: a file or folder; what messages call the dataset.
         filter_key: name of a mask of a robomimic file; None takes all its demonstrations.
+        cameras: names of the images that are going to be read; LeRobot has them in files of their own.
 
     Raises:
         DatasetError: there is nothing at this path, or nothing that is recognised; the message says what is there.
     """
     place = expanded(path)
     if place.is_dir():
-        source = _open_folder(path, place, filter_key)
+        source = _open_folder(path, place, filter_key, cameras)
     elif place.is_file():
         source = _open_file(path, place, filter_key)
     else:
@@ -52,9 +54,9 @@ def open_dataset(path: str, filter_key: str | None = None) -> Dataset:
     return source
 
 
-def _open_folder(name: str, folder: Path, filter_key: str | None) -> Dataset:
+def _open_folder(name: str, folder: Path, filter_key: str | None, cameras: Sequence[str]) -> Dataset:
     if (folder / "meta" / "info.json").is_file():
-        return LeRobotFolder(name)
+        return LeRobotFolder(name, cameras)
     if is_zarr_folder(folder):
         return ZarrFolder(name)
     for data in (folder, folder / "data"):

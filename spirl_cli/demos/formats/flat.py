@@ -5,14 +5,18 @@ an episode ends where one of the flags is true (one of them may be missing if th
 end). No last state is stored: if ``next_observations`` (N, D) is there it comes from that, else the
 last action of every episode is dropped. D4RL's HDF5 files and OGBench's npz files are laid out like this.
 
+Other arrays of N rows, such as ``qpos`` or the images of a camera, are observations by their names; not where
+``next_observations`` is there, since their last rows are missing then.
+
 Where ``next_observations`` is there, it also shows the seams: an episode ends where it differs from
 the observation of the following row, whatever the flags say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +27,62 @@ from spirl_cli.errors import DatasetError
 FLAGS = ("terminals", "timeouts")
 FLAG_ROWS = 1_000_000  # end-of-episode flags read at once
 BLOCK_BYTES = 16 * 2**20  # of observations compared at once
+_NO_OBSERVATIONS = ("actions", "rewards", "next_observations", "masks", *FLAGS)
+
+
+class LazyArrays(Mapping[str, Any]):
+    """Arrays that are opened when they are first asked for.
+
+    Args:
+        names: of all of them.
+        opened: opens one.
+    """
+
+    def __init__(self, names: Iterable[str], opened: Callable[[str], Any]) -> None:
+        self._names, self._opened = sorted(names), opened
+        self._known: dict[str, Any] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __getitem__(self, name: str) -> Any:
+        """Return an array."""
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._known:
+            self._known[name] = self._opened(name)
+        return self._known[name]
+
+
+class NamedRows(LazyArrays):
+    """The observations of an episode by name; those called `observations` are also meant where no name is given.
+
+    Args:
+        names: all that can be asked for, so that an error says what is wrong with them.
+        opened: opens one.
+        listed: whether one has a row for every step.
+    """
+
+    def __init__(self, names: Iterable[str], opened: Callable[[str], Any], listed: Callable[[str], bool]) -> None:
+        super().__init__(names, opened)
+        self._listed = listed
+
+    def __iter__(self) -> Iterator[str]:
+        return filter(self._listed, self._names)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    @property
+    def plain(self) -> Any:
+        """The array that is meant where no name is given."""
+        return self["observations"]
 
 
 class FlatEpisodes:
@@ -58,12 +118,24 @@ class FlatEpisodes:
                 arrays.get(name) for name in ("observations", "actions", "next_observations")
             )
             assert observations is not None and actions is not None, "`_spans` has looked"
+            named = [name for name in arrays if name not in _NO_OBSERVATIONS]
             for number, (first, stop) in enumerate(spans):
-                if following is None:  # `stop` was moved back by one, so this row exists
+                states: Any
+                if following is not None:
+                    states = np.concatenate([observations[first:stop], following[stop - 1 : stop]])
+                elif named == ["observations"]:  # `stop` was moved back by one, so this row exists
                     states = observations[first : stop + 1]
                 else:
-                    states = np.concatenate([observations[first:stop], following[stop - 1 : stop]])
+                    rows = partial(self._rows_of, arrays, first, stop + 1)
+                    states = NamedRows(named, rows, lambda name: len(arrays[name]) == len(actions))
                 yield StoredEpisode(number, states, actions[first:stop])
+
+    def _rows_of(self, arrays: Mapping[str, Any], first: int, stop: int, name: str) -> np.ndarray:
+        """Return some rows of an array that is as long as the others."""
+        rows, expected = len(arrays[name]), len(arrays["actions"])
+        if rows != expected:
+            raise DatasetError(f"{self._where}: `{name}` has {rows} rows, but there are {expected} actions")
+        return np.asarray(arrays[name][first:stop])
 
     def _spans(self) -> list[tuple[int, int]]:
         """Return the first row of every episode and the row after its last usable action."""

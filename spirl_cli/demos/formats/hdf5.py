@@ -24,7 +24,7 @@ import numpy as np
 from spirl_cli.demos.dataset import Contents, StoredEpisode
 from spirl_cli.demos.formats.checked_hdf5 import CheckedFile
 from spirl_cli.demos.formats.checks import action_size, damage_refused, guarded, stored_bounds
-from spirl_cli.demos.formats.flat import FlatEpisodes
+from spirl_cli.demos.formats.flat import FLAGS, FlatEpisodes, LazyArrays
 from spirl_cli.errors import DatasetError
 from spirl_cli.files import expanded
 
@@ -70,8 +70,10 @@ class FlatFile:
     @contextmanager
     def _arrays(self) -> Iterator[Mapping[str, Any]]:
         with CheckedFile(self._path) as file:
-            names = [name for name in ("terminals", "timeouts", "next_observations") if name in file]
-            yield {name: file.array(name) for name in ("observations", "actions", *names)}
+            for name in ("observations", "actions"):
+                file.array(name)
+            known = {"next_observations", *FLAGS}
+            yield LazyArrays((name for name in file if name in known or file.has_array(name)), file.array)
 
 
 class RolloutFolder:

@@ -5,15 +5,16 @@ as lists of numbers, ``episode_index`` and ``frame_index``. Version 2.1 has a fi
 several episodes in a file. Which rows make up an episode is read from these two columns; what ``meta``
 says about it (`spirl_cli.demos.formats.lerobot_meta`) is compared and, where it disagrees, counted.
 
-There is no final observation, so the last action of every episode is dropped. Images and videos are
-not read yet; they are named.
+There is no final observation, so the last action of every episode is dropped. Images are PNG or JPEG files in
+a column, or frames of videos (`spirl_cli.demos.formats.lerobot_video`); only those of cameras that are asked for
+are decoded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,13 @@ from spirl_cli.demos.formats.checks import (
     refuse_git_lfs,
 )
 from spirl_cli.demos.formats.lerobot_meta import Feature, parquet_files, read_episodes, read_info
+from spirl_cli.demos.formats.lerobot_video import Clip, episode_frames, find_clips
+from spirl_cli.demos.formats.pictures import DecodedImages, decoded_pictures
 from spirl_cli.errors import DatasetError
 from spirl_cli.files import expanded
 
 ACTION = "action"
+TIME = "timestamp"
 _PLACES = ("episode_index", "frame_index")
 _ROW_GROUPS = 4  # kept in memory, since neighbouring episodes share them
 
@@ -58,14 +62,18 @@ class Run:
 class LeRobotFolder:
     """A LeRobotDataset folder; see the module for its layout.
 
+    Args:
+        name: path of the folder.
+        cameras: features of the kind `image` or `video` that are going to be read.
+
     Attributes:
         notes: what was found and mended, as sentences.
     """
 
     kind = "lerobot"
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, cameras: Sequence[str] = ()) -> None:
+        self.name, self._cameras = name, {*cameras}
         self.notes: list[str] = []
         self._path = expanded(name)
         self._info = read_info(self._path)
@@ -76,8 +84,9 @@ class LeRobotFolder:
         self._open = lru_cache(maxsize=1)(self._open_file)
 
     def files(self) -> list[Path]:
-        """Return the files below ``meta`` and ``data``, sorted; videos and images are not read, so they are no part."""
-        below = (path for part in ("meta", "data") for path in (self._path / part).rglob("*"))
+        """Return the files below ``meta`` and ``data`` and the videos of cameras that are going to be read, sorted."""
+        below = [path for part in ("meta", "data") for path in (self._path / part).rglob("*")]
+        below += [path for path in (self._path / "videos").rglob("*") if not self._cameras.isdisjoint(path.parts)]
         return sorted(path for path in below if path.is_file() and not path.name.startswith("."))
 
     def contents(self) -> Contents:
@@ -100,12 +109,27 @@ class LeRobotFolder:
         return guarded(self._where, self._read())
 
     def _read(self) -> Iterator[StoredEpisode]:
-        observed = [feature for feature in self._info.observations() if feature.numeric]
         self._note_unread()
+        seen = [feature for feature in self._info.observations() if feature.dtype in ("image", "video")]
+        clips = {
+            feature.name: find_clips(self._path, self._info, feature.name, self._where)
+            for feature in seen
+            if feature.dtype == "video" and feature.name in self._cameras
+        }
         for number, (index, runs) in enumerate(self._episodes().items()):
-            values = self._gather(index, runs, [*observed, self._action()])
+            values = self._gather(runs, self._numbers())
             actions = values.pop(ACTION)
-            yield StoredEpisode(number, values, actions[:-1])
+            if clips:
+                self._check_times(index, values.get(TIME))
+            images = partial(self._images, index, runs, clips)
+            observations = _Observations(values, seen, images)
+            yield StoredEpisode(number, observations, actions[:-1])
+
+    def _numbers(self) -> list[Feature]:
+        """Return the numeric features that are read: observations, the action, and times if there are videos."""
+        numbers = [feature for feature in self._info.observations() if feature.numeric] + [self._action()]
+        filmed = any(feature.dtype == "video" and feature.name in self._cameras for feature in self._info.features)
+        return numbers + [feature for feature in self._info.features if filmed and feature.name == TIME]
 
     def _action(self) -> Feature:
         for feature in self._info.features:
@@ -117,8 +141,12 @@ class LeRobotFolder:
     def _note_unread(self) -> None:
         for kind in ("video", "image"):
             names = [feature.name for feature in self._info.features if feature.dtype == kind]
+            names = [name for name in names if name not in self._cameras]
             if names:
-                self.notes.append(f"{self._where}: {len(names)} {kind} features are not read yet: {', '.join(names)}")
+                self.notes.append(
+                    f"{self._where}: {len(names)} {kind} features are not selected: {', '.join(names)} (mark those to "
+                    "be seen with `image` in extract.observation)"
+                )
 
     def _episodes(self) -> dict[int, list[Run]]:
         """Return the rows of every episode, by index; read once.
@@ -181,9 +209,9 @@ class LeRobotFolder:
                     "episode_index and frame_index of the data decide"
                 )
 
-    def _gather(self, index: int, runs: list[Run], features: list[Feature]) -> dict[str, np.ndarray]:
+    def _gather(self, runs: list[Run], features: list[Feature]) -> dict[str, np.ndarray]:
         """Return the features of an episode, (T, …) each, in the order of its frames."""
-        order = np.argsort(np.concatenate([run.frames for run in runs]), kind="stable")
+        order = _order(runs)
         result = {}
         for feature in features:
             pieces = [self._columns(run.file, run.group)[feature.name][run.first : run.stop] for run in runs]
@@ -192,15 +220,59 @@ class LeRobotFolder:
 
     def _read_columns(self, number: int, group: int) -> dict[str, np.ndarray]:
         """Read the numeric features of a row group, (rows, …) each."""
-        features = [feature for feature in self._info.observations() if feature.numeric] + [self._action()]
-        where = f"{self._where}: {self._files[number]}"
-        file = self._open(number)
-        missing = [feature.name for feature in features if feature.name not in file.schema_arrow.names]
+        features, where = self._numbers(), f"{self._where}: {self._files[number]}"
+        table = self._table(number, group, [feature.name for feature in features])
+        with damage_refused(where):
+            return {feature.name: self._values(where, feature, table.column(feature.name)) for feature in features}
+
+    def _table(self, number: int, group: int, names: list[str]) -> Any:
+        """Read some columns of a row group."""
+        file, where = self._open(number), f"{self._where}: {self._files[number]}"
+        missing = [name for name in names if name not in file.schema_arrow.names]
         if missing:
             raise DatasetError(f"{where} has no column {', '.join(missing)}, which meta/info.json lists", _RECORD_HINT)
         with damage_refused(where):
-            table = file.read_row_group(group, columns=[feature.name for feature in features])
-            return {feature.name: self._values(where, feature, table.column(feature.name)) for feature in features}
+            return file.read_row_group(group, columns=names)
+
+    def _images(
+        self, index: int, runs: list[Run], clips: Mapping[str, Mapping[int, Clip]], feature: Feature
+    ) -> DecodedImages:
+        """Return what a camera showed in an episode."""
+        where = f"{self._where}: episode {index}, {feature.name}"
+        if feature.dtype == "image":
+            return decoded_pictures(self._files_of_pictures(feature.name, runs, where), where)
+        clip = clips.get(feature.name, {}).get(index)
+        if clip is None:
+            raise DatasetError(f"{where}: there is no video", "copy or download the dataset again, with its videos")
+        return episode_frames(clip, sum(run.stop - run.first for run in runs), self._info.fps, where)
+
+    def _files_of_pictures(self, name: str, runs: list[Run], where: str) -> list[bytes]:
+        """Return the PNG or JPEG files of an episode, in the order of its frames."""
+        found: list[bytes] = []
+        for run in runs:
+            column = self._table(run.file, run.group, [name]).column(name)
+            for entry in column.slice(run.first, run.stop - run.first).to_pylist():
+                data = entry.get("bytes") if isinstance(entry, dict) else entry
+                if not isinstance(data, bytes):
+                    raise DatasetError(f"{where}: an image does not lie in the parquet file, but beside it or nowhere")
+                found.append(data)
+        return [found[place] for place in _order(runs)]
+
+    def _check_times(self, index: int, times: np.ndarray | None) -> None:
+        """Refuse frames that were not taken at a steady rate, since rows could not be told to frames of a video."""
+        fps = self._info.fps
+        if fps <= 0:
+            raise DatasetError(f"{self._where}: meta/info.json does not say the frames per second (`fps`)")
+        if times is None:
+            return
+        late = np.abs(np.ravel(times) * fps - np.arange(len(times)))
+        if (late > 0.5).any():
+            frame = int(np.argmax(late > 0.5))
+            raise DatasetError(
+                f"{self._where}: frame {frame} of episode {index} has the time {float(np.ravel(times)[frame]):g} s, at "
+                f"{fps:g} frames per second it should be {frame / fps:g} s",
+                "which frame of the video belongs to a step is unclear: convert or download it again",
+            )
 
     def _values(self, where: str, feature: Feature, column: Any) -> np.ndarray:
         """Return a column as an array; lists are flattened, and the shape (1,) is stored as scalars or as lists."""
@@ -223,6 +295,31 @@ class LeRobotFolder:
 
     def _open_file(self, number: int) -> Any:
         return open_parquet(self._files[number], self._where)
+
+
+class _Observations(Mapping[str, Any]):
+    """The observations of an episode; images are decoded when they are asked for."""
+
+    def __init__(
+        self, numbers: Mapping[str, np.ndarray], seen: Sequence[Feature], images: Callable[[Feature], Any]
+    ) -> None:
+        self._numbers, self._images = numbers, images
+        self._seen = {feature.name: feature for feature in seen}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self._numbers, *self._seen])
+
+    def __len__(self) -> int:
+        return len(self._numbers) + len(self._seen)
+
+    def __getitem__(self, name: str) -> Any:
+        """Return an array (T, …)."""
+        return self._images(self._seen[name]) if name in self._seen else self._numbers[name]
+
+
+def _order(runs: list[Run]) -> np.ndarray:
+    """Return the places of an episode's rows in the order of its frames."""
+    return np.argsort(np.concatenate([run.frames for run in runs]), kind="stable")
 
 
 _RECORD_HINT = "the file does not fit its description: convert or download it again, or correct meta/info.json"

@@ -56,11 +56,13 @@ class Info:
         version: one of `VERSIONS`.
         features: columns of the data, and videos.
         total_episodes: as the file says.
+        fps: frames per second; 0 where the file does not say.
     """
 
     version: str
     features: tuple[Feature, ...]
     total_episodes: int
+    fps: float
 
     @property
     def legacy(self) -> bool:
@@ -102,7 +104,7 @@ def read_info(folder: Path) -> Info:
         content = json.loads(path.read_text(encoding="utf-8"))
         version = str(content["codebase_version"])
         features = tuple(_feature(name, spec) for name, spec in content["features"].items())
-        info = Info(version, features, int(content.get("total_episodes", 0)))
+        info = Info(version, features, int(content.get("total_episodes", 0)), float(content.get("fps") or 0))
     if version not in VERSIONS:
         raise DatasetError(
             f"LeRobot dataset {folder} is of version {version}; read are {', '.join(VERSIONS)}",

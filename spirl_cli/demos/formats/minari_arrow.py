@@ -6,16 +6,14 @@ tuples are columns of structs. Images may be JPEG files in a column of bytes.
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from spirl_cli.demos.dataset import StoredEpisode
 from spirl_cli.demos.formats.checks import damage_refused, load_extra
+from spirl_cli.demos.formats.pictures import decoded_pictures
 from spirl_cli.errors import DatasetError
 
 FORMATS = ("arrow", "parquet")
@@ -44,8 +42,8 @@ def read_arrow_episodes(
             if len(files) != 1:
                 raise DatasetError(f"{where}: {folder} has {len(files)} data files; one is expected")
             table = dataset.dataset([str(files[0])], format=format).to_table()
-            observations = _decoded(spaces[0], table.column("observations").combine_chunks())
-            actions = _decoded(spaces[1], table.column("actions").combine_chunks())
+            observations = _decoded(f"{where}: {folder}", spaces[0], table.column("observations").combine_chunks())
+            actions = _decoded(f"{where}: {folder}", spaces[1], table.column("actions").combine_chunks())
             steps = _steps(folder, len(table), where)
         yield StoredEpisode(number, observations, actions[:steps])
 
@@ -58,22 +56,16 @@ def _steps(folder: Path, rows: int, where: str) -> int:
     return steps
 
 
-def _decoded(space: Any, values: Any) -> Any:
+def _decoded(where: str, space: Any, values: Any) -> Any:
     """Return a column of a space as an array, a dictionary or a tuple of such."""
     from gymnasium.spaces import Dict, Tuple
 
     if isinstance(space, Dict):
-        return {name: _decoded(below, values.field(name)) for name, below in space.spaces.items()}
+        return {name: _decoded(where, below, values.field(name)) for name, below in space.spaces.items()}
     if isinstance(space, Tuple):
-        return tuple(_decoded(below, values.field(str(place))) for place, below in enumerate(space.spaces))
+        return tuple(_decoded(where, below, values.field(str(place))) for place, below in enumerate(space.spaces))
     if hasattr(values.type, "list_size"):
         return values.flatten().to_numpy(zero_copy_only=False).reshape(len(values), *space.shape)
     if str(values.type) == "binary":
-        return np.stack([_image(entry.as_py()) for entry in values])
+        return decoded_pictures([entry.as_py() for entry in values], where)
     return values.to_numpy(zero_copy_only=False)
-
-
-def _image(jpeg: bytes) -> np.ndarray:
-    from PIL import Image
-
-    return np.asarray(Image.open(io.BytesIO(jpeg)))

@@ -1,9 +1,9 @@
 """Trajectories in an npz file of flat arrays, as OGBench publishes them.
 
-``observations`` (N, D), ``actions`` (N, A) and ``terminals`` (N,): an episode of T steps has T+1
-rows, and the flag is on its last *state*, whose action means nothing. That is the layout of
-`spirl_cli.demos.formats.flat`, which drops this action; ``timeouts`` and ``next_observations`` are
-read too where they are there.
+``observations`` (N, D), or images (N, rows, columns, channels), ``actions`` (N, A) and ``terminals`` (N,): an episode
+of T steps has T+1 rows, and the flag is on its last *state*, whose action means nothing. That is the layout of
+`spirl_cli.demos.formats.flat`, which drops this action; ``timeouts`` and ``next_observations`` are read too where they
+are there, and other arrays of N rows as observations by their names.
 
 The arrays are unpacked while they are read, so that memory holds one episode. Nothing is unpickled.
 """
@@ -14,6 +14,7 @@ import math
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,12 +22,11 @@ import numpy as np
 
 from spirl_cli.demos.dataset import Contents, StoredEpisode
 from spirl_cli.demos.formats.checks import action_size, damage_refused, guarded
-from spirl_cli.demos.formats.flat import FLAGS, FlatEpisodes
+from spirl_cli.demos.formats.flat import FlatEpisodes, LazyArrays
 from spirl_cli.errors import DatasetError
 from spirl_cli.files import expanded
 
 _NEEDED = ("observations", "actions")
-_OPTIONAL = (*FLAGS, "next_observations")
 _SKIP_BYTES = 2**20  # read at once where rows are passed over
 
 
@@ -81,8 +81,7 @@ class OGBenchFile:
                 raise DatasetError(
                     f"{self._where} has no {' and no '.join(missing)}, only: {', '.join(sorted(members)) or 'nothing'}"
                 )
-            wanted = [name for name in (*_NEEDED, *_OPTIONAL) if name in members]
-            yield {name: self._opened(stack, archive, name) for name in wanted}
+            yield LazyArrays(members, partial(self._opened, stack, archive))
 
     def _opened(self, stack: ExitStack, archive: zipfile.ZipFile, name: str) -> StreamedArray:
         member = archive.getinfo(f"{name}.npy")

@@ -202,7 +202,28 @@ class _Observations(Mapping[str, Any]):
         if isinstance(here, CheckedGroup):
             return _Observations(here, after)
         with damage_refused(f"{self._obs.where}/{name}"):
-            return here if after is None else np.concatenate([here[()], after[-1:]])
+            return here if after is None else _Followed(here, after)
+
+
+class _Followed:
+    """An array of a file with the last row of another one after it, read when it is sliced."""
+
+    def __init__(self, here: h5py.Dataset, after: h5py.Dataset) -> None:
+        self._here, self._after = here, after
+        self.shape, self.dtype = (len(here) + 1, *here.shape[1:]), here.dtype
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        """Return successive rows."""
+        first, stop, _ = rows.indices(len(self))
+        own = self._here[first : min(stop, len(self) - 1)]
+        return np.concatenate([own, self._after[-1:]]) if stop == len(self) else np.asarray(own)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """Return all rows."""
+        return np.asarray(self[:], dtype=dtype)
 
 
 def _group(where: str, parent: CheckedGroup, name: str) -> CheckedGroup:

@@ -5,10 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
+from gymnasium.utils import RecordConstructorArgs
+from gymnasium.wrappers import AddRenderObservation
 
+from spirl_cli.camera import resize
 from spirl_cli.domains.gymnasium.module import import_module
 from spirl_cli.domains.gymnasium.section import GymnasiumSection
 from spirl_cli.errors import UsageError, did_you_mean
+
+PIXELS = "pixels"  # key of what is rendered
 
 
 def make_gymnasium(section: GymnasiumSection, render_mode: str | None) -> gym.Env[Any, Any]:
@@ -24,9 +30,11 @@ def make_gymnasium(section: GymnasiumSection, render_mode: str | None) -> gym.En
         )
     if section.module is not None:
         import_module(section.module, section.folder)
+    if section.render_image is not None:
+        render_mode = render_mode or "rgb_array"
     rendering = {} if render_mode is None else {"render_mode": render_mode}  # not all know the argument
     try:
-        return gym.make(
+        env = gym.make(
             section.id,
             max_episode_steps=section.episode_length,
             disable_env_checker=True,  # its warnings are for authors of environments
@@ -40,4 +48,37 @@ def make_gymnasium(section: GymnasiumSection, render_mode: str | None) -> gym.En
     except Exception as error:  # errors of a foreign constructor are about its arguments
         raise UsageError(
             f"env.id '{section.id}' cannot be made with env.kwargs {section.kwargs}: {type(error).__name__}: {error}"
+        ) from error
+    return env if section.render_image is None else _with_rendering(env, section.render_image.size)
+
+
+class SmallPixels(gym.ObservationWrapper[Any, Any, Any], RecordConstructorArgs):
+    """Resizes the image under the key `pixels`.
+
+    Args:
+        env: its observation is a dictionary.
+        size: rows and columns.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], size: tuple[int, int]) -> None:
+        RecordConstructorArgs.__init__(self, size=size)
+        super().__init__(env)
+        self._size = size
+        spaces = dict(env.observation_space.spaces)  # type: ignore[attr-defined]
+        spaces[PIXELS] = gym.spaces.Box(0, 255, (*size, spaces[PIXELS].shape[-1]), np.uint8)
+        self.observation_space = gym.spaces.Dict(spaces)
+
+    def observation(self, observation: Any) -> Any:
+        """Return the observation with a small image."""
+        return {**observation, PIXELS: resize(observation[PIXELS][np.newaxis], self._size)[0]}
+
+
+def _with_rendering(env: gym.Env[Any, Any], size: tuple[int, int]) -> gym.Env[Any, Any]:
+    """Add what the environment renders to its observation."""
+    try:
+        return SmallPixels(AddRenderObservation(env, render_only=False, render_key=PIXELS), size)
+    except Exception as error:  # whatever a foreign renderer raises
+        raise UsageError(
+            f"env.render_image: the environment cannot be rendered: {type(error).__name__}: {error}",
+            "MuJoCo needs OpenGL: set MUJOCO_GL=egl or MUJOCO_GL=osmesa",
         ) from error

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveInt, PrivateAttr
+from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveInt, PrivateAttr
 
 from spirl_cli.domains.section import EnvSection
-from spirl_cli.settings import WHOLE_OBSERVATION, ObservationPart
+from spirl_cli.settings import WHOLE_OBSERVATION, Observation, Section
+
+# Written out, a single frame is the same as left out, so that it has the same fingerprint.
+OrSingle = BeforeValidator(lambda value: None if value == 1 else value)
+
+
+class RenderedImage(Section):
+    """What the environment renders, as part of its observation: rows and columns after resizing."""
+
+    size: tuple[PositiveInt, PositiveInt]  # rows and columns after resizing. Unit: pixels
 
 
 class GymnasiumSection(EnvSection):
@@ -21,7 +30,7 @@ class GymnasiumSection(EnvSection):
     module: str | None = None
     episode_length: PositiveInt  # steps after which an episode is cut. Unit: environment steps
     # parts of the observation that networks see, joined in this order. Try: keys such as observation and desired_goal
-    observation: tuple[ObservationPart, ...] = WHOLE_OBSERVATION
+    observation: Observation = WHOLE_OBSERVATION
     # key of `info`, or path to it, that is true once the episode succeeded; null: success is not measured. Try:
     # is_success or success
     success_key: str | None = None
@@ -30,6 +39,10 @@ class GymnasiumSection(EnvSection):
     terminate_on_success: bool = False  # whether success ends the episode
     order: None = None  # always null; fingerprints hold this key
     noise: NonNegativeFloat | None = None  # null or 0: only the kitchen adds noise to observations
+    # images of successive steps that are stacked along the channels, the oldest first; null: one
+    frames: Annotated[PositiveInt | None, OrSingle] = None
+    # adds what the environment renders under the key `pixels`; an observation that is no dictionary gets `state`
+    render_image: RenderedImage | None = None
     _folder: Path | None = PrivateAttr(None)  # of the recipe; no part of its values
 
     def with_files(self, folder: Path) -> Self:
@@ -50,3 +63,12 @@ class GymnasiumSection(EnvSection):
         ids = (self.id, *([inner] if isinstance(inner, str) else []))
         named = (self.module, *(one.rpartition(":")[0] for one in ids))
         return tuple(dict.fromkeys(name for name in named if name))
+
+    @property
+    def stacked_frames(self) -> int:
+        """How many successive images are stacked along the channels."""
+        return self.frames or 1
+
+    def clip_values(self) -> dict[str, Any]:
+        """Return the number of stacked frames where it is not one: clips show that many."""
+        return {} if self.frames is None else {"frames": self.frames}

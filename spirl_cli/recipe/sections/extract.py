@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, SerializeAsAny, model_validator
 
-from spirl_cli.settings import ObservationPart, Section
+from spirl_cli.settings import Observation, Section
 
 Bound = float | tuple[float, ...]  # of an action
 # Written out, the usual treatment is the same as left out, so that it has the same fingerprint.
@@ -28,7 +28,7 @@ class ExtractSection(Section):
     scripted: SerializeAsAny[Section] | None = None
     episodes: PositiveInt | None = None  # at most so many episodes, from the start of the dataset; null: all
     # parts of the dataset's observation, the same numbers as in `env.observation`; null: as in the environment
-    observation: tuple[ObservationPart, ...] | None = None
+    observation: Observation | None = None
     filter: str | None = None  # a mask of a robomimic file, such as train; null: all demonstrations
     # low and high of the actions, for all dimensions or a list with one for each; null: those of the dataset's action
     # space. Try: the environment's bounds

@@ -121,7 +121,7 @@ def test_videos_and_images_are_named(v3: Path) -> None:
     cameras = {f"observation.images.{name}": {"dtype": "video", "shape": [3, 96, 96]} for name in ("top", "wrist")}
     change_info(v3, features={**features, **cameras})
     (note,) = check_read(v3)
-    assert "2 video features are not read yet: observation.images.top, observation.images.wrist" in note
+    assert "2 video features are not selected: observation.images.top, observation.images.wrist" in note
 
 
 def test_files_of_macos_are_passed_over(v3: Path) -> None:

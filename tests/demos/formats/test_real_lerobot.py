@@ -56,5 +56,6 @@ def test_what_lerobot_records_is_read(tmp_path: Path) -> None:
         np.testing.assert_array_equal(episode.observations["observation.gripper"], states[:, :1])
         np.testing.assert_array_equal(episode.actions, actions[:-1])
     assert [note.partition(": ")[2] for note in source.notes] == [
-        "1 image features are not read yet: observation.images.top"
+        "1 image features are not selected: observation.images.top (mark those to be seen with `image` in "
+        "extract.observation)"
     ]
