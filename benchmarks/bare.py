@@ -21,7 +21,7 @@ class BareLoop:
 
     Args:
         section: sizes of the networks, β, and the optimiser.
-        batches: states (B, H, D) and actions (B, H, A), used in turn.
+        batches: states `(B, H, D)` and actions `(B, H, A)`, used in turn.
     """
 
     def __init__(self, section: TrainSkillsSection, batches: Sequence[tuple[Tensor, Tensor]]) -> None:

@@ -38,9 +38,9 @@ class Course:
     """An episode as its start and its actions.
 
     Attributes:
-        gripper: y and z at the start (2,).
-        places: y, z and angle of the blocks at the start (n, 3).
-        actions: actions (T, 3).
+        gripper: y and z at the start `(2,)`.
+        places: y, z and angle of the blocks at the start `(n, 3)`.
+        actions: actions `(T, 3)`.
     """
 
     gripper: npt.NDArray[np.floating]
@@ -97,7 +97,7 @@ def _measurement(
 
 
 def step_times(env: gym.Env[np.ndarray, np.ndarray], course: Course) -> Times:
-    """Run the course in the environment; return the seconds of every step, (T,)."""
+    """Run the course in the environment; return the seconds of every step, `(T,)`."""
     env.reset(seed=0)
     blocks = env.unwrapped
     assert isinstance(blocks, BlocksEnv)
@@ -111,7 +111,7 @@ def step_times(env: gym.Env[np.ndarray, np.ndarray], course: Course) -> Times:
 
 
 def bare_times(physics: BlocksPhysics, course: Course) -> Times:
-    """Run the course in the simulator alone; return the seconds of every step, (T,)."""
+    """Run the course in the simulator alone; return the seconds of every step, `(T,)`."""
     physics.reset(course.gripper, course.places)
     times = np.empty(len(course.actions))
     for step, action in enumerate(course.actions):

@@ -63,7 +63,7 @@ def _measurement(name: str, limit: int, make: Callable[[], Replay], transitions:
 
 
 def _pairs(size: int, rounds: int) -> Iterator[tuple[Observations, Observations]]:
-    """Yield observations (AT_ONCE, size) and their successors, in episodes; successive ones differ."""
+    """Yield observations `(AT_ONCE, size)` and their successors, in episodes; successive ones differ."""
     states = np.zeros((AT_ONCE, size), np.float32)
     for number in range(1, rounds + 1):
         next_states = np.full((AT_ONCE, size), number % 251, np.float32)

@@ -141,7 +141,7 @@ def our_settings() -> TrainRLSection:
 
 @torch.no_grad()
 def our_action(sac: SAC, observation: np.ndarray) -> np.ndarray:
-    """Return the mean action (A,) of our policy."""
+    """Return the mean action `(A,)` of our policy."""
     mean = sac.policy(torch.from_numpy(observation.astype(np.float32))).mean
     action: np.ndarray = squash(mean, sac.section.squash, sac.bounds).numpy()
     return action

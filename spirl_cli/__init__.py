@@ -1,6 +1,6 @@
 """spirl: skills and a skill prior from demonstrations, then an agent that acts in skills.
 
-The Python interface is small and loads lazily, so that ``import spirl_cli`` is fast::
+The Python interface is small and loads lazily, so that `import spirl_cli` is fast::
 
     from spirl_cli import load_agent, SkillEnv
 """

@@ -1,4 +1,4 @@
-"""``python -m spirl_cli``: the same as the command ``spirl``."""
+"""`python -m spirl_cli`: the same as the command `spirl`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Images in observations, the same way in datasets, environments and agents: checked, resized, stacked.
 
 A part of an observation that is marked with `image` is uint8, (rows, columns, channels), (channels, rows, columns) or,
-of a single channel, (rows, columns).
+of a single channel, `(rows, columns)`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def resize(images: Images, size: tuple[int, int]) -> Images:
     """Resize images by averaging areas.
 
     Args:
-        images: (B, rows, columns, channels).
+        images: `(B, rows, columns, channels)`.
         size: rows and columns of the result.
     """
     from PIL import Image
@@ -59,7 +59,7 @@ class Cameras:
         return bool(self._parts)
 
     def images(self, observation: Any, leading: int = 0) -> Images:
-        """Return the resized images, stacked along the channels: uint8 (..., rows, columns, channels).
+        """Return the resized images, stacked along the channels: uint8 `(..., rows, columns, channels)`.
 
         Args:
             observation: as `select` takes it. Arrays that are read from a file when they are indexed, such as those of
@@ -113,7 +113,7 @@ class View:
         self._stacks[row].clear()
 
     def see(self, observation: Any, leading: int = 0) -> npt.NDArray[np.float32]:
-        """Return the vectors, float32 (D+P,), or (B, D+P) with one leading axis in every array.
+        """Return the vectors, float32 `(D+P,)`, or `(B, D+P)` with one leading axis in every array.
 
         Raises:
             UsageError: as `select` and `Cameras.images`, or there are not as many observations as environments.
@@ -131,7 +131,7 @@ class View:
 
 
 def _formed(images: Images, form: ImageFormat) -> Images:
-    """Return images (B, …) with their channels last, resized."""
+    """Return images `(B, …)` with their channels last, resized."""
     if images.ndim == 3:
         images = images[..., np.newaxis]
     elif images.shape[-1] != form.channels:

@@ -1,7 +1,7 @@
 """Errors that a user can act on, each with the exit code of the command line's contract.
 
 Everything that can go wrong because of input, data or the machine is raised as a
-:class:`SpirlError`; ``spirl_cli.cli`` prints it as one short paragraph on stderr and
+`SpirlError`; `spirl_cli.cli` prints it as one short paragraph on stderr and
 exits with its code. Anything else is a bug and exits with 1.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 
 class SpirlError(Exception):
-    """What is wrong and, in ``hint``, what to type next.
+    """What is wrong and, in `hint`, what to type next.
 
     Args:
         message: one or two sentences: what is wrong, and where.
@@ -62,6 +62,6 @@ class Interrupted(SpirlError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``" Did you mean 'x'?"`` for the closest known word, or an empty string."""
+    """Return `" Did you mean 'x'?"` for the closest known word, or an empty string."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f" Did you mean '{close[0]}'?" if close else ""

@@ -37,7 +37,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of a file to write; on success it takes the file's place.
 
     Content reaches the disk before the name does: a crash at any moment leaves either the old
-    file or the new one under ``path``, plus at most a hidden ``.NAME.PROCESS.tmp``, which
+    file or the new one under `path`, plus at most a hidden `.NAME.PROCESS.tmp`, which
     `files_below` leaves out. Two processes that write one file at once do not disturb each other.
 
     Args:

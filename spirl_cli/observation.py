@@ -55,9 +55,9 @@ def _positions(key: str | None, indices: tuple[int | str, ...], size: int) -> np
 
 
 def find(node: Any, key: str) -> Any:
-    """Return what a key stands for: the whole key if it is one, else a path such as ``robot/qpos``.
+    """Return what a key stands for: the whole key if it is one, else a path such as `robot/qpos`.
 
-    A name may itself hold slashes, as ``walker/joints_pos`` does in one flat dictionary.
+    A name may itself hold slashes, as `walker/joints_pos` does in one flat dictionary.
 
     Args:
         node: a (nested) mapping or tuple.

@@ -15,7 +15,7 @@ _RANGE = re.compile(r"(-?[0-9]{1,9})?:(-?[0-9]{1,9})?(?::([1-9][0-9]{0,8}))?")
 
 
 def checked_index(index: int | str) -> int | str:
-    """Return ``index`` if it is an integer or reads as a range.
+    """Return `index` if it is an integer or reads as a range.
 
     Raises:
         ValueError: otherwise (the form in which pydantic wants it).
@@ -26,11 +26,11 @@ def checked_index(index: int | str) -> int | str:
 
 
 def expand_indices(indices: Sequence[int | str] | None, size: int) -> list[int]:
-    """Expand integers and Python-like ranges to a list of integers in ``0 … size - 1``.
+    """Expand integers and Python-like ranges to a list of integers in `0 … size - 1`.
 
     Args:
-        indices: integers (negative ones count from the end) and ranges ``start:stop`` or
-            ``start:stop:step``, in which start or stop may be missing; None takes everything.
+        indices: integers (negative ones count from the end) and ranges `start:stop` or
+            `start:stop:step`, in which start or stop may be missing; None takes everything.
         size: length of the vector.
 
     Raises:
@@ -58,7 +58,7 @@ def _expand(index: int | str, size: int) -> Sequence[int]:
 
 
 def _from_start(number: int, largest: int, size: int, shown: int | str) -> int:
-    """Return ``number`` counted from the start, if that is in ``0 … largest``."""
+    """Return `number` counted from the start, if that is in `0 … largest`."""
     counted = number + size if number < 0 else number
     if not 0 <= counted <= largest:
         raise UsageError(f"The index '{shown}' is out of range for {size} numbers.")
@@ -84,10 +84,10 @@ class ImageFormat(Section):
 class ObservationPart(Section):
     """One piece of an observation: a (nested) key and the indices taken from that array.
 
-    ``key`` is a path such as ``observation`` or ``robot/qpos``; null stands for an observation
-    that is a plain array. ``indices`` are integers or Python-like ranges such as ``"18:39"``;
+    `key` is a path such as `observation` or `robot/qpos`; null stands for an observation
+    that is a plain array. `indices` are integers or Python-like ranges such as `"18:39"`;
     null takes everything. The parts are flattened and concatenated in the order given.
-    ``image`` marks the array as a camera's image, uint8 (rows, columns, channels) or with the channels first.
+    `image` marks the array as a camera's image, uint8 `(rows, columns, channels)` or with the channels first.
     """
 
     # path of an array in the observation, such as `robot/qpos`; null: the observation is a plain array

@@ -171,7 +171,7 @@ def _row(artifact: Artifact) -> list[str]:
 
 
 def _method(artifact: Artifact) -> str | None:
-    """Return what was given as ``--method`` when the artifact was made."""
+    """Return what was given as `--method` when the artifact was made."""
     method = artifact.manifest.recorded("recipe", "method")
     return method if isinstance(method, str) else None
 

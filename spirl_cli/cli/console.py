@@ -78,14 +78,14 @@ def number(value: float) -> str:
 
 
 def metrics_line(metrics: Mapping[str, float], limit: int | None = None) -> str:
-    """Write headline metrics as ``name value`` pairs on one line."""
+    """Write headline metrics as `name value` pairs on one line."""
     shown = list(metrics.items())[:limit]
     text = " · ".join(f"{name} {number(value)}" for name, value in shown)
     return text + (" · …" if limit is not None and len(metrics) > limit else "")
 
 
 def duration(seconds: float) -> str:
-    """Write a duration as ``12 s``, ``3 min 20 s`` or ``2 h 05 min``."""
+    """Write a duration as `12 s`, `3 min 20 s` or `2 h 05 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -94,7 +94,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: int) -> str:
-    """Write a number of bytes with a decimal unit: ``4.2 MB``."""
+    """Write a number of bytes with a decimal unit: `4.2 MB`."""
     value = float(count)
     for unit in ("B", "kB", "MB"):
         if value < 1000:

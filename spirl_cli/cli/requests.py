@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def recipe_name(options: StageOptions) -> str | None:
-    """Return the recipe that was named, as an argument or with ``--recipe``.
+    """Return the recipe that was named, as an argument or with `--recipe`.
 
     Raises:
         UsageError: it was named both ways.
@@ -82,7 +82,7 @@ def open_store(root: Path) -> Store:
 
 
 def resolve(references: Mapping[str, str | None], store: Store) -> dict[str, Artifact]:
-    """Look up the artifacts that options such as ``--skills REF`` name; absent ones are left out."""
+    """Look up the artifacts that options such as `--skills REF` name; absent ones are left out."""
     return {name: store.resolve(text, stage=name) for name, text in references.items() if text is not None}
 
 
@@ -124,7 +124,7 @@ def execute_all(request: Request, options: StageOptions) -> None:
 
 
 def describe(outcome: Outcome) -> dict[str, Any]:
-    """Return an outcome as ``--json`` shows it."""
+    """Return an outcome as `--json` shows it."""
     manifest = outcome.artifact.manifest
     return {
         "artifact": manifest.reference,
@@ -169,7 +169,7 @@ def _execution_settings(options: StageOptions) -> ExecutionSettings:
 
 
 def _print_plan(planned: Sequence[PlannedStage], options: StageOptions) -> None:
-    """Print a plan: it is the result of ``--dry-run``."""
+    """Print a plan: it is the result of `--dry-run`."""
     if options.json:
         emit_json({"plan": [_describe_plan(stage) for stage in planned]})
         return

@@ -138,7 +138,7 @@ def _policies(policy: PolicyChoice) -> str:
 
 
 def _with_overrides(options: StageOptions, section: str, overrides: list[str]) -> StageOptions:
-    """Put what options of a command say in the words of ``--set``; ``--seed`` is that of its section."""
+    """Put what options of a command say in the words of `--set`; `--seed` is that of its section."""
     seed = [f"{section}.seed={options.seed}"] if options.seed is not None else []
     return replace(options, set_=[*(options.set_ or []), *overrides, *seed])
 

@@ -63,7 +63,7 @@ def drawing_of(env: EnvSection) -> Drawing | None:
 
 
 def pack_scene(scene: np.ndarray) -> np.ndarray:
-    """Return a bool array as bits, uint8 (n,)."""
+    """Return a bool array as bits, uint8 `(n,)`."""
     return np.packbits(scene)
 
 
@@ -72,7 +72,7 @@ class SceneImages:
 
     Args:
         drawing: JSON of a `Drawing`.
-        packed: uint8 (E, n), a packed scene per episode; None if the domain has no scenes.
+        packed: uint8 `(E, n)`, a packed scene per episode; None if the domain has no scenes.
         shape: shape of a scene.
 
     Raises:
@@ -97,17 +97,17 @@ class SceneImages:
         return rows, columns, channels * self.frames
 
     def scenes(self, episodes: np.ndarray) -> np.ndarray:
-        """Return the scenes of the given episodes, bool (B, ...)."""
+        """Return the scenes of the given episodes, bool `(B, ...)`."""
         assert self._packed is not None, "these episodes have no scenes"
         bits = np.unpackbits(self._packed[episodes], axis=-1, count=math.prod(self._shape))
         return bits.view(bool).reshape(len(episodes), *self._shape)
 
     def draw(self, episodes: np.ndarray, states: np.ndarray) -> np.ndarray:
-        """Return one image for each state, uint8 (B, rows, columns, 3).
+        """Return one image for each state, uint8 `(B, rows, columns, 3)`.
 
         Args:
-            episodes: index of the episode of each state, (B,).
-            states: states as the domain's `draw` takes them, (B, D).
+            episodes: index of the episode of each state, `(B,)`.
+            states: states as the domain's `draw` takes them, `(B, D)`.
         """
         scenes = None if self._packed is None else self.scenes(episodes)
         drawn = find_domain(self._drawing.kind).draw(scenes, states)

@@ -26,13 +26,13 @@ Split = Literal["train", "validation"]
 
 
 class Clips:
-    """Clips opened for reading; see :meth:`open`.
+    """Clips opened for reading; see `open`.
 
     Attributes:
         horizon: window length H.
-        action_low, action_high: float32 (A,), bounds of the actions.
-        episode_offsets: int64 (E+1,), first row of every episode.
-        episode_numbers: int64 (E,), positions of the episodes in the source dataset.
+        action_low, action_high: float32 `(A,)`, bounds of the actions.
+        episode_offsets: int64 `(E+1,)`, first row of every episode.
+        episode_numbers: int64 `(E,)`, positions of the episodes in the source dataset.
         identity: identity of the source dataset.
     """
 
@@ -110,17 +110,17 @@ class Clips:
         return self._starts[split]
 
     def windows(self, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the windows at ``starts`` (B,): observations (B, H+1, D), actions (B, H, A), float32."""
+        """Return the windows at `starts` `(B,)`: observations `(B, H+1, D)`, actions `(B, H, A)`, float32."""
         rows = np.asarray(starts)[:, None] + self._window  # (B, H+1)
         return self._observations[rows], self._actions[rows[:, :-1]]
 
     def states(self, indices: np.ndarray) -> np.ndarray:
-        """Return the observations of the given rows, float32 (..., D)."""
+        """Return the observations of the given rows, float32 `(..., D)`."""
         states: np.ndarray = self._observations[indices]
         return states
 
     def images(self, rows: np.ndarray) -> np.ndarray:
-        """Draw or read the images that an agent sees at the given rows (...,); nothing is kept.
+        """Draw or read the images that an agent sees at the given rows `(...,)`; nothing is kept.
 
         Returns:
             uint8 (..., rows, columns, channels · F): the images of the last F steps, the oldest first. The image of an
@@ -143,7 +143,7 @@ class Clips:
         return np.concatenate([single[places[..., frame]] for frame in range(len(back))], axis=-1)
 
     def _single_images(self, rows: np.ndarray) -> np.ndarray:
-        """Return the unstacked images of some rows, uint8 (B, rows, columns, channels)."""
+        """Return the unstacked images of some rows, uint8 `(B, rows, columns, channels)`."""
         if isinstance(self._images, SceneImages):
             return self._images.draw(self.episode_of(rows), self._observations[rows])
         assert self._images is not None, "`images` has looked"
@@ -154,7 +154,7 @@ class Clips:
         return np.searchsorted(self.episode_offsets, starts, side="right") - 1
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and standard deviation (D,) of the observations of training episodes, float32.
+        """Return mean and standard deviation `(D,)` of the observations of training episodes, float32.
 
         A constant dimension has standard deviation 0. The computation is in double precision and makes two passes over
         the blocks of rows.
@@ -162,7 +162,7 @@ class Clips:
         return _moments(self._observations, self._training_blocks())
 
     def action_statistics(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and standard deviation (A,) of the actions of training episodes, float32."""
+        """Return mean and standard deviation `(A,)` of the actions of training episodes, float32."""
         last = set((self.episode_offsets[1:] - 1).tolist())  # rows without an action
         blocks = [(first, stop - (stop - 1 in last)) for first, stop in self._training_blocks()]
         mean, spread = _moments(self._actions, blocks)

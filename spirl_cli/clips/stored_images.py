@@ -12,7 +12,7 @@ class StoredImages:
     """What cameras showed in every state.
 
     Attributes:
-        pixels: uint8 (N, rows, columns, channels), mapped.
+        pixels: uint8 `(N, rows, columns, channels)`, mapped.
         frames: F, images of successive steps that are stacked along the channels.
     """
 
@@ -26,6 +26,6 @@ class StoredImages:
         return rows, columns, channels * self.frames
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """Return a copy of the images of some rows (B,), uint8 (B, rows, columns, channels)."""
+        """Return a copy of the images of some rows `(B,)`, uint8 `(B, rows, columns, channels)`."""
         images: np.ndarray = self.pixels[rows]
         return images

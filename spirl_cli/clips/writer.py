@@ -14,8 +14,8 @@ Layout of the HDF5 file (E episodes of T_e steps, N = sum of T_e + 1 over the ep
                                        the images of every state; the attribute ``frames`` says how many are stacked
                                        when they are read; missing if images are drawn or there are none
 
-Attributes: ``format``, ``horizon``, ``action_low``, ``action_high``, ``identity`` (of the source dataset, as JSON) and,
-if images are drawn, ``drawing`` (JSON of a `spirl_cli.clips.drawing.Drawing`).
+Attributes: `format`, `horizon`, `action_low`, `action_high`, `identity` (of the source dataset, as JSON) and,
+if images are drawn, `drawing` (JSON of a `spirl_cli.clips.drawing.Drawing`).
 The padding row makes observations, images and actions share row numbers, so that a batch of windows is one gather from
 each. All are stored contiguously, so that they can be mapped into memory: clips that are larger than the memory are
 read page by page.
@@ -46,14 +46,14 @@ COPY_BYTES = 16 * 2**20  # bytes of images handled at once
 class ClipWriter:
     """Writes clips one episode at a time; memory holds one episode and the packed scenes of all episodes.
 
-    Rows are collected in plain files beside ``path`` and copied once by :meth:`finish`,
+    Rows are collected in plain files beside `path` and copied once by `finish`,
     because only a dataset of known length can be stored contiguously. Use it as a context manager, which always removes
     these files.
 
     Args:
         path: the HDF5 file to write.
         horizon: window length H in steps.
-        bounds: action bounds, (A,) each.
+        bounds: action bounds, `(A,)` each.
         unused_final_starts: number of last start positions of every episode that are left out
             (docs/method.md#final-start-positions-are-never-drawn).
     """
@@ -99,7 +99,7 @@ class ClipWriter:
         return sum(self._lengths) - len(self._lengths)
 
     def append(self, episode: Episode) -> None:
-        """Add one episode of at least :attr:`shortest` steps.
+        """Add one episode of at least `shortest` steps.
 
         Raises:
             DatasetError: its observations have another dimension, or its scene or its images another shape,

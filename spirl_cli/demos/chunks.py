@@ -50,7 +50,7 @@ def write_chunk(path: Path, episodes: Sequence[GeneratedEpisode]) -> None:
 
 
 def read_chunk(path: Path, first: int) -> Iterator[StoredEpisode]:
-    """Yield the episodes of a file, their states under the key ``state``.
+    """Yield the episodes of a file, their states under the key `state`.
 
     Args:
         path: the file.

@@ -17,7 +17,7 @@ class StoredEpisode:
     Attributes:
         number: position in the dataset, counted from 0.
         observations: array, (nested) mapping of arrays or open HDF5 group; the first axis has T+1 entries.
-        actions: array that should have shape (T, A); not checked yet.
+        actions: array that should have shape `(T, A)`; not checked yet.
         scene: scene that images are drawn from (see `Episode`), or None.
     """
 
@@ -39,7 +39,7 @@ class Episodes(Protocol):
     """Episodes that can be read on this computer."""
 
     def action_bounds(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return (low, high), (A,) each, or None if the dataset does not store them.
+        """Return (low, high), `(A,)` each, or None if the dataset does not store them.
 
         Raises:
             DatasetError: the actions are not continuous.
@@ -59,7 +59,7 @@ class Dataset(Episodes, Protocol):
     """A recorded dataset in a file format.
 
     Attributes:
-        kind: name of the format: ``minari``, ``hdf5``, ``robomimic``, ``ogbench``, ``lerobot`` or ``zarr``.
+        kind: name of the format: `minari`, `hdf5`, `robomimic`, `ogbench`, `lerobot` or `zarr`.
         name: what the recipe calls it.
     """
 

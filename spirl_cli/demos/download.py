@@ -44,7 +44,7 @@ def download(dataset_id: str, announce: Callable[[str], None]) -> None:
     """Download a Minari dataset into the local folder of datasets.
 
     Args:
-        dataset_id: such as ``D4RL/kitchen/mixed-v2``.
+        dataset_id: such as `D4RL/kitchen/mixed-v2`.
         announce: receives a message before the download.
 
     Raises:
@@ -93,7 +93,7 @@ def _misspelt(dataset_id: str, known: list[str]) -> str:
 
 
 def _run_minari(dataset_id: str, folder: Path) -> None:
-    """Run Minari's download into ``folder``; progress bars appear on a terminal only."""
+    """Run Minari's download into `folder`; progress bars appear on a terminal only."""
     done = subprocess.run(
         python_command("-c", _CHILD, dataset_id),
         env={**os.environ, "MINARI_DATASETS_PATH": str(folder)},

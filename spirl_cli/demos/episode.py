@@ -30,7 +30,7 @@ class ActionBounds:
     """Finite bounds of the actions.
 
     Attributes:
-        low, high: float32, shape (A,).
+        low, high: float32, shape `(A,)`.
     """
 
     low: np.ndarray
@@ -43,11 +43,11 @@ class Episode:
 
     Attributes:
         number: position in the dataset, counted from 0; errors name it.
-        observations: float32 (T+1, D), the selected parts of all states, the last one included.
-        actions: float32 (T, A).
+        observations: float32 `(T+1, D)`, the selected parts of all states, the last one included.
+        actions: float32 `(T, A)`.
         scene: bool array from which images are drawn together with a state, such as the layout of a maze (True is
             wall); its shape is the same in all episodes of a dataset. None if images need none.
-        images: uint8 (T+1, rows, columns, channels), the images of all states; None without images.
+        images: uint8 `(T+1, rows, columns, channels)`, the images of all states; None without images.
     """
 
     number: int
@@ -92,8 +92,8 @@ def check_episode(number: int, observations: np.ndarray, actions: np.ndarray, bo
 
     Args:
         number: position in the dataset.
-        observations: selected observations, (T+1, D).
-        actions: recorded actions, (T, A).
+        observations: selected observations, `(T+1, D)`.
+        actions: recorded actions, `(T, A)`.
         bounds: bounds that the actions may exceed by rounding only (`BOUND_TOLERANCE` of the range).
 
     Raises:
@@ -111,10 +111,10 @@ class Treatment:
 
     Attributes:
         bad_episodes: an episode of wrong shapes or with numbers that are not finite ends the extraction
-            (``refuse``), is left out (``skip``), or its longest part without fault is kept (``trim``;
+            (`refuse`), is left out (`skip`), or its longest part without fault is kept (`trim`;
             an episode without such a part is left out).
         out_of_bounds: an action that exceeds its bounds by more than rounding ends the extraction
-            (``refuse``) or is set to the bound (``clip``), as environments do.
+            (`refuse`) or is set to the bound (`clip`), as environments do.
     """
 
     bad_episodes: Literal["refuse", "skip", "trim"] = "refuse"
@@ -155,7 +155,7 @@ class EpisodeChecker:
 
         Args:
             number, observations, actions: as for `check_episode`.
-            images: of cameras, (T+1, ...); they keep the steps that are kept.
+            images: of cameras, `(T+1, ...)`; they keep the steps that are kept.
 
         Raises:
             DatasetError: the episode is refused.
@@ -237,8 +237,8 @@ def longest_sound_part(observations: np.ndarray, actions: np.ndarray) -> tuple[i
     """Return the first step and the step after the last of the longest part without NaN or infinity.
 
     Args:
-        observations: (T+1, D), or (T, D) where the last state is missing.
-        actions: (T, A).
+        observations: `(T+1, D)`, or `(T, D)` where the last state is missing.
+        actions: `(T, A)`.
 
     Returns:
         (first, stop): actions first to stop - 1 and states first to stop are finite; of parts of the
@@ -256,7 +256,7 @@ def longest_sound_part(observations: np.ndarray, actions: np.ndarray) -> tuple[i
 
 
 def join_short(episodes: Iterable[Episode], shortest: int) -> Iterator[Episode]:
-    """Join every episode of fewer than ``shortest`` steps to the start of the next one.
+    """Join every episode of fewer than `shortest` steps to the start of the next one.
 
     The authors' loader does this by accident (docs/method.md#short-demonstrations-are-joined). The first state of the
     next episode replaces the last state of the short one. A short remainder at the end of the dataset is yielded
@@ -338,6 +338,6 @@ def _check_bounds(number: int, actions: np.ndarray, bounds: ActionBounds, hint: 
 
 
 def _outside(actions: np.ndarray, bounds: ActionBounds) -> np.ndarray:
-    """Return which numbers of the actions exceed their bounds by more than rounding, bool (T, A)."""
+    """Return which numbers of the actions exceed their bounds by more than rounding, bool `(T, A)`."""
     slack = BOUND_TOLERANCE * (bounds.high - bounds.low)
     return (actions < bounds.low - slack) | (actions > bounds.high + slack)

@@ -45,7 +45,7 @@ class GeneratedDataset:
         self._folder = folder
 
     def action_bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return (low, high), float32 (A,) each."""
+        """Return (low, high), float32 `(A,)` each."""
         return self._generator.low, self._generator.high
 
     def action_dim(self) -> int:

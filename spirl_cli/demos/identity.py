@@ -1,6 +1,6 @@
 """The checksum of a dataset's content, cached so that it is computed once.
 
-The cache is a small JSON file in the user's cache folder (``$XDG_CACHE_HOME/spirl``, else ``~/.cache/spirl``), if there
+The cache is a small JSON file in the user's cache folder (`$XDG_CACHE_HOME/spirl`, else `~/.cache/spirl`), if there
 is one. An entry is valid as long as no file changes its path, size or time.
 """
 
@@ -26,7 +26,7 @@ class DatasetIdentity:
     """Name, checksum and size of a dataset.
 
     Attributes:
-        source: ``minari``, ``hdf5`` or ``planner``.
+        source: `minari`, `hdf5` or `planner`.
         name: name in the recipe.
         sha256: checksum over the names and contents of all files; for generated episodes, over everything that decides
             them.
@@ -41,7 +41,7 @@ class DatasetIdentity:
 
     @property
     def reference(self) -> str:
-        """Name of the dataset in manifests and messages, such as ``minari:D4RL/kitchen/mixed-v2``."""
+        """Name of the dataset in manifests and messages, such as `minari:D4RL/kitchen/mixed-v2`."""
         return f"{self.source}:{self.name}"
 
 

@@ -21,7 +21,7 @@ MAX_TORQUE = 2.0
 
 
 def swing_up_torque(observation: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return a noisy torque (1,) for a state (cos θ, sin θ, θ̇): pump energy, then balance."""
+    """Return a noisy torque `(1,)` for a state (cos θ, sin θ, θ̇): pump energy, then balance."""
     cosine, sine, speed = observation
     if cosine > 0.9:
         torque = -10.0 * sine - 2.0 * speed

@@ -21,7 +21,7 @@ BOUND_TOLERANCE = 1e-4  # tolerance relative to the range, since recorded bounds
 
 
 class SelectObservation(gym.Wrapper[np.ndarray, Any, Any, Any], RecordConstructorArgs):
-    """Shows the chosen parts of the observation as one float32 vector (D+P,): numbers, then pixels of stacked images.
+    """Shows the chosen parts of the observation as one float32 vector `(D+P,)`: numbers, then pixels of stacked images.
 
     Args:
         env: the environment.
@@ -66,10 +66,10 @@ class SelectObservation(gym.Wrapper[np.ndarray, Any, Any, Any], RecordConstructo
 def make_env(section: EnvSection, render_mode: str | None = None) -> gym.Env[Any, Any]:
     """Make the environment of a recipe.
 
-    Observations are float32 vectors, selected by ``section.observation``; the pixels (0 to 255) of an image stand at
+    Observations are float32 vectors, selected by `section.observation`; the pixels (0 to 255) of an image stand at
     the end of the vector. Actions are a finite, one-dimensional Box.
-    ``info["metrics"]`` is a dictionary of floats with constant keys, which include the domain's `metrics`.
-    Episodes end after ``section.episode_length`` steps (truncated), or before (terminated).
+    `info["metrics"]` is a dictionary of floats with constant keys, which include the domain's `metrics`.
+    Episodes end after `section.episode_length` steps (truncated), or before (terminated).
 
     Raises:
         UsageError: the environment does not exist, cannot be made, or does not fit the recipe.
@@ -104,12 +104,12 @@ def check_compatible(
         section: the recipe's environment.
         observation_dim: size D of the dataset's selected observations without images.
         action_dim: size A of the dataset's actions.
-        action_low: lower bounds of the dataset's actions (A,).
-        action_high: upper bounds of the dataset's actions (A,).
+        action_low: lower bounds of the dataset's actions `(A,)`.
+        action_high: upper bounds of the dataset's actions `(A,)`.
 
     Raises:
         ArtifactError: the sizes of observations, the sizes of actions or the bounds of actions differ.
-        UsageError: as :func:`make_env`.
+        UsageError: as `make_env`.
     """
     env = make_env(section)
     try:

@@ -19,8 +19,8 @@ class EpisodeState(TypedDict):
         resets: number of numbered episodes that were started.
         episode: index of the running episode; -1 before the first reset.
         env_seed: seed of the running episode's reset.
-        actions: actions since the reset, (t, A) float64.
-        observation: last observation, (D,).
+        actions: actions since the reset, `(t, A)` float64.
+        observation: last observation, `(D,)`.
     """
 
     resets: int
@@ -33,9 +33,9 @@ class EpisodeState(TypedDict):
 class ReplayableEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Numbers the episodes, seeds each one by its number, and records its actions.
 
-    The k-th reset without a seed starts episode ``slot + k · slots``, seeded from
-    ``SeedSequence([seed, episode])``: with one slot per environment of a vector, episode 17 is the
-    same whatever the number of environments. ``info["episode"]`` is the index at every step.
+    The k-th reset without a seed starts episode `slot + k · slots`, seeded from
+    `SeedSequence([seed, episode])`: with one slot per environment of a vector, episode 17 is the
+    same whatever the number of environments. `info["episode"]` is the index at every step.
 
     The state of an environment is saved as the episode's seed and actions, and restored by repeating the actions. This
     needs no access to the simulator, works for every environment that is deterministic given its seed, and costs at
@@ -46,7 +46,7 @@ class ReplayableEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     Args:
         env: environment with a Box action space and an array as observation.
         seed: seed of the whole sequence of episodes.
-        slot: index of this environment among the ``slots``.
+        slot: index of this environment among the `slots`.
         slots: number of environments that share the sequence.
 
     Raises:
@@ -64,7 +64,7 @@ class ReplayableEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self.restored_exactly = True  # whether the last restored state gave the same observation
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Start the next numbered episode; with ``seed``, start the current number with that seed."""
+        """Start the next numbered episode; with `seed`, start the current number with that seed."""
         if seed is None:
             self._episode = self._slot + self._resets * self._slots
             self._resets += 1
@@ -92,7 +92,7 @@ class ReplayableEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     def episode_state(self) -> EpisodeState:
         """The present point of the present episode; assigning it returns to that point.
 
-        Assigning sets ``restored_exactly`` to False if the replay ends in another observation,
+        Assigning sets `restored_exactly` to False if the replay ends in another observation,
         which means that the environment is not deterministic given its seed.
         """
         size = int(np.prod(self.action_space.shape or (1,)))

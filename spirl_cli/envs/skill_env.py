@@ -17,11 +17,11 @@ class SkillEnv(gym.Wrapper[np.ndarray, np.ndarray, Any, Any], RecordConstructorA
     """One step runs one skill: the decoder acts for up to H steps of the wrapped environment.
 
     The reward is the sum of the rewards of these steps; a skill ends early when the episode does.
-    ``info`` is the last primitive step's, with
+    `info` is the last primitive step's, with
 
-    - ``steps``: primitive steps taken, 1 to H;
-    - ``last_reward``: the reward of the last of these steps;
-    - ``late_observation``: the observation after the first of these steps (D,). Defects of the authors' code need the
+    - `steps`: primitive steps taken, 1 to H;
+    - `last_reward`: the reward of the last of these steps;
+    - `late_observation`: the observation after the first of these steps `(D,)`. Defects of the authors' code need the
     last two (docs/method.md#defects-of-the-authors-code).
 
     It works with any library of reinforcement learning that takes Gymnasium environments::
@@ -68,7 +68,7 @@ class SkillEnv(gym.Wrapper[np.ndarray, np.ndarray, Any, Any], RecordConstructorA
         return self._observation, info
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Run the skill z (K,) and return the summed reward.
+        """Run the skill z `(K,)` and return the summed reward.
 
         Raises:
             DivergedError: the skill is not finite.

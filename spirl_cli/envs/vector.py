@@ -38,14 +38,14 @@ class SkillEnvMaker:
 
 
 class LocalVector(SyncVectorEnv):
-    """The same interface and the same results as :class:`WorkerVector`, in this process."""
+    """The same interface and the same results as `WorkerVector`, in this process."""
 
     def __init__(self, makers: Sequence[SkillEnvMaker]) -> None:
         super().__init__(makers, autoreset_mode=AutoresetMode.SAME_STEP)
         self._pending: np.ndarray | None = None
 
     def step_async(self, actions: np.ndarray) -> None:
-        """Store the skills (N, K) for `step_wait`."""
+        """Store the skills `(N, K)` for `step_wait`."""
         self._pending = actions
 
     def step_wait(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
@@ -66,10 +66,10 @@ def make_vector(
     processes: bool = True,
     warn: Callable[[str], None] = lambda text: None,
 ) -> SkillVector:
-    """Make ``count`` environments whose actions are skills (N, K).
+    """Make `count` environments whose actions are skills `(N, K)`.
 
-    Environment i runs the episodes i, i + count, i + 2·count, … of the sequence of ``seed`` (see `ReplayableEnv`). The
-    vector steps with ``step_async`` and ``step_wait``, or with ``step``; :func:`split_step` reads the results. If an
+    Environment i runs the episodes i, i + count, i + 2·count, … of the sequence of `seed` (see `ReplayableEnv`). The
+    vector steps with `step_async` and `step_wait`, or with `step`; `split_step` reads the results. If an
     episode ends, the environment is reset within the same step.
 
     Args:
@@ -98,16 +98,16 @@ class VectorStep:
     """One transition of every environment, N in all.
 
     Attributes:
-        observation: the observation to act on next (N, D); the new episode's first one if an episode ended.
-        next_observation: the true successor state (N, D); the old episode's last one if an episode ended.
-        reward: sum of rewards over the skill (N,).
-        terminated: the episode ended by itself (N,); nothing follows.
-        truncated: the episode reached its time limit (N,); never together with `terminated`.
-        steps: primitive steps taken (N,).
-        last_reward: reward of the skill's last primitive step (N,).
-        late_observation: observation after the skill's first primitive step (N, D).
-        episode: index of the episode that the transition belongs to (N,).
-        next_episode: index of the episode that ``observation`` belongs to (N,).
+        observation: the observation to act on next `(N, D)`; the new episode's first one if an episode ended.
+        next_observation: the true successor state `(N, D)`; the old episode's last one if an episode ended.
+        reward: sum of rewards over the skill `(N,)`.
+        terminated: the episode ended by itself `(N,)`; nothing follows.
+        truncated: the episode reached its time limit `(N,)`; never together with `terminated`.
+        steps: primitive steps taken `(N,)`.
+        last_reward: reward of the skill's last primitive step `(N,)`.
+        late_observation: observation after the skill's first primitive step `(N, D)`.
+        episode: index of the episode that the transition belongs to `(N,)`.
+        next_episode: index of the episode that `observation` belongs to `(N,)`.
         metrics: metrics of the ended episode, or None if it goes on; length N.
     """
 
@@ -125,7 +125,7 @@ class VectorStep:
 
     @property
     def ended(self) -> np.ndarray:
-        """Whether the episode ended, either way (N,)."""
+        """Whether the episode ended, either way `(N,)`."""
         ended: np.ndarray = self.terminated | self.truncated
         return ended
 
@@ -133,7 +133,7 @@ class VectorStep:
 def split_step(
     observation: np.ndarray, reward: np.ndarray, terminated: np.ndarray, truncated: np.ndarray, infos: dict[str, Any]
 ) -> VectorStep:
-    """Return the results of a vector's step as a `VectorStep`: ``split_step(*vector.step_wait())``."""
+    """Return the results of a vector's step as a `VectorStep`: `split_step(*vector.step_wait())`."""
     ended = terminated | truncated  # (N,)
     next_observation = observation.copy()  # (N, D)
     for index in np.flatnonzero(ended):
@@ -158,7 +158,7 @@ class RestoredVector:
     """The state of a restored vector.
 
     Attributes:
-        observation: the observations to act on next (N, D).
+        observation: the observations to act on next `(N, D)`.
         exact: whether every environment returned to exactly the same observation. If not, the environment is not
             deterministic given its seed, and the run goes on from similar states only.
     """

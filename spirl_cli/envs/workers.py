@@ -35,12 +35,12 @@ Answer: TypeAlias = tuple[Literal[True], Any] | tuple[Literal[False], tuple[Spir
 class WorkerVector(VectorEnv[Any, Any, Any]):
     """A vector of environments in processes that survive the events of a long training run.
 
-    - An environment that ends is reset within the same step (``final_obs`` in the infos), so that
+    - An environment that ends is reset within the same step (`final_obs` in the infos), so that
       every step is a transition.
     - Workers are spawned, and ignore signals that ask to stop: a Ctrl-C reaches the whole process group,
       and the learner wants to save its state first. They end when the learner closes them or dies.
     - Workers are no daemons, since an environment may start processes of its own.
-    - A worker that dies, or an environment that raises, becomes a :class:`SpirlError`.
+    - A worker that dies, or an environment that raises, becomes a `SpirlError`.
     - A worker that does not answer for a minute is named; where there is a limit, it ends the wait.
 
     Args:
@@ -98,22 +98,22 @@ class WorkerVector(VectorEnv[Any, Any, Any]):
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Start an episode in every environment; environment i gets the seed ``seed + i``, or ``seed[i]``."""
+        """Start an episode in every environment; environment i gets the seed `seed + i`, or `seed[i]`."""
         seeds = seed if isinstance(seed, list) else [None if seed is None else seed + i for i in range(self.num_envs)]
         observations, infos = zip(*self._ask("reset", [(one, options) for one in seeds]), strict=True)
         return self._stacked(observations), self._merged(infos)
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Step all environments with actions (N, A)."""
+        """Step all environments with actions `(N, A)`."""
         self.step_async(actions)
         return self.step_wait()
 
     def step_async(self, actions: np.ndarray) -> None:
-        """Make all environments step with actions (N, A); a call of `step_wait` must follow."""
+        """Make all environments step with actions `(N, A)`; a call of `step_wait` must follow."""
         self._send("step", actions)
 
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Return observations (N, D), rewards (N,), terminated (N,), truncated (N,) and the merged infos."""
+        """Return observations `(N, D)`, rewards `(N,)`, terminated `(N,)`, truncated `(N,)` and the merged infos."""
         observations, rewards, terminated, truncated, infos = zip(*self._receive(), strict=True)
         return (
             self._stacked(observations),
@@ -284,7 +284,7 @@ def _obey(env: Env, command: Command, argument: Any) -> Any:
 
 
 def step_and_reset(env: Env, action: Any) -> Step:
-    """Step; if the episode ends, keep its end as ``final_obs`` and ``final_info`` and start the next one."""
+    """Step; if the episode ends, keep its end as `final_obs` and `final_info` and start the next one."""
     observation, reward, terminated, truncated, info = env.step(action)
     if terminated or truncated:
         final = {"final_info": info, "final_obs": observation}

@@ -45,7 +45,7 @@ class Recorder:
         self._steps.append((np.array(action), reward, terminated, truncated))
 
     def episode(self) -> dict[str, Any]:
-        """Return the episode so far: observations (T+1, ...), the rest (T, ...)."""
+        """Return the episode so far: observations `(T+1, ...)`, the rest `(T, ...)`."""
         actions, rewards, terminations, truncations = map(np.array, zip(*self._steps, strict=True))
         return {
             "observations": stack(self._observations),

@@ -1,7 +1,7 @@
-"""The process that draws videos: ``python -m spirl_cli.evaluation.record < request.json``.
+"""The process that draws videos: `python -m spirl_cli.evaluation.record < request.json`.
 
 `spirl_cli.evaluation.video` starts it with the OpenGL back end in its environment variables. It prints one line per ten
-frames, ``<episode> <finished share of the episode's time limit>``.
+frames, `<episode> <finished share of the episode's time limit>`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _picture(env: gym.Env[Any, Any]) -> np.ndarray:
 
 
 class Movie:
-    """One MP4 file, opened at its first picture (H, W, 3) uint8."""
+    """One MP4 file, opened at its first picture `(H, W, 3)` uint8."""
 
     def __init__(self, path: Path, frames_per_second: float) -> None:
         self.path, self.frames_per_second, self.frames = path, frames_per_second, 0

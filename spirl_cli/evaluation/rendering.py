@@ -30,7 +30,7 @@ with mujoco.Renderer(model, 32, 32) as renderer:
 
 @cache
 def probe_rendering() -> str | None:
-    """Return the value of ``MUJOCO_GL`` that draws on this computer, or None.
+    """Return the value of `MUJOCO_GL` that draws on this computer, or None.
 
     Each candidate is tried in a separate process, since MuJoCo reads the variable when it is imported, and a broken
     driver may crash its process. If the user has set a value, it is the only candidate.

@@ -1,6 +1,6 @@
 """Rows of results: one per condition, policy and nominal step.
 
-The fields of `ResultRow` are a contract: scripts and documents read ``artifacts/reference/results.json``, a list of
+The fields of `ResultRow` are a contract: scripts and documents read `artifacts/reference/results.json`, a list of
 such rows.
 """
 
@@ -133,7 +133,7 @@ def _row(group: PolicyEpisodes, metric: str, estimate: Estimate, env: EnvSection
 def write_results(
     path: Path, rows: Sequence[ResultRow], evaluated: Sequence[PolicyEpisodes], *, resamples: int, seed: int
 ) -> None:
-    """Write ``results.json`` of one evaluation: its rows, and mean and interval of every metric."""
+    """Write `results.json` of one evaluation: its rows, and mean and interval of every metric."""
     rates = [
         {
             "method": group.method,
@@ -154,7 +154,7 @@ def _rates(group: PolicyEpisodes, resamples: int, seed: int) -> dict[str, dict[s
 
 
 def read_rows(path: Path) -> list[ResultRow]:
-    """Read the rows of an evaluation's ``results.json`` or of a list of published rows.
+    """Read the rows of an evaluation's `results.json` or of a list of published rows.
 
     A field that an older row lacks gets its default in `ResultRow`.
 

@@ -139,7 +139,7 @@ class _Runner:
         return len(self.results) == self.settings.episodes
 
     def latents(self, observations: np.ndarray) -> np.ndarray:
-        """Return skills (N, K) for observations (N, D)."""
+        """Return skills `(N, K)` for observations `(N, D)`."""
         pairs = zip(self.slots, observations, strict=True)
         return np.stack([self.policy.latent(row, slot.rng) if slot else self._idle for slot, row in pairs])
 

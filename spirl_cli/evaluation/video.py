@@ -30,7 +30,7 @@ class VideoRequest:
         decoder, policy: paths of exported networks.
         kind: how the policy acts.
         squashed: the decoder's actions are squashed, see `DecoderFile`.
-        folder: where ``<name>-<episode>.mp4`` are written.
+        folder: where `<name>-<episode>.mp4` are written.
         recipe_folder: where the module of the environment is looked for too.
     """
 
@@ -85,7 +85,7 @@ def record_videos(request: VideoRequest, reporter: Reporter, *, stop: Callable[[
 def _converse(
     process: subprocess.Popen[str], request: VideoRequest, reporter: Reporter, stop: Callable[[], bool]
 ) -> list[Path]:
-    """Send the request and show the progress from the lines ``<episode> <share>`` that come back."""
+    """Send the request and show the progress from the lines `<episode> <share>` that come back."""
     assert process.stdin is not None and process.stdout is not None
     process.stdin.write(json.dumps(asdict(request)))
     process.stdin.close()

@@ -41,7 +41,7 @@ class Agent:
     Args:
         policy: chooses skills.
         decoder: decodes skills; every environment of a batch gets its own copy.
-        bounds: lowest and highest action, each (A,).
+        bounds: lowest and highest action, each `(A,)`.
         parts: parts of a raw observation that the agent sees.
         state_dim: D, count of numbers in the selected observation that are no pixels.
         pixels: P, count of pixels after them; 0 if the agent looks at no image.
@@ -105,7 +105,7 @@ class Agent:
                 leading axis of B.
 
         Returns:
-            The action (A,) or (B, A), within the bounds of the demonstrations' actions.
+            The action `(A,)` or `(B, A)`, within the bounds of the demonstrations' actions.
 
         Raises:
             UsageError: the observation has the wrong shape or lacks a key.
@@ -123,7 +123,7 @@ class Agent:
         return np.clip(decoder.act(state), self.low, self.high)
 
     def _states(self, observation: Any) -> Array:
-        """Return selected observations (B, D+P), with B = 1 without a batch."""
+        """Return selected observations `(B, D+P)`, with B = 1 without a batch."""
         leading = 0 if self.batch is None else 1
         expected = (self.batch or 1, self.size)
         states = np.asarray(observation, np.float32) if self._is_state(observation) else self._select(observation)
@@ -154,10 +154,10 @@ def load_agent(
     """Load a trained agent.
 
     Args:
-        reference: ``kitchen/agent``, ``kitchen/agent@v3`` or the path of an artifact.
-        policy: ``mean``, or ``sampled`` as in training.
+        reference: `kitchen/agent`, `kitchen/agent@v3` or the path of an artifact.
+        policy: `mean`, or `sampled` as in training.
         seed: of the sampled policy.
-        store: folder in which references are looked up; default: $SPIRL_ARTIFACTS, else ``./artifacts``, else the
+        store: folder in which references are looked up; default: $SPIRL_ARTIFACTS, else `./artifacts`, else the
             reference artifacts of a checkout.
         snapshot: environment steps at which the weights were kept; default: the final weights.
 

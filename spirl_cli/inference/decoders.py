@@ -35,10 +35,10 @@ class SkillDecoder(Protocol):
     horizon: int  # H
 
     def begin(self, latent: np.ndarray) -> None:
-        """Start a skill z (K,)."""
+        """Start a skill z `(K,)`."""
 
     def act(self, observation: np.ndarray) -> np.ndarray:
-        """Return the skill's next action (A,), without clipping, for the observation (D+P,)."""
+        """Return the skill's next action `(A,)`, without clipping, for the observation `(D+P,)`."""
 
 
 class ClosedLoopDecoder:
@@ -53,11 +53,11 @@ class ClosedLoopDecoder:
         self._latent: Array = np.zeros(self.latent_dim, np.float32)
 
     def begin(self, latent: Array) -> None:
-        """Start the skill z (K,)."""
+        """Start the skill z `(K,)`."""
         self._latent = _skill(latent, self.latent_dim)
 
     def act(self, observation: Array) -> Array:
-        """Return the unclipped action (A,) for an observation (D+P,)."""
+        """Return the unclipped action `(A,)` for an observation `(D+P,)`."""
         return self.network(np.concatenate([self.perception(observation), self._latent], dtype=np.float32))
 
 
@@ -70,13 +70,13 @@ class OpenLoopDecoder:
         self.begin(np.zeros(self.latent_dim, np.float32))
 
     def begin(self, latent: Array) -> None:
-        """Start the skill z (K,)."""
+        """Start the skill z `(K,)`."""
         self._latent = _skill(latent, self.latent_dim)
         self._action = self.tensors["first_action"]
         self._hidden, self._cell = self.tensors["first_state"]
 
     def act(self, observation: Array) -> Array:
-        """Return the plan's next unclipped action (A,)."""
+        """Return the plan's next unclipped action `(A,)`."""
         tensors = self.tensors
         inputs = np.concatenate([self._action, self._latent]) @ tensors["embed/weight"] + tensors["embed/bias"]
         gates = inputs @ tensors["cell/input"] + self._hidden @ tensors["cell/hidden"] + tensors["cell/bias"]
@@ -99,7 +99,7 @@ class PrimitiveDecoder:
         self._latent: Array = np.zeros(self.latent_dim, np.float32)
 
     def begin(self, latent: Array) -> None:
-        """Store the action (A,)."""
+        """Store the action `(A,)`."""
         self._latent = _skill(latent, self.latent_dim)
 
     def act(self, observation: Array) -> Array:
@@ -118,11 +118,11 @@ class SquashedDecoder:
         self.latent_dim, self.horizon, self._decoder = decoder.latent_dim, decoder.horizon, decoder
 
     def begin(self, latent: np.ndarray) -> None:
-        """Start the skill z (K,)."""
+        """Start the skill z `(K,)`."""
         self._decoder.begin(latent)
 
     def act(self, observation: np.ndarray) -> np.ndarray:
-        """Return the action (A,) within ±1 for an observation (D+P,)."""
+        """Return the action `(A,)` within ±1 for an observation `(D+P,)`."""
         action: np.ndarray = np.tanh(self._decoder.act(observation))
         return action
 
@@ -191,7 +191,7 @@ def load_decoder(path: Path) -> SkillDecoder:
 
 
 def _skill(latent: np.ndarray, latent_dim: int) -> Array:
-    """Return z (K,) as float32.
+    """Return z `(K,)` as float32.
 
     Raises:
         ArtifactError: the skill has another size, so the policy belongs to another decoder.

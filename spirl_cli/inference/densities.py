@@ -34,15 +34,15 @@ MAX_LOG_SCALE = 2.0  # largest log scale of a coupling of a flow
 
 
 class SkillDensity(Protocol):
-    """A policy or prior that returns skills for one observation (D+P,) at a time."""
+    """A policy or prior that returns skills for one observation `(D+P,)` at a time."""
 
     latent_dim: int  # K
 
     def sample(self, observation: Array, rng: np.random.Generator) -> Array:
-        """Return a skill (K,) drawn from the density."""
+        """Return a skill `(K,)` drawn from the density."""
 
     def mean(self, observation: Array) -> Array:
-        """Return the representative skill (K,) of the density."""
+        """Return the representative skill `(K,)` of the density."""
 
 
 class NumpyGaussian:
@@ -58,7 +58,7 @@ class NumpyGaussian:
             tensors.refuse(f"there are bounds of {self.bounds.shape[1]} numbers for skills of {self.latent_dim}")
 
     def __call__(self, observations: Array) -> tuple[Array, Array]:
-        """(..., D+P) observations → (..., K) mean and (..., K) log σ."""
+        """`(..., D+P)` observations → `(..., K)` mean and `(..., K)` log σ."""
         mean, log_sigma = np.split(self.network(self.perception(observations)), 2, axis=-1)
         return mean, np.clip(log_sigma, self.min_log_sigma, MAX_LOG_SIGMA)
 
@@ -68,7 +68,7 @@ class NumpyGaussian:
         return squash(mean + np.exp(log_sigma) * np.float32(noise), self.squash, self.bounds)
 
     def sample(self, observation: Array, rng: np.random.Generator) -> Array:
-        """Return a skill (K,) for one observation (D+P,)."""
+        """Return a skill `(K,)` for one observation `(D+P,)`."""
         return self.latent(observation, rng.standard_normal(self.latent_dim, dtype=np.float32))
 
     def mean(self, observation: Array) -> Array:
@@ -81,7 +81,7 @@ def squash(latent: Array, kind: str, bounds: Array | None = None) -> Array:
 
     "none": z = u. "tanh": z = 2·tanh(u), as published, a gain of 2 around 0 that the prior never
     saw. "consistent-tanh": z = 2·tanh(u/2), bounded but with gain 1 around 0. "bounds": with the centre
-    c and the half range h of primitive actions (2, K), z = c + h·tanh((u − c)/h), again with gain 1.
+    c and the half range h of primitive actions `(2, K)`, z = c + h·tanh((u − c)/h), again with gain 1.
     """
     if kind == "bounds":
         assert bounds is not None
@@ -104,7 +104,7 @@ class NumpyMixture:
         self.latent_dim = _latent_dim(tensors, self.network.outputs - self.components, self.components)
 
     def __call__(self, observations: Array) -> tuple[Array, Array, Array]:
-        """(..., D+P) observations → weights (..., M), means and log σ (..., M, K)."""
+        """`(..., D+P)` observations → weights `(..., M)`, means and log σ `(..., M, K)`."""
         outputs = self.network(self.perception(observations))
         logits, rest = outputs[..., : self.components], outputs[..., self.components :]
         weights = np.exp(logits - logits.max(-1, keepdims=True))
@@ -113,13 +113,13 @@ class NumpyMixture:
         return weights / weights.sum(-1, keepdims=True), mean, np.clip(log_sigma, self.min_log_sigma, MAX_LOG_SIGMA)
 
     def sample(self, observation: Array, rng: np.random.Generator) -> Array:
-        """Return a skill (K,) from a component that is drawn by its weight."""
+        """Return a skill `(K,)` from a component that is drawn by its weight."""
         weights, mean, log_sigma = self(observation)
         chosen = min(int(np.searchsorted(np.cumsum(weights), rng.random())), self.components - 1)
         return _draw(mean[chosen], log_sigma[chosen], rng)
 
     def mean(self, observation: Array) -> Array:
-        """Return the mean (K,) of the heaviest component."""
+        """Return the mean `(K,)` of the heaviest component."""
         weights, mean, _ = self(observation)
         heaviest: Array = mean[int(np.argmax(weights))]
         return heaviest
@@ -139,20 +139,20 @@ class NumpyEnsemble:
         self.min_log_sigma = header.min_log_sigma
 
     def __call__(self, observations: Array) -> tuple[Array, Array]:
-        """(..., D+P) observations → means and log σ (..., M, K)."""
+        """`(..., D+P)` observations → means and log σ `(..., M, K)`."""
         inputs = self.perception(observations)
         heads = np.stack([network(inputs) for network in self.networks], axis=-2)
         mean, log_sigma = np.split(heads, 2, axis=-1)
         return mean, np.clip(log_sigma, self.min_log_sigma, MAX_LOG_SIGMA)
 
     def sample(self, observation: Array, rng: np.random.Generator) -> Array:
-        """Return a skill (K,) from a member that is drawn at random."""
+        """Return a skill `(K,)` from a member that is drawn at random."""
         mean, log_sigma = self(observation)
         chosen = int(rng.integers(len(self.networks)))
         return _draw(mean[chosen], log_sigma[chosen], rng)
 
     def mean(self, observation: Array) -> Array:
-        """Return the mean of the members' means (K,)."""
+        """Return the mean of the members' means `(K,)`."""
         mean: Array = self(observation)[0].mean(-2)
         return mean
 
@@ -180,7 +180,7 @@ class NumpyFlow:
         self.shifts = [TanhMLP.from_tensors(tensors, f"shift{index}", *sizes) for index in range(len(self.kept))]
 
     def from_noise(self, observations: Array, noise: Array) -> Array:
-        """Map observations (..., D+P) and u (..., K) to z (..., K)."""
+        """Map observations `(..., D+P)` and u `(..., K)` to z `(..., K)`."""
         features = self.network(self.perception(observations))
         features = np.maximum(features, LEAK * features)
         for kept, scale, shift in reversed(list(zip(self.kept, self.scales, self.shifts, strict=True))):
@@ -190,12 +190,12 @@ class NumpyFlow:
         return noise
 
     def sample(self, observation: Array, rng: np.random.Generator) -> Array:
-        """Return a skill (K,)."""
+        """Return a skill `(K,)`."""
         noise: Array = rng.standard_normal((self.latent_dim,), dtype=np.float32)
         return self.from_noise(observation, noise)
 
     def mean(self, observation: Array) -> Array:
-        """Return the skill (K,) from u = 0."""
+        """Return the skill `(K,)` from u = 0."""
         return self.from_noise(observation, np.zeros(self.latent_dim, np.float32))
 
 
@@ -231,7 +231,7 @@ def read_density_header(path: Path) -> DensityHeader:
 
 
 def _latent_dim(tensors: NetworkTensors, outputs: int, components: int = 1) -> int:
-    """Return K of a network; its outputs are a mean and a log σ (K,) of every component."""
+    """Return K of a network; its outputs are a mean and a log σ `(K,)` of every component."""
     latent_dim, rest = divmod(outputs, 2 * components)
     if rest or latent_dim < 1:
         tensors.refuse(f"{outputs} outputs are no mean and log σ of {components} Gaussians")

@@ -12,13 +12,13 @@ from spirl_cli.inference.perception import LEAK
 
 
 class NumpyMLP:
-    """linear → LeakyReLU → … → linear, weights stored as (inputs, outputs)."""
+    """linear → LeakyReLU → … → linear, weights stored as `(inputs, outputs)`."""
 
     def __init__(self, weights: list[Array], biases: list[Array]) -> None:
         self.weights, self.biases = weights, biases
 
     def __call__(self, inputs: Array) -> Array:
-        """(..., inputs) → (..., outputs).
+        """`(..., inputs)` → `(..., outputs)`.
 
         Raises:
             ArtifactError: the number of inputs is wrong.
@@ -44,7 +44,7 @@ class NumpyMLP:
 
     @classmethod
     def from_tensors(cls, tensors: NetworkTensors, prefix: str, inputs: int | None, outputs: int | None = None) -> Self:
-        """Read ``<prefix>/0/weight``, ``<prefix>/0/bias``, … up to the last layer.
+        """Read `<prefix>/0/weight`, `<prefix>/0/bias`, … up to the last layer.
 
         Args:
             tensors: tensors of the file.

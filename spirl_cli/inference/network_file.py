@@ -79,7 +79,7 @@ class DecoderHeader(NetworkHeader):
     Attributes:
         horizon: H, steps per skill.
         latent_dim: K.
-        action_low, action_high: bounds of the demonstrations' actions (A,).
+        action_low, action_high: bounds of the demonstrations' actions `(A,)`.
     """
 
     kind: Literal["closed-loop", "open-loop", "primitive"]
@@ -118,7 +118,7 @@ class GaussianHeader(NetworkHeader):
     Attributes:
         min_log_sigma: lower clamp of log σ.
         squash: map from samples to skills, see `densities.squash`.
-        bounds: lowest and highest action (2, K) for the squash "bounds".
+        bounds: lowest and highest action `(2, K)` for the squash "bounds".
     """
 
     kind: Literal["gaussian"] = "gaussian"
@@ -162,7 +162,7 @@ class FlowHeader(NetworkHeader):
     """A conditional RealNVP flow.
 
     Attributes:
-        kept: 1 for a number of the skill that a coupling keeps, 0 for one that it moves, (blocks, K).
+        kept: 1 for a number of the skill that a coupling keeps, 0 for one that it moves, `(blocks, K)`.
     """
 
     kind: Literal["flow"] = "flow"

@@ -20,13 +20,13 @@ KERNEL, STRIDE, PADDING = 4, 2, 1
 
 
 class NumpyImageEncoder:
-    """Pixels (..., P) in 0..255 → features (..., F).
+    """Pixels `(..., P)` in 0..255 → features `(..., F)`.
 
     Args:
-        shape: (rows, columns, channels) of the image.
+        shape: `(rows, columns, channels)` of the image.
         convolutions: weight (16·inputs, outputs) and bias (outputs,) of each layer; the rows of a weight are ordered by
             kernel row, kernel column, input channel.
-        features: weight (n, F) and bias (F,) of the linear layer on the flattened last map.
+        features: weight `(n, F)` and bias `(F,)` of the linear layer on the flattened last map.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class NumpyImageEncoder:
 
     @classmethod
     def from_tensors(cls, tensors: NetworkTensors, shape: Sequence[int]) -> NumpyImageEncoder:
-        """Read ``image/0/weight``, ``image/0/bias``, …, and ``image/features/weight``.
+        """Read `image/0/weight`, `image/0/bias`, …, and `image/features/weight`.
 
         Raises:
             ArtifactError: a layer is missing, or fits neither the image nor the layer before.
@@ -66,7 +66,7 @@ class NumpyImageEncoder:
 
 
 class NumpyPerception:
-    """Observation (..., D+P) → inputs (..., n) of an exported MLP: chosen numbers of the state, then features.
+    """Observation `(..., D+P)` → inputs `(..., n)` of an exported MLP: chosen numbers of the state, then features.
 
     Args:
         state_dim: D; None if observations are states.
@@ -117,7 +117,7 @@ class NumpyPerception:
 
 
 def convolve(maps: Array, weight: Array, bias: Array) -> Array:
-    """Apply a 4×4 convolution with stride 2 and padding 1: (B, R, C, n) → (B, R // 2, C // 2, m)."""
+    """Apply a 4×4 convolution with stride 2 and padding 1: `(B, R, C, n)` → `(B, R // 2, C // 2, m)`."""
     batch, rows, columns, channels = maps.shape
     padded = np.zeros((batch, rows + 2 * PADDING, columns + 2 * PADDING, channels), maps.dtype)
     padded[:, PADDING:-PADDING, PADDING:-PADDING] = maps
@@ -134,7 +134,7 @@ def convolve(maps: Array, weight: Array, bias: Array) -> Array:
 
 
 def _layer(tensors: NetworkTensors, name: str, inputs: int) -> tuple[Array, Array]:
-    """Return weight (inputs, outputs) and bias (outputs,) of a layer."""
+    """Return weight `(inputs, outputs)` and bias (outputs,) of a layer."""
     weight = tensors.take(f"{name}/weight", inputs, None)
     return weight, tensors.take(f"{name}/bias", weight.shape[1])
 

@@ -22,7 +22,7 @@ class SkillPolicy(Protocol):
     """Chooses the next skill."""
 
     def latent(self, observation: Array, rng: np.random.Generator) -> Array:
-        """Return the skill z (K,) for a state (D,)."""
+        """Return the skill z `(K,)` for a state `(D,)`."""
 
 
 class SampledPolicy:
@@ -32,7 +32,7 @@ class SampledPolicy:
         self.head = head
 
     def latent(self, observation: Array, rng: np.random.Generator) -> Array:
-        """Return a sample (K,) for a state (D,)."""
+        """Return a sample `(K,)` for a state `(D,)`."""
         return _finite(self.head.sample(observation, rng))
 
 
@@ -43,7 +43,7 @@ class MeanPolicy:
         self.head = head
 
     def latent(self, observation: Array, rng: np.random.Generator) -> Array:
-        """Return the mean (K,) for a state (D,); nothing is drawn."""
+        """Return the mean `(K,)` for a state `(D,)`; nothing is drawn."""
         return _finite(self.head.mean(observation))
 
 
@@ -54,18 +54,18 @@ class NormalPolicy:
         self.latent_dim = latent_dim
 
     def latent(self, observation: Array, rng: np.random.Generator) -> Array:
-        """Return a sample (K,), whatever the state is."""
+        """Return a sample `(K,)`, whatever the state is."""
         return rng.standard_normal(self.latent_dim, dtype=np.float32)
 
 
 class UniformPolicy:
-    """Chooses primitive actions, uniform within their bounds (A,)."""
+    """Chooses primitive actions, uniform within their bounds `(A,)`."""
 
     def __init__(self, low: Array, high: Array) -> None:
         self.low, self.high = low, high
 
     def latent(self, observation: Array, rng: np.random.Generator) -> Array:
-        """Return an action (A,), whatever the state is."""
+        """Return an action `(A,)`, whatever the state is."""
         return rng.uniform(self.low, self.high).astype(np.float32)
 
 

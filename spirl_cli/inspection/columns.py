@@ -27,7 +27,7 @@ class Column:
 
     Attributes:
         rows: number of rows so far.
-        low, high: (D,) smallest and largest finite values; (1,) of an image. Infinite where there is none.
+        low, high: `(D,)` smallest and largest finite values; `(1,)` of an image. Infinite where there is none.
         nan, infinite: counts of numbers that are NaN or infinite.
     """
 
@@ -56,7 +56,7 @@ class Column:
 
     @property
     def std(self) -> np.ndarray:
-        """Standard deviation of each number, (D,); NaN where it was never finite."""
+        """Standard deviation of each number, `(D,)`; NaN where it was never finite."""
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.sqrt(self._squares / self._count)
 
@@ -67,12 +67,12 @@ class Column:
 
     @property
     def mean(self) -> np.ndarray:
-        """Mean of each number over its finite values, (D,)."""
+        """Mean of each number over its finite values, `(D,)`."""
         return np.where(self._count > 0, self._mean, np.nan)
 
     @property
     def sample(self) -> np.ndarray:
-        """Rows spread evenly over the episodes, (n, D)."""
+        """Rows spread evenly over the episodes, `(n, D)`."""
         return np.concatenate(self._sample) if self._sample else np.zeros((0, len(self.low)))
 
     def fits(self, rows: np.ndarray) -> bool:
@@ -83,7 +83,7 @@ class Column:
         """Take the rows of an episode.
 
         Args:
-            rows: (T, …).
+            rows: `(T, …)`.
             keep: how many of them go into the sample.
         """
         self.rows += len(rows)

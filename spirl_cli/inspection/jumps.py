@@ -19,7 +19,7 @@ def find_jumps(states: np.ndarray) -> list[int]:
     states change as fast as a reset changes them, such as a pendulum, many resets stay unseen.
 
     Args:
-        states: (T+1, D).
+        states: `(T+1, D)`.
 
     Returns:
         Each t whose state t + 1 does not seem to follow from state t.

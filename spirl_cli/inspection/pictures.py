@@ -46,7 +46,7 @@ def draw_page(survey: Survey) -> bytes:
 
 
 def _numbers(survey: Survey) -> Sequence[tuple[str, np.ndarray, str]]:
-    """Return name, sampled values (n,) and colour of every number, observations first."""
+    """Return name, sampled values `(n,)` and colour of every number, observations first."""
     found = [(column, _STATE) for column in survey.columns.values() if usable(column)]
     if survey.actions is not None and survey.actions.numeric:
         found.append((survey.actions, _ACTION))

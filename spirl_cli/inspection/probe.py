@@ -28,7 +28,7 @@ class Probe:
 
     Attributes:
         id, module: as in a recipe.
-        low, high: bounds of its actions, (A,).
+        low, high: bounds of its actions, `(A,)`.
         episode_length: the limit that it was registered with, or None.
         sizes: numbers of each part of its observation, by key (None: a plain array); no images, no texts.
         first: the values of these parts when they were first seen, flattened.

@@ -47,12 +47,12 @@ class Survey:
         lengths: steps of each episode that was read.
         columns: observations by key; None is the key of a plain array.
         actions: statistics of the actions; None before any was read.
-        beyond: steps with an action beyond its bounds by more than rounding, (A,) for each number.
+        beyond: steps with an action beyond its bounds by more than rounding, `(A,)` for each number.
         beyond_steps: steps with any such action.
         unequal: episodes that have not one state more than actions.
         not_finite: episodes with NaN or infinity among their numbers.
         jumps: (episode, step) where the state jumps as if it had been reset.
-        drawn: of the first episodes, some steps (n,) and the first numbers of their joined states (n, k).
+        drawn: of the first episodes, some steps `(n,)` and the first numbers of their joined states `(n, k)`.
         outcomes: statistics of rewards and success by name.
         notes: what the reader mended or found.
         problems: what was read and is not right, each once.

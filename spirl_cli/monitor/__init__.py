@@ -1,4 +1,4 @@
 """Monitoring of runs: metrics, checkpoints, interrupts, progress.
 
-This file imports nothing, so that importing ``monitor.reporter`` is fast for the command line.
+This file imports nothing, so that importing `monitor.reporter` is fast for the command line.
 """

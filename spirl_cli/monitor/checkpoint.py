@@ -1,6 +1,6 @@
 """Checkpoints: safetensors files with tensors and JSON scalars, written whole or not at all.
 
-``monitor/packing.py`` turns modules, optimisers and random generators into a :class:`State`.
+`monitor/packing.py` turns modules, optimisers and random generators into a `State`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _METADATA_KEY = "spirl"  # a single key, since safetensors does not fix the orde
 class State:
     """Everything that a run needs for an identical continuation.
 
-    ``scalars`` holds plain JSON values only (None, bool, int of any size, float, str, list, dict with str keys). They
+    `scalars` holds plain JSON values only (None, bool, int of any size, float, str, list, dict with str keys). They
     are restored bit for bit, non-finite floats included.
     """
 
@@ -37,7 +37,7 @@ class State:
 
 
 def merge(*parts: State) -> State:
-    """Join parts into one state; raise ``ValueError`` if two parts share a name."""
+    """Join parts into one state; raise `ValueError` if two parts share a name."""
     whole = State()
     for part in parts:
         shared = (whole.tensors.keys() & part.tensors.keys()) | (whole.scalars.keys() & part.scalars.keys())
@@ -49,11 +49,11 @@ def merge(*parts: State) -> State:
 
 
 def write_state(path: Path, state: State) -> None:
-    """Write ``state`` to ``path`` atomically and durably (temporary sibling, fsync, rename).
+    """Write `state` to `path` atomically and durably (temporary sibling, fsync, rename).
 
     Raises:
         TypeError: a scalar is not a plain JSON value, so it could not be restored unchanged.
-        SpirlError: the file cannot be written; an earlier file at ``path`` stays.
+        SpirlError: the file cannot be written; an earlier file at `path` stays.
     """
     _require_plain(state.scalars, "scalars")
     # Copies, since safetensors refuses tensors that share memory.
@@ -69,7 +69,7 @@ def write_state(path: Path, state: State) -> None:
 
 
 def read_state(path: Path) -> State:
-    """Read a file of :func:`write_state`; tensors are on the CPU, in separate memory.
+    """Read a file of `write_state`; tensors are on the CPU, in separate memory.
 
     Raises:
         ArtifactError: the file is missing, truncated, altered (checksum), foreign, or was
@@ -95,7 +95,7 @@ def read_state(path: Path) -> State:
 
 
 class CheckpointFolder:
-    """The newest ``keep`` checkpoints of one run, as ``checkpoint-<step>.safetensors``.
+    """The newest `keep` checkpoints of one run, as `checkpoint-<step>.safetensors`.
 
     Args:
         folder: folder of the checkpoints; saving creates it.
@@ -111,7 +111,7 @@ class CheckpointFolder:
         self._warn = warn
 
     def save(self, state: State, step: int) -> Path:
-        """Write the state after ``step`` completed steps, then remove too old checkpoints."""
+        """Write the state after `step` completed steps, then remove too old checkpoints."""
         make_folder(self.folder)
         path = self._path(step)
         write_state(path, state)
@@ -119,11 +119,11 @@ class CheckpointFolder:
         return path
 
     def latest(self) -> tuple[int, State] | None:
-        """Return the newest readable checkpoint as ``(step, state)``, or None."""
+        """Return the newest readable checkpoint as `(step, state)`, or None."""
         return next(self.readable(), None)
 
     def readable(self) -> Iterator[tuple[int, State]]:
-        """Yield ``(step, state)`` from the newest to the oldest; skip unreadable ones with a warning."""
+        """Yield `(step, state)` from the newest to the oldest; skip unreadable ones with a warning."""
         for step in reversed(self.steps()):
             try:
                 state = read_state(self._path(step))
@@ -137,7 +137,7 @@ class CheckpointFolder:
         return checkpoint_steps(path.name for path in self.folder.glob(CHECKPOINTS))
 
     def discard_after(self, step: int) -> None:
-        """Remove checkpoints after ``step``, since a run that goes on from ``step`` replaces them."""
+        """Remove checkpoints after `step`, since a run that goes on from `step` replaces them."""
         for later in self.steps():
             if later > step:
                 self._path(later).unlink(missing_ok=True)

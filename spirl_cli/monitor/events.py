@@ -1,6 +1,6 @@
 """TensorBoard event files, written without a thread and without the computer's name.
 
-``SummaryWriter`` would start a thread per run and put the host name into the file name, and so into artifacts that
+`SummaryWriter` would start a thread per run and put the host name into the file name, and so into artifacts that
 people share.
 """
 
@@ -34,7 +34,7 @@ class EventFile:
         self._write(step=step, summary=Summary(value=scalars))
 
     def purge(self, step: int) -> None:
-        """Tell readers to forget the values of earlier sessions at ``step`` and later."""
+        """Tell readers to forget the values of earlier sessions at `step` and later."""
         self.close()
         self._purge = step
 

@@ -16,7 +16,7 @@ _FIRST = "\nstopping at the next safe point, where what is done is saved; a seco
 
 
 class Interrupts:
-    """Context manager during which the first signal that asks to stop only sets :attr:`requested`, and says so.
+    """Context manager during which the first signal that asks to stop only sets `requested`, and says so.
 
     A second signal acts as it would without this class, so that an impatient user can stop at once. The exit restores
     earlier handlers. Outside the main thread, where Python allows no handlers, the class does nothing.

@@ -1,4 +1,4 @@
-"""Metrics of a run: ``metrics.csv`` for programs and people, and TensorBoard events."""
+"""Metrics of a run: `metrics.csv` for programs and people, and TensorBoard events."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ NO_ROWS = hashlib.sha256().hexdigest()  # checksum of an empty log
 
 
 class MetricsLog:
-    """Appends rows to ``metrics.csv`` and to ``tensorboard/`` in a run's folder.
+    """Appends rows to `metrics.csv` and to `tensorboard/` in a run's folder.
 
-    The first column is ``step``; the others are in order of first appearance, which never changes. A cell is empty if
+    The first column is `step`; the others are in order of first appearance, which never changes. A cell is empty if
     its row has no such value. Floats are written exactly.
     """
 
@@ -41,7 +41,7 @@ class MetricsLog:
         """Add one row; readers see it at once.
 
         Raises:
-            ValueError: a value is named ``step``.
+            ValueError: a value is named `step`.
         """
         if STEP in values:
             raise ValueError("a metric cannot be named 'step'")
@@ -61,9 +61,9 @@ class MetricsLog:
         return self._digest.hexdigest()
 
     def rewind(self, step: int, digest: str | None = None) -> None:
-        """Forget every row after ``step``, and whatever a crash left half written.
+        """Forget every row after `step`, and whatever a crash left half written.
 
-        ``rewind(-1)`` forgets all rows. Used when a run goes on from a checkpoint at ``step``.
+        `rewind(-1)` forgets all rows. Used when a run goes on from a checkpoint at `step`.
 
         Args:
             step: of the last row that stays.
@@ -87,7 +87,7 @@ class MetricsLog:
         self._events.purge(step + 1)
 
     def rows(self) -> list[Row]:
-        """Return all rows in order, each with ``step`` and its values."""
+        """Return all rows in order, each with `step` and its values."""
         return _read(self.path)[1]
 
     def flush(self) -> None:
@@ -97,7 +97,7 @@ class MetricsLog:
         self._events.flush()
 
     def close(self) -> None:
-        """Close the files; a later :meth:`append` opens them again."""
+        """Close the files; a later `append` opens them again."""
         if self._file is not None:
             self.flush()
             self._file.close()
@@ -105,7 +105,7 @@ class MetricsLog:
         self._events.close()
 
     def _open(self, columns: list[str]) -> None:
-        """Open the file for appending; rewrite it if its header differs from ``columns``."""
+        """Open the file for appending; rewrite it if its header differs from `columns`."""
         make_folder(self.folder)
         if self._file is not None:
             self._file.close()
@@ -121,7 +121,7 @@ def metric_rows(folder: Path) -> list[Row]:
 
 
 def _read(path: Path) -> tuple[list[str], list[Row]]:
-    """Return ``(columns without step, rows)``; a torn last line is left out, and so is what is no row."""
+    """Return `(columns without step, rows)`; a torn last line is left out, and so is what is no row."""
     if not path.exists():
         return [], []
     text = path.read_bytes().decode(errors="replace")

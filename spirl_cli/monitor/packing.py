@@ -1,9 +1,9 @@
 """Modules, optimisers and random generators as parts of a checkpoint, and back.
 
-Every ``pack_*`` returns a :class:`State` with names that begin with ``prefix``;
-:func:`spirl_cli.monitor.checkpoint.merge` joins such parts. Each object needs its own prefix, and no prefix may be
-another one plus a slash and more. Every ``unpack_*`` restores the object in place from the whole state, bit for bit,
-and raises :class:`ArtifactError` if the state does not fit it.
+Every `pack_*` returns a `State` with names that begin with `prefix`;
+`spirl_cli.monitor.checkpoint.merge` joins such parts. Each object needs its own prefix, and no prefix may be
+another one plus a slash and more. Every `unpack_*` restores the object in place from the whole state, bit for bit,
+and raises `ArtifactError` if the state does not fit it.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def unpack_optimizer(optimizer: torch.optim.Optimizer, prefix: str, state: State
 
 
 def pack_generator(generator: torch.Generator, prefix: str) -> State:
-    """Return the state of a torch generator (the global one is ``torch.default_generator``)."""
+    """Return the state of a torch generator (the global one is `torch.default_generator`)."""
     return State({f"{prefix}/state": generator.get_state()})
 
 

@@ -1,6 +1,6 @@
 """The contents of a checkpoint as one list of named parts, for saving and restoring.
 
-A learner lists its parts once, as :class:`Parts`, which save and restore them. A part finds its own entries in the
+A learner lists its parts once, as `Parts`, which save and restore them. A part finds its own entries in the
 whole state by its name, so that the order of entries does not matter.
 """
 
@@ -33,7 +33,7 @@ class Part:
     """One part of a checkpoint.
 
     Attributes:
-        name: name in the checkpoint; tensors are called ``NAME/...``.
+        name: name in the checkpoint; tensors are called `NAME/...`.
         save: returns the part's state, from the run's folder.
         restore: restores the part, from the whole state and the run's folder.
     """

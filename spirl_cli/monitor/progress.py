@@ -38,7 +38,7 @@ class Pace:
         self._samples = deque([(clock(), start)])
 
     def advance(self, completed: float) -> None:
-        """Note that ``completed`` units are finished now."""
+        """Note that `completed` units are finished now."""
         self.completed = completed
         now = self._clock()
         if now - self._samples[-1][0] >= _SAMPLE_SECONDS:
@@ -54,7 +54,7 @@ class Pace:
         return (self.completed - completed) / seconds if seconds > 0 and self.completed > completed else None
 
     def __str__(self) -> str:
-        """Return for example ``1,200/40,000 iterations (3%), 250/s, 2:35 left``."""
+        """Return for example `1,200/40,000 iterations (3%), 250/s, 2:35 left`."""
         done = int(self.completed)  # a unit counts once it is complete
         parts = [f"{done:,} {self.unit}"]
         if self.total is not None:
@@ -68,7 +68,7 @@ class Pace:
 
 
 def duration(seconds: float) -> str:
-    """Return ``m:ss``, or ``h:mm:ss`` from an hour on."""
+    """Return `m:ss`, or `h:mm:ss` from an hour on."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

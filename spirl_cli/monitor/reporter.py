@@ -33,7 +33,7 @@ class Reporter(Protocol):
     def progress(
         self, description: str, total: float | None, unit: str, start: float = 0
     ) -> AbstractContextManager[ProgressBar]:
-        """Show progress from ``start`` to ``total`` units (None if unknown), such as ``"iterations"``."""
+        """Show progress from `start` to `total` units (None if unknown), such as `"iterations"`."""
 
 
 class RichReporter:
@@ -51,7 +51,7 @@ class RichReporter:
         self._console.print(Text(text), soft_wrap=True)
 
     def warn(self, text: str) -> None:
-        """Print one line that starts with ``warning:``."""
+        """Print one line that starts with `warning:`."""
         self._console.print(Text.assemble(("warning: ", "yellow"), text), soft_wrap=True)
 
     def table(self, title: str, rows: Sequence[Mapping[str, object]]) -> None:

@@ -27,17 +27,17 @@ _DIVERGED_HINT = "Resuming would repeat the same numbers: change a parameter, fo
 
 
 class Checkpointable(Protocol):
-    """What a :class:`TrainingRun` saves and restores."""
+    """What a `TrainingRun` saves and restores."""
 
     def state(self, folder: Path) -> State:
         """Return everything that the continuation depends on, without changing any of it.
 
-        Large data may go into other files in ``folder``, to which the state refers. They must be on the disk when this
+        Large data may go into other files in `folder`, to which the state refers. They must be on the disk when this
         returns. A file to which an earlier checkpoint refers must never change, since several checkpoints are kept.
         """
 
     def restore(self, state: State, folder: Path) -> None:
-        """Restore ``state`` completely; raise :class:`ArtifactError` if one of its files is damaged."""
+        """Restore `state` completely; raise `ArtifactError` if one of its files is damaged."""
 
 
 class TrainingRun:
@@ -51,18 +51,18 @@ class TrainingRun:
                 run.tick(step + 1, {"loss": loss} if due else None)
 
     Args:
-        folder: the run's folder with checkpoints, ``metrics.csv``, ``tensorboard/`` and the learner's files.
+        folder: the run's folder with checkpoints, `metrics.csv`, `tensorboard/` and the learner's files.
         learner: the object to save and restore.
-        total: steps of the whole run, in ``unit`` (for example ``"iterations"``).
+        total: steps of the whole run, in `unit` (for example `"iterations"`).
         description: name in progress and messages.
         checkpoint_seconds: wall-clock seconds between checkpoints; the environment variable
-            ``SPIRL_CHECKPOINT_SECONDS`` overrides it, 0 saves at every tick.
-        resume: True goes on from the newest checkpoint in ``folder``; False deletes the folder's content.
+            `SPIRL_CHECKPOINT_SECONDS` overrides it, 0 saves at every tick.
+        resume: True goes on from the newest checkpoint in `folder`; False deletes the folder's content.
 
     Attributes:
         step: last completed step; at the start, the checkpoint's step or 0.
         note: a few words behind the progress.
-        metrics: the log behind :meth:`tick`.
+        metrics: the log behind `tick`.
     """
 
     def __init__(
@@ -120,9 +120,9 @@ class TrainingRun:
         return self._earlier_seconds + time.monotonic() - self._begun
 
     def tick(self, step: int, metrics: Mapping[str, float] | None = None) -> None:
-        """Note that ``step`` steps are complete; call it only when the learner can be saved.
+        """Note that `step` steps are complete; call it only when the learner can be saved.
 
-        It logs ``metrics`` if given, and saves a checkpoint when one is due and at the last step. Otherwise it costs
+        It logs `metrics` if given, and saves a checkpoint when one is due and at the last step. Otherwise it costs
         almost nothing.
 
         Raises:

@@ -29,7 +29,7 @@ class ExecutionSettings:
 
     Attributes:
         reporter: talks to the user.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: `auto`, `cpu` or `cuda`.
         resume: whether unfinished runs continue from their checkpoints; if not, they start again.
         on_outcome: receives the outcome of every stage.
     """

@@ -1,7 +1,7 @@
 """The five stages: the inputs of each stage, and the values of a recipe that decide its result.
 
-The keys of parameters are their places in the recipe (``{"train_skills": {"horizon": 10}}``), so that messages can name
-a difference as a user would write it after ``--set``.
+The keys of parameters are their places in the recipe (`{"train_skills": {"horizon": 10}}`), so that messages can name
+a difference as a user would write it after `--set`.
 """
 
 from __future__ import annotations

@@ -67,14 +67,14 @@ class PlannedStage:
 
     Attributes:
         spec: the stage.
-        status: ``given`` by the user, ``up to date``, ``resume`` (an unfinished run with a
-            checkpoint) or ``run``.
+        status: `given` by the user, `up to date`, `resume` (an unfinished run with a
+            checkpoint) or `run`.
         fingerprint: fingerprint of the planned artifact; None until the dataset is downloaded.
         parameters: the values of the recipe behind the fingerprint.
         inputs: fingerprint of each input; None if it is not known yet.
         reasons: reasons why it has to run; empty otherwise.
         artifact: the finished artifact if there is nothing to do.
-        records: inputs that are not artifacts (the dataset of ``clips``).
+        records: inputs that are not artifacts (the dataset of `clips`).
         continue_from: a finished shorter run that this one can continue.
     """
 
@@ -109,7 +109,7 @@ def plan(request: Request) -> list[PlannedStage]:
 def with_ancestors(given: Mapping[str, Artifact], store: Store) -> dict[str, Artifact]:
     """Add the artifacts from which the given ones were made, as far as they are in the store.
 
-    ``train-rl --prior REF`` must use the skills of that prior.
+    `train-rl --prior REF` must use the skills of that prior.
     """
     complete = dict(given)
     for artifact in given.values():

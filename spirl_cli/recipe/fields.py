@@ -19,7 +19,7 @@ _OF_A_FILE = ("extends", "profiles", "methods")
 
 
 def suggest(path: KeyPath, kind: object) -> str:
-    """Return a did-you-mean for the unknown key at ``path``; ``kind`` is the recipe's ``env.kind``.
+    """Return a did-you-mean for the unknown key at `path`; `kind` is the recipe's `env.kind`.
 
     A key that exists elsewhere in the recipe is suggested with its section.
     """
@@ -37,7 +37,7 @@ def dotted_keys(kind: object) -> frozenset[str]:
 
 
 def _keys_beside(path: KeyPath, kind: object) -> list[str]:
-    """Return the known keys of the mapping in which ``path`` ends."""
+    """Return the known keys of the mapping in which `path` ends."""
     models: list[type[BaseModel]] = [Recipe]
     for part in path[:-1]:
         if isinstance(part, str):
@@ -57,7 +57,7 @@ def _dotted_keys(model: type[BaseModel], prefix: str, kind: object) -> Iterator[
 
 
 def models_in(annotation: Any, kind: object) -> list[type[BaseModel]]:
-    """Return the models inside a type such as ``tuple[Model, ...] | None``; what depends on the domain by its kind."""
+    """Return the models inside a type such as `tuple[Model, ...] | None`; what depends on the domain by its kind."""
     if not isinstance(annotation, type) or not issubclass(annotation, BaseModel):
         return [model for argument in get_args(annotation) for model in models_in(argument, kind)]
     sections = [find_domain(one).section for one in kinds() if kind == one or kind not in kinds()]

@@ -22,18 +22,18 @@ def recipe_folder() -> Path:
 
 
 def packaged_recipes() -> dict[str, Path]:
-    """Name (``kitchen``, ``paper/kitchen``) to file of every packaged recipe, plain names first."""
+    """Name (`kitchen`, `paper/kitchen`) to file of every packaged recipe, plain names first."""
     found = {name: path for name, path in _named_files(recipe_folder()).items() if not name.startswith(f"{STUDIES}/")}
     return dict(sorted(found.items(), key=lambda item: (item[0].count("/"), item[0])))
 
 
 def packaged_studies() -> dict[str, Path]:
-    """Name (``horizon``) to file of every packaged study, sorted."""
+    """Name (`horizon`) to file of every packaged study, sorted."""
     return dict(sorted(_named_files(recipe_folder() / STUDIES).items()))
 
 
 def find_recipe(ref: str | Path) -> Path:
-    """Return the file of a packaged recipe's name (``paper/kitchen`` or ``paper-kitchen``) or of a path.
+    """Return the file of a packaged recipe's name (`paper/kitchen` or `paper-kitchen`) or of a path.
 
     Raises:
         UsageError: if there is none; suggests the closest name.
@@ -56,7 +56,7 @@ def find_recipe(ref: str | Path) -> Path:
 
 
 def packaged_name(path: Path) -> str | None:
-    """Return the name under which ``path`` is packaged, or None for a user's own file."""
+    """Return the name under which `path` is packaged, or None for a user's own file."""
     resolved = path.resolve()
     for name, packaged in packaged_recipes().items():
         if packaged.resolve() == resolved:
@@ -67,7 +67,7 @@ def packaged_name(path: Path) -> str | None:
 def recipe_id(path: Path) -> str:
     """Return what artifacts of a recipe are filed under: its path below a recipes folder, else its stem.
 
-    Nested names are joined by ``-`` (``paper-kitchen``) and so are characters that have a
+    Nested names are joined by `-` (`paper-kitchen`) and so are characters that have a
     meaning in the reference of an artifact. Letters and digits of every script stay, in the one
     form (NFC) in which all systems spell them.
     """
@@ -93,7 +93,7 @@ def _named_files(folder: Path) -> dict[str, Path]:
 
 
 def _below_recipes(parts: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the parts after the last folder called ``recipes``; without one, the last part."""
+    """Return the parts after the last folder called `recipes`; without one, the last part."""
     above = parts[:-1]
     if "recipes" not in above:
         return parts[-1:]

@@ -1,6 +1,6 @@
 """What a recipe's file says once inheritance, a method, a profile and overrides are applied.
 
-Everything here works on trees of nodes (:mod:`spirl_cli.recipe.yaml_places`), so that every
+Everything here works on trees of nodes (`spirl_cli.recipe.yaml_places`), so that every
 value of the result still knows the line that it comes from, in whichever file that is.
 """
 
@@ -71,7 +71,7 @@ def packaged_methods() -> dict[str, Node]:
 
 
 def read_layers(path: Path) -> Layers:
-    """Read a recipe and, through ``extends``, all that it inherits.
+    """Read a recipe and, through `extends`, all that it inherits.
 
     Raises:
         UsageError: if a file cannot be read, is no recipe by its form, or inherits from itself.
@@ -80,7 +80,7 @@ def read_layers(path: Path) -> Layers:
 
 
 def read_tree(path: Path) -> Node:
-    """Return the tree of one file alone: its ``extends`` and ``profiles`` are still entries.
+    """Return the tree of one file alone: its `extends` and `profiles` are still entries.
 
     Raises:
         UsageError: if the file cannot be read or is not a mapping.
@@ -96,7 +96,7 @@ def read_tree(path: Path) -> Node:
 
 
 def parent_path(path: Path, extends: Node) -> Path:
-    """Return the file that ``extends`` means: relative to ``path``, else a packaged recipe's name.
+    """Return the file that `extends` means: relative to `path`, else a packaged recipe's name.
 
     Raises:
         UsageError: if there is neither.
@@ -116,9 +116,9 @@ def parent_path(path: Path, extends: Node) -> Path:
 
 
 def merge(lower: Node, upper: Node) -> Node:
-    """``upper`` over ``lower``: mappings are merged key by key, everything else is replaced.
+    """`upper` over `lower`: mappings are merged key by key, everything else is replaced.
 
-    A merged mapping is where ``upper`` has it, unless that is only an option.
+    A merged mapping is where `upper` has it, unless that is only an option.
     """
     if not isinstance(lower.value, dict) or not isinstance(upper.value, dict):
         return upper
@@ -129,15 +129,15 @@ def merge(lower: Node, upper: Node) -> Node:
 
 
 def merge_recipes(lower: Node, upper: Node) -> Node:
-    """Merge two recipes: as :func:`merge`, but another kind of environment replaces the section."""
+    """Merge two recipes: as `merge`, but another kind of environment replaces the section."""
     return merge(_without(lower, "env") if _changes_kind(lower, upper) else lower, upper)
 
 
 def read_overrides(overrides: Sequence[str]) -> Node:
-    """Return the overrides ``a.b=VALUE`` together as one tree; VALUE is YAML and may contain ``=``.
+    """Return the overrides `a.b=VALUE` together as one tree; VALUE is YAML and may contain `=`.
 
     Raises:
-        UsageError: for text without ``=``, an empty key, or a value that is no YAML.
+        UsageError: for text without `=`, an empty key, or a value that is no YAML.
     """
     empty = Node({}, Place("--set"))
     return _without(reduce(merge, (_override(text) for text in overrides), empty))
@@ -201,7 +201,7 @@ def _merged(lower: dict[str, Node], upper: dict[str, Node]) -> dict[str, Node]:
 
 
 def _variants(tree: Node, key: str) -> dict[str, Node]:
-    """Return what ``profiles`` or ``methods`` of a file hold, by name."""
+    """Return what `profiles` or `methods` of a file hold, by name."""
     node = tree.entries.get(key)
     if node is None:
         return {}
@@ -212,7 +212,7 @@ def _variants(tree: Node, key: str) -> dict[str, Node]:
 
 
 def _mapping(node: Node, what: str) -> Node:
-    """``node`` if it is a mapping or empty."""
+    """`node` if it is a mapping or empty."""
     if node.value is None:
         return replace(node, value={})
     if not isinstance(node.value, dict):

@@ -65,7 +65,7 @@ def copy_recipe(name: str, destination: Path) -> Path:
         The new file's path.
 
     Raises:
-        UsageError: if the file exists, cannot be written or is not called ``*.yaml``.
+        UsageError: if the file exists, cannot be written or is not called `*.yaml`.
     """
     source = find_recipe(name)
     target = destination / f"{recipe_id(source)}.yaml" if destination.is_dir() else destination
@@ -77,7 +77,7 @@ def check_new(target: Path) -> None:
     """Check that a new recipe can have this file's name.
 
     Raises:
-        UsageError: it exists, or is not called ``*.yaml``.
+        UsageError: it exists, or is not called `*.yaml`.
     """
     if target.suffix not in SUFFIXES:
         raise UsageError(f"A recipe's file must end in .yaml, unlike {target}.")
@@ -89,7 +89,7 @@ def write_new(target: Path, text: str) -> None:
     """Write a recipe to a file that does not exist.
 
     Raises:
-        UsageError: if the file exists, cannot be written or is not called ``*.yaml``.
+        UsageError: if the file exists, cannot be written or is not called `*.yaml`.
     """
     check_new(target)
     try:
@@ -127,7 +127,7 @@ def _summary(path: Path) -> str:
 
 
 def _with_findable_parent(source: Path, target: Path) -> str:
-    """Return the text of ``source`` with an ``extends`` that means the same file when read at ``target``."""
+    """Return the text of `source` with an `extends` that means the same file when read at `target`."""
     text = source.read_text(encoding="utf-8")
     extends = read_tree(source).entries.get("extends")
     if extends is None:

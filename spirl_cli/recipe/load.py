@@ -1,4 +1,4 @@
-"""From a recipe's name or file to a complete, validated :class:`~spirl_cli.recipe.schema.Recipe`."""
+"""From a recipe's name or file to a complete, validated `spirl_cli.recipe.schema.Recipe`."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def load_recipe(
     """Load a recipe: what it inherits, then itself, the method, the profile, the overrides and the seed.
 
     Args:
-        ref: name of a packaged recipe (``kitchen``, ``paper/kitchen`` or ``paper-kitchen``) or a
+        ref: name of a packaged recipe (`kitchen`, `paper/kitchen` or `paper-kitchen`) or a
             path to a YAML file.
-        profile: one of the recipe's profiles, such as ``quick``.
-        overrides: ``train_rl.steps=1e5``: a dotted key and a value in YAML.
+        profile: one of the recipe's profiles, such as `quick`.
+        overrides: `train_rl.steps=1e5`: a dotted key and a value in YAML.
         seed: the recipe's seed; sections that name a seed of their own keep it.
         method: one of `methods.yaml`, or of the recipe; None: the recipe as it stands.
 
     Returns:
         The recipe, in which nothing refers to another section any more: every section has its
-        seed, ``extract.observation`` and ``train_prior.augmentation`` are filled in.
+        seed, `extract.observation` and `train_prior.augmentation` are filled in.
 
     Raises:
         UsageError: for an unknown recipe, method or profile and for whatever is wrong in it, with file,

@@ -50,7 +50,7 @@ def describe(error: ValidationError, tree: Node, suggest: Suggest = suggest) -> 
     """One sentence with place for each of the first problems; unknown keys first, since they often cause others.
 
     Args:
-        error: what pydantic says about ``tree``.
+        error: what pydantic says about `tree`.
         tree: the recipe that was validated, profile and overrides applied.
         suggest: a did-you-mean for the unknown key at a path, given `env.kind`; by default that of recipes.
     """
@@ -126,7 +126,7 @@ def _keys(details: Details, tree: Node) -> Iterator[str | int]:
 
 
 def _nearest(path: KeyPath, tree: Node) -> Place:
-    """Return the place of the value at ``path``, or of the innermost mapping in which it is missing."""
+    """Return the place of the value at `path`, or of the innermost mapping in which it is missing."""
     for length in range(len(path), -1, -1):
         node = tree.at(path[:length])
         if node is not None:
@@ -177,11 +177,11 @@ def _value(details: Details) -> str:
 
 
 def _given(details: Details) -> object:
-    """Return the refused value; pydantic hands out the whole section when its ``kind`` is wrong."""
+    """Return the refused value; pydantic hands out the whole section when its `kind` is wrong."""
     return details["input"]["kind"] if details["type"] == "union_tag_invalid" else details["input"]
 
 
 def _dotted(path: KeyPath) -> str:
-    """Write a path as ``env.observation[0].key``."""
+    """Write a path as `env.observation[0].key`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".") or "the recipe"

@@ -18,9 +18,9 @@ def recorded_recipe(data: Mapping[str, Any], where: str, overrides: Sequence[str
     """Rebuild a resolved recipe from plain data and apply overrides.
 
     Args:
-        data: what ``Recipe.model_dump(mode="json")`` gave when the artifact was made.
-        where: what messages call it, such as ``the recipe of kitchen/agent@v2``.
-        overrides: as after ``--set``.
+        data: what `Recipe.model_dump(mode="json")` gave when the artifact was made.
+        where: what messages call it, such as `the recipe of kitchen/agent@v2`.
+        overrides: as after `--set`.
 
     Raises:
         UsageError: an override is wrong, or this version does not know the recipe's keys.

@@ -1,8 +1,8 @@
 """YAML text as a tree of nodes that remember where in the file they stand.
 
-Scalars follow YAML 1.2's core schema, not PyYAML's defaults: ``1e-3`` is a number, ``18:39``
-is text (PyYAML alone reads 1119, a number to base 60), ``010`` is ten and ``2024-01-01`` is
-text. Unquoted ``yes``, ``no``, ``on`` and ``off``, which YAML 1.1 takes for truth values and 1.2 for text, are
+Scalars follow YAML 1.2's core schema, not PyYAML's defaults: `1e-3` is a number, `18:39`
+is text (PyYAML alone reads 1119, a number to base 60), `010` is ten and `2024-01-01` is
+text. Unquoted `yes`, `no`, `on` and `off`, which YAML 1.1 takes for truth values and 1.2 for text, are
 refused, and so are duplicate keys and tags; nothing but plain data can come out.
 """
 
@@ -71,7 +71,7 @@ class Node:
         return self.value
 
     def at(self, path: KeyPath) -> Node | None:
-        """Return the node at ``path`` below this one, or None."""
+        """Return the node at `path` below this one, or None."""
         node: Node | None = self
         for part in path:
             if node is None:
@@ -110,7 +110,7 @@ def parse_value(text: str, place: Place) -> Node:
     """Parse the YAML value of a command line option; every node has the option's place.
 
     Raises:
-        UsageError: if ``text`` is no YAML value, or one that `parse_yaml` refuses.
+        UsageError: if `text` is no YAML value, or one that `parse_yaml` refuses.
     """
     try:
         return replace(_parse(text, lambda mark: place), key_place=place)

@@ -25,7 +25,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """The points of one condition, from left to right; ``number`` decides its colour and dashes."""
+    """The points of one condition, from left to right; `number` decides its colour and dashes."""
 
     name: str
     number: int
@@ -76,7 +76,7 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 
 def number_text(value: float) -> str:
-    """Write a number of an axis: ``0.5``, ``20k``, ``1.5M``."""
+    """Write a number of an axis: `0.5`, `20k`, `1.5M`."""
     for size, letter in ((1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             return f"{value / size:g}{letter}"

@@ -45,7 +45,7 @@ class FourierFeatures(nn.Module):
         return 2 * self.waves.shape[1]
 
     def forward(self, states: Tensor) -> Tensor:
-        """Map raw states (B, D) to features (B, 2·F)."""
+        """Map raw states `(B, D)` to features `(B, 2·F)`."""
         phases = states[:, self.indices] @ self.waves
         return torch.cat([phases.sin(), phases.cos()], dim=-1)
 
@@ -59,7 +59,7 @@ class ObjectFeatures(nn.Module):
     Args:
         section: position of the objects in the state, and the width W.
         members: E, number of critics, each with its own network.
-        normalizer: standardises states (D,).
+        normalizer: standardises states `(D,)`.
 
     Raises:
         UsageError: the state does not end with a whole number of objects, or an index is out of range.
@@ -95,7 +95,7 @@ class ObjectFeatures(nn.Module):
         return 2 * self.section.width
 
     def forward(self, states: Tensor) -> Tensor:
-        """Map raw states (B, D) to features (E, B, 2·W)."""
+        """Map raw states `(B, D)` to features `(E, B, 2·W)`."""
         objects = self._objects(states)
         distance = objects[..., : len(self.origin)] - states[:, None, self.origin]
         near = (distance.unsqueeze(-1) / self.lengths).tanh().flatten(2)
@@ -106,5 +106,5 @@ class ObjectFeatures(nn.Module):
         return torch.cat([each.amax(2), each.mean(2)], dim=-1)
 
     def _objects(self, states: Tensor) -> Tensor:
-        """Split states (B, D) into objects (B, n, size)."""
+        """Split states `(B, D)` into objects `(B, n, size)`."""
         return states[:, self.section.first :].unflatten(1, (-1, self.section.size))

@@ -17,7 +17,7 @@ class CriticEnsemble(nn.Module):
     """Q_1..Q_E(s, z) on standardised states and skills, without images.
 
     Args:
-        normalizer: standardises raw states (D,).
+        normalizer: standardises raw states `(D,)`.
         latent_dim: K.
         members: E; the minimum over members is the pessimistic estimate of SAC.
         width, depth: hidden layers; layer_norm normalises each of them.
@@ -51,7 +51,7 @@ class CriticEnsemble(nn.Module):
         self.network = nn.Sequential(*layers)
 
     def forward(self, states: Tensor, latents: Tensor) -> Tensor:
-        """Map the raw states in observations (B, D+P), and skills (..., B, K), to values (E, ..., B)."""
+        """Map the raw states in observations `(B, D+P)`, and skills `(..., B, K)`, to values `(E, ..., B)`."""
         states = states[:, : self.normalizer.size]
         waves = () if self.fourier is None else (self.fourier(states),)
         seen = torch.cat([self.normalizer(states), *waves], dim=-1)
@@ -71,14 +71,14 @@ class CriticEnsemble(nn.Module):
         return values
 
     def _several(self, first: EnsembleLinear, seen: Tensor, skills: Tensor, objects: tuple[Tensor, ...]) -> Tensor:
-        """Apply the first layer to several skills (S, B, K) per state; the state's part is computed once.
+        """Apply the first layer to several skills `(S, B, K)` per state; the state's part is computed once.
 
         Args:
             first: the layer.
-            seen, objects: inputs from the states (E, B, n), and from their objects (E, B, m) or None.
+            seen, objects: inputs from the states `(E, B, n)`, and from their objects `(E, B, m)` or None.
 
         Returns:
-            Outputs of the layer (E, S·B, width).
+            Outputs of the layer `(E, S·B, width)`.
         """
         sizes = [seen.shape[-1], skills.shape[-1], *(part.shape[-1] for part in objects)]
         for_seen, for_skills, *for_objects = first.weight.split(sizes, dim=1)

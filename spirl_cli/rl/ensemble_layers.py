@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class EnsembleLinear(nn.Module):
-    """E linear layers at once: (E, B, inputs) → (E, B, outputs)."""
+    """E linear layers at once: `(E, B, inputs)` → `(E, B, outputs)`."""
 
     def __init__(self, members: int, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -31,6 +31,6 @@ class EnsembleLayerNorm(nn.Module):
         self.offset = nn.Parameter(torch.zeros(members, 1, width))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Normalise (E, B, width) over the last axis."""
+        """Normalise `(E, B, width)` over the last axis."""
         normalized = nn.functional.layer_norm(inputs, inputs.shape[-1:])
         return torch.addcmul(self.offset, normalized, self.gain)

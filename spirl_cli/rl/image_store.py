@@ -32,7 +32,7 @@ class ImageStore:
         return len(self._uses) - len(self._free)
 
     def add(self, image: Pixels) -> int:
-        """Store a copy of an image (P,) with one use; return its slot."""
+        """Store a copy of an image `(P,)` with one use; return its slot."""
         if self._free:
             slot = self._free.pop()
             self._uses[slot] = 1
@@ -57,5 +57,5 @@ class ImageStore:
                 self._free.append(slot)
 
     def __getitem__(self, slot: int) -> Pixels:
-        """Return the image (P,) in a slot, without copying it."""
+        """Return the image `(P,)` in a slot, without copying it."""
         return self._blocks[slot // self.BLOCK][slot % self.BLOCK]

@@ -253,7 +253,7 @@ def pack_episode_states(episode_states: list[EpisodeState]) -> State:
 
 
 def unpack_episode_states(state: State) -> list[EpisodeState]:
-    """Return the states of :func:`pack_episode_states`; none if the run had not begun."""
+    """Return the states of `pack_episode_states`; none if the run had not begun."""
     return [
         EpisodeState(
             actions=state.tensors[f"environment{index}/actions"].numpy(),

@@ -13,7 +13,7 @@ def initial_policy(
 ) -> GaussianNetwork | MixtureNetwork:
     """Return a copy of the prior or of its Gaussian approximation (paper §3.3), or a new network.
 
-    A policy that starts from a mixture is a mixture. A new network sees the whole state, standardised by ``scales``,
+    A policy that starts from a mixture is a mixture. A new network sees the whole state, standardised by `scales`,
     and no image.
     """
     policy: GaussianNetwork | MixtureNetwork

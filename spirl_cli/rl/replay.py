@@ -28,9 +28,9 @@ Slots = NDArray[np.int64]
 
 
 class Batch(NamedTuple):
-    """Transitions (s, z, R, s', done): observations (B, D+P) of states and images, latents (B, K), the rest (B,).
+    """Transitions (s, z, R, s', done): observations `(B, D+P)` of states and images, latents `(B, K)`, the rest `(B,)`.
 
-    `returns` (B,) are the discounted returns of the rest of the episode, if the memory keeps them.
+    `returns` `(B,)` are the discounted returns of the rest of the episode, if the memory keeps them.
     """
 
     states: Tensor
@@ -46,7 +46,7 @@ class Batch(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """Consecutive transitions: rows (n, ...), images (m, P) if any, and indices of each row's images (n, 2)."""
+    """Consecutive transitions: rows `(n, ...)`, images `(m, P)` if any, and indices of each row's images `(n, 2)`."""
 
     first: int
     rows: Array
@@ -55,7 +55,7 @@ class Segment(NamedTuple):
 
 
 class Replay:
-    """A ring of the last ``capacity`` transitions, float32, in one row-major array.
+    """A ring of the last `capacity` transitions, float32, in one row-major array.
 
     Args:
         capacity: number of transitions kept.
@@ -95,7 +95,7 @@ class Replay:
 
     @property
     def rewards(self) -> Array:
-        """The rewards (N,) of all transitions that are kept."""
+        """The rewards `(N,)` of all transitions that are kept."""
         return self.rows[: len(self), self.state_dim + self.latent_dim]
 
     @property
@@ -120,7 +120,7 @@ class Replay:
         self._append(np.concatenate(columns, axis=1, dtype=np.float32), shown)
 
     def _store_images(self, images: Array, next_images: Array) -> Slots:
-        """Store images (N, P) of both states and return their slots (N, 2).
+        """Store images `(N, P)` of both states and return their slots `(N, 2)`.
 
         An environment's last transition lies N rows back. If it ended with the first image of the new transition, the
         two share this image.
@@ -173,7 +173,7 @@ class Replay:
         return drawn
 
     def _with_images(self, states: Tensor, slots: Slots) -> Tensor:
-        """Join states (B, D) and the images in slots (B,) to observations (B, D+P)."""
+        """Join states `(B, D)` and the images in slots `(B,)` to observations `(B, D+P)`."""
         observations = np.empty((len(slots), self.state_dim + self.images.pixels), np.float32)
         observations[:, : self.state_dim] = states.numpy()
         for row, slot in zip(observations, slots.tolist(), strict=True):

@@ -14,7 +14,7 @@ Array = NDArray[np.float32]
 
 
 class Transitions(NamedTuple):
-    """T transitions: observations (T, D), latents (T, K), rewards (T,), successors (T, D), terminals (T,)."""
+    """T transitions: observations `(T, D)`, latents `(T, K)`, rewards `(T,)`, successors `(T, D)`, terminals `(T,)`."""
 
     states: Array
     latents: Array
@@ -68,7 +68,7 @@ def _joined(episode: list[Transitions]) -> Transitions:
 
 
 def returns_to_go(rewards: Array, discount: float) -> Array:
-    """Return Σ_k γ^k·R_{t+k} over the rest of the episode for rewards (T,), (T,)."""
+    """Return Σ_k γ^k·R_{t+k} over the rest of the episode for rewards `(T,)`, `(T,)`."""
     returns = np.zeros(len(rewards), np.float64)
     following = 0.0
     for step in range(len(rewards) - 1, -1, -1):

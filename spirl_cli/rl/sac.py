@@ -46,9 +46,9 @@ class Choices(NamedTuple):
     """Skills that a policy may choose: M skills in each of B states.
 
     Attributes:
-        weights: weights of the skills in an expectation over π(·|s), (M, B).
-        latents: the skills z (M, B, K).
-        penalty: D(s), the divergence from the prior, (B,); for plain SAC log π(z|s).
+        weights: weights of the skills in an expectation over π(·|s), `(M, B)`.
+        latents: the skills z `(M, B, K)`.
+        penalty: D(s), the divergence from the prior, `(B,)`; for plain SAC log π(z|s).
     """
 
     weights: Tensor
@@ -56,7 +56,7 @@ class Choices(NamedTuple):
     penalty: Tensor
 
     def expected(self, values: Tensor) -> Tensor:
-        """Return the expectation over π(·|s) of these skills' values, (M, B) → (B,)."""
+        """Return the expectation over π(·|s) of these skills' values, `(M, B)` → `(B,)`."""
         return (self.weights * values).sum(0)
 
 
@@ -69,8 +69,8 @@ class SAC:
         latent_dim: K.
         generator: source of all samples.
         device: of the networks.
-        bounds: lowest and highest action (2, K), for a policy with actions squashed into them.
-        scales: standardises the environment's state (D+X,), if it has X more numbers than the prior's (D,).
+        bounds: lowest and highest action `(2, K)`, for a policy with actions squashed into them.
+        scales: standardises the environment's state `(D+X,)`, if it has X more numbers than the prior's `(D,)`.
     """
 
     def __init__(
@@ -134,10 +134,10 @@ class SAC:
 
     @torch.no_grad()
     def encode(self, observations: np.ndarray) -> np.ndarray:
-        """Turn raw observations (N, D+X+P) into s, the input of acting, storing and learning.
+        """Turn raw observations `(N, D+X+P)` into s, the input of acting, storing and learning.
 
         s consists of the state and the features of its image (N, D+F), with F = 0 if the prior sees no image; then the
-        numbers of the state that only the critics see (N, X); then the pixels, but only if the policy's own
+        numbers of the state that only the critics see `(N, X)`; then the pixels, but only if the policy's own
         convolutions are trained. The prior's convolutions are frozen, so that features are computed only once, here.
         """
         encoded = self.prior.perception.encode(torch.from_numpy(observations).to(self.device)).cpu().numpy()
@@ -158,7 +158,7 @@ class SAC:
 
     @torch.no_grad()
     def act(self, states: np.ndarray) -> np.ndarray:
-        """Sample skills z (N, K) for states s as `encode` returns them."""
+        """Sample skills z `(N, K)` for states s as `encode` returns them."""
         sample = self.policy_density(torch.from_numpy(states).to(self.device)).sample(self.generator)
         return self._squash(sample).cpu().numpy()
 
@@ -179,25 +179,25 @@ class SAC:
         }
 
     def whole_states(self, states: Tensor) -> Tensor:
-        """Return s (B, …) such that it begins with the environment's whole state (B, D+X)."""
+        """Return s `(B, …)` such that it begins with the environment's whole state `(B, D+X)`."""
         if not self.extra:
             return states
         known, encoded = self.prior.normalizer.size, self.prior.perception.encoded_size
         return torch.cat([states[:, :known], states[:, encoded : encoded + self.extra]], dim=-1)
 
     def policy_density(self, states: Tensor) -> Gaussian | Mixture:
-        """Return π(·|s) over skills before the squash, for s (B, …) from `encode`."""
+        """Return π(·|s) over skills before the squash, for s `(B, …)` from `encode`."""
         if self.section.initial_policy == "scratch":
             states = self.whole_states(states)
         return self.policy(states) if self.learns_to_see else self.policy.head(states)
 
     @torch.no_grad()
     def prior_density(self, states: Tensor) -> Density:
-        """Return p(·|s) for s (B, …), with the policy's lower limit of log σ."""
+        """Return p(·|s) for s `(B, …)`, with the policy's lower limit of log σ."""
         return self.prior.head(states).broadened(self.section.min_log_sigma)
 
     def divergence(self, policy: Gaussian | Mixture, prior: Density) -> Tensor:
-        """Return D(s) = KL(π(·|s) ‖ p(·|s)) (B,), in nats.
+        """Return D(s) = KL(π(·|s) ‖ p(·|s)) `(B,)`, in nats.
 
         It has a closed form between Gaussians; else, or if the recipe asks for it, it is the mean of log π(z|s) − log
         p(z|s) over samples z ~ π(·|s). The densities are those before the squash, which does not change D.
@@ -211,19 +211,19 @@ class SAC:
         return (weights * (policy.log_prob(latents) - prior.log_prob(latents))).sum(0).mean(0)
 
     def choices(self, states: Tensor) -> Choices:
-        """Return one skill from every component of π(·|s), with gradients, for s (B, …)."""
+        """Return one skill from every component of π(·|s), with gradients, for s `(B, …)`."""
         policy = self.policy_density(states)
         return self._choices(states, policy, *policy.strata(self.generator))
 
     def sampled_choice(self, states: Tensor) -> Choices:
-        """Return one skill z ~ π(·|s), without gradients through the choice of a component, for s (B, …)."""
+        """Return one skill z ~ π(·|s), without gradients through the choice of a component, for s `(B, …)`."""
         policy = self.policy_density(states)
         samples = policy.sample(self.generator).unsqueeze(0)
         return self._choices(states, policy, torch.ones_like(samples[..., 0]), samples)
 
     @torch.no_grad()
     def target_value(self, batch: Batch) -> Tensor:
-        """Return y = R + (1 − done)·γ·[min_i Q'_i(s', z') − α·D(s')] with z' ~ π(·|s'), (B,).
+        """Return y = R + (1 − done)·γ·[min_i Q'_i(s', z') − α·D(s')] with z' ~ π(·|s'), `(B,)`.
 
         y is at least the observed return after s, if the batch has it, and at most the largest possible return.
         """
@@ -236,13 +236,13 @@ class SAC:
         return target.clamp(max=self.largest_value)
 
     def critic_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return L_Q = Σ_i ½·mean (Q_i(s, z) − y)², and the values Q_i(s, z) (E, B)."""
+        """Return L_Q = Σ_i ½·mean (Q_i(s, z) − y)², and the values Q_i(s, z) `(E, B)`."""
         target = self.target_value(batch)
         values = self.critics(self.whole_states(batch.states), batch.latents)  # (E, B)
         return 0.5 * (values - target).square().mean(1).sum(), values
 
     def policy_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return L_π = mean [−min_i Q_i(s, z) + α·D(s)] with z ~ π(·|s), and D(s) (B,); critics get no gradient."""
+        """Return L_π = mean [−min_i Q_i(s, z) + α·D(s)] with z ~ π(·|s), and D(s) `(B,)`; critics get no gradient."""
         choices = self.choices(batch.states)
         # A clamp here would remove the gradient exactly where the policy has strayed, see
         # docs/method.md#divergence-clamped-in-the-policy-loss.
@@ -258,7 +258,7 @@ class SAC:
         return self.alpha * (self.target_penalty - penalty)
 
     def _choices(self, states: Tensor, policy: Gaussian | Mixture, weights: Tensor, samples: Tensor) -> Choices:
-        """Return squashed samples (M, B, K) of the policy, with D(s) or log π(z|s)."""
+        """Return squashed samples `(M, B, K)` of the policy, with D(s) or log π(z|s)."""
         latents = self._squash(samples)
         if self.section.regularizer == "prior":
             return Choices(weights, latents, self.divergence(policy, self.prior_density(states)))

@@ -13,7 +13,7 @@ BOUND = 2.0
 
 
 def squash(latent: Tensor, kind: str, bounds: Tensor | None = None) -> Tensor:
-    """Map u (..., K) to z (..., K): the identity, 2·tanh(u), 2·tanh(u/2), or a tanh into ``bounds`` (2, K)."""
+    """Map u `(..., K)` to z `(..., K)`: the identity, 2·tanh(u), 2·tanh(u/2), or a tanh into `bounds` `(2, K)`."""
     if kind == "bounds":
         center, half = center_and_half(bounds)
         return center + half * torch.tanh((latent - center) / half)
@@ -21,13 +21,13 @@ def squash(latent: Tensor, kind: str, bounds: Tensor | None = None) -> Tensor:
 
 
 def center_and_half(bounds: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return centre and half range (K,) of bounds (2, K)."""
+    """Return centre and half range `(K,)` of bounds `(2, K)`."""
     assert bounds is not None, "squash 'bounds' needs bounds"
     return bounds.mean(0), (bounds[1] - bounds[0]) / 2
 
 
 def log_det_squash(latent: Tensor, kind: str, bounds: Tensor | None = None) -> Tensor:
-    """Return log |dz/du|, summed over K, (...,); then log π(z) = log π(u) − log |dz/du|."""
+    """Return log |dz/du|, summed over K, `(...,)`; then log π(z) = log π(u) − log |dz/du|."""
     if kind == "none":
         return latent.new_zeros(latent.shape[:-1])
     if kind == "bounds":

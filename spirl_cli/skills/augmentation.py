@@ -22,7 +22,7 @@ from spirl_cli.settings import expand_indices
 
 
 class Pool(Protocol):
-    """States to draw from, (N, D): a tensor, or something that gathers the rows that are asked for."""
+    """States to draw from, `(N, D)`: a tensor, or something that gathers the rows that are asked for."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -34,7 +34,7 @@ class Pool(Protocol):
         ...
 
     def __getitem__(self, numbers: Tensor, /) -> Tensor:
-        """Return the states of these numbers (B,), as (B, D)."""
+        """Return the states of these numbers `(B,)`, as `(B, D)`."""
         ...
 
 
@@ -43,10 +43,10 @@ class Augmenter:
 
     Args:
         section: the recipe's settings.
-        pool: (N, D) states that swapped objects are drawn from (training episodes).
-        action_low, action_high: (A,) bounds that corrected actions are clipped to.
+        pool: `(N, D)` states that swapped objects are drawn from (training episodes).
+        action_low, action_high: `(A,)` bounds that corrected actions are clipped to.
         generator: source of all randomness here.
-        spread: (D,) standard deviations of the state's numbers, of which noise may be a share.
+        spread: `(D,)` standard deviations of the state's numbers, of which noise may be a share.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Augmenter:
         self.corrected = expand_indices(section.correction_indices, size) if section.correction else []
 
     def __call__(self, states: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """Return augmented states (B, H, D), and actions (B, H, A) that correct the noise."""
+        """Return augmented states `(B, H, D)`, and actions `(B, H, A)` that correct the noise."""
         clean = self.swap_untouched(states)
         states = self.add_noise(clean)
         if self.corrected:
@@ -82,7 +82,7 @@ class Augmenter:
         return states, actions
 
     def states(self, states: Tensor) -> Tensor:
-        """Return augmented states (B, H, D), for training without actions (the prior)."""
+        """Return augmented states `(B, H, D)`, for training without actions (the prior)."""
         return self.add_noise(self.swap_untouched(states))
 
     def add_noise(self, states: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from spirl_cli.skills.vision import Perception
 
 
 class Ensemble(NamedTuple):
-    """A batch of ensembles: ``members`` of shape (..., M, K)."""
+    """A batch of ensembles: `members` of shape `(..., M, K)`."""
 
     members: Gaussian
 
@@ -32,11 +32,11 @@ class Ensemble(NamedTuple):
         return Mixture(self.members.mean.new_full(shape, -math.log(shape[-1])), self.members)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log-density of (..., K) values under the mixture of the members → (...,), in nats."""
+        """Log-density of `(..., K)` values under the mixture of the members → `(...,)`, in nats."""
         return self.mixture.log_prob(value)
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """Sample from a member that is drawn at random, (..., K), without gradient."""
+        """Sample from a member that is drawn at random, `(..., K)`, without gradient."""
         return self.mixture.sample(generator)
 
     def broadened(self, min_log_sigma: float) -> Ensemble:
@@ -44,7 +44,7 @@ class Ensemble(NamedTuple):
         return Ensemble(self.members.broadened(min_log_sigma))
 
     def divergence(self) -> Tensor:
-        """Return the mean KL(p_i ‖ p_j) over ordered pairs of different members, (...,), in nats; 0 if all agree."""
+        """Return the mean KL(p_i ‖ p_j) over ordered pairs of different members, `(...,)`, in nats; 0 if all agree."""
         count = self.members.mean.shape[-2]
         left = Gaussian(*(part.unsqueeze(-2) for part in self.members))  # (..., M, 1, K)
         right = Gaussian(*(part.unsqueeze(-3) for part in self.members))  # (..., 1, M, K)
@@ -52,12 +52,12 @@ class Ensemble(NamedTuple):
 
 
 class EnsembleNetwork(PriorNetwork):
-    """Observation (B, D+P) → ensemble of Gaussians over (B, K).
+    """Observation `(B, D+P)` → ensemble of Gaussians over `(B, K)`.
 
     The members share the image features, if there are any.
 
     Args:
-        normalizer: standardises the raw state (D,).
+        normalizer: standardises the raw state `(D,)`.
         shape: sizes of each member's MLP.
         perception: selects the inputs from an observation.
         members: M.
@@ -69,7 +69,7 @@ class EnsembleNetwork(PriorNetwork):
         self.members = nn.ModuleList(prior_mlp(perception.size, 2 * shape.latent_dim, shape) for _ in range(members))
 
     def head(self, encoded: Tensor) -> Ensemble:
-        """Map observations (..., D+F) with features in place of the pixels to an ensemble over (..., K)."""
+        """Map observations `(..., D+F)` with features in place of the pixels to an ensemble over `(..., K)`."""
         inputs = self.perception.select(encoded, self.normalizer)
         heads = torch.stack([member(inputs) for member in self.members], dim=-2)  # (..., M, 2K)
         return Ensemble(Gaussian.from_head(heads, self.min_log_sigma))

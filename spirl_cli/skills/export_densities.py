@@ -50,7 +50,7 @@ def export_policy(
 def export_gaussian(
     path: Path, network: GaussianNetwork, squash: SquashKind = "none", bounds: Tensor | None = None
 ) -> None:
-    """Write a Gaussian prior or policy; samples are squashed into ``bounds`` (2, K), if any."""
+    """Write a Gaussian prior or policy; samples are squashed into `bounds` `(2, K)`, if any."""
     limits = None if bounds is None else (tuple(bounds[0].tolist()), tuple(bounds[1].tolist()))
     header = GaussianHeader(min_log_sigma=network.min_log_sigma, squash=squash, bounds=limits, **_seen(network))
     write_tensors(path, folded_layers(network.network, network.normalizer, network.perception, "gaussian"), header)

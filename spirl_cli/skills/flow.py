@@ -23,7 +23,7 @@ MAX_LOG_SCALE = 2.0  # of one coupling; the limit keeps densities and samples fi
 
 
 class Coupling(nn.Module):
-    """One affine coupling; it does not change the numbers for which ``kept`` (K,) is 1."""
+    """One affine coupling; it does not change the numbers for which `kept` `(K,)` is 1."""
 
     kept: Tensor
 
@@ -35,7 +35,7 @@ class Coupling(nn.Module):
         self.shift = tanh_mlp(size + features, size, section.width, section.depth)
 
     def affine(self, value: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return log scale and shift (..., K) from the kept numbers of a value (..., K) and features (..., F)."""
+        """Return log scale and shift `(..., K)` from the kept numbers of a value `(..., K)` and features `(..., F)`."""
         inputs = torch.cat([value * self.kept, features], dim=-1)
         changed = 1.0 - self.kept
         log_scale = MAX_LOG_SCALE * torch.tanh(self.scale(inputs) / MAX_LOG_SCALE)
@@ -43,18 +43,18 @@ class Coupling(nn.Module):
 
 
 class Flow(NamedTuple):
-    """A batch of flows with the same couplings and one feature vector (F,) each: ``features`` (..., F)."""
+    """A batch of flows with the same couplings and one feature vector `(F,)` each: `features` `(..., F)`."""
 
     couplings: Sequence[Coupling]
     features: Tensor
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log-density of (..., K) values → (...,), in nats."""
+        """Log-density of `(..., K)` values → `(...,)`, in nats."""
         noise, log_det = self.to_noise(value)
         return Gaussian(torch.zeros_like(noise), torch.zeros_like(noise)).log_prob(noise) + log_det
 
     def to_noise(self, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Map z (..., K) to u (..., K) and log |du/dz| (...,)."""
+        """Map z `(..., K)` to u `(..., K)` and log |du/dz| `(...,)`."""
         features = self.features.expand(*value.shape[:-1], -1)
         log_det = value.new_zeros(value.shape[:-1])
         for coupling in self.couplings:
@@ -64,7 +64,7 @@ class Flow(NamedTuple):
         return value, log_det
 
     def from_noise(self, noise: Tensor) -> Tensor:
-        """Map u (..., K) to z (..., K), the inverse of `to_noise`."""
+        """Map u `(..., K)` to z `(..., K)`, the inverse of `to_noise`."""
         features = self.features.expand(*noise.shape[:-1], -1)
         for coupling in reversed(self.couplings):
             log_scale, shift = coupling.affine(noise, features)
@@ -72,7 +72,7 @@ class Flow(NamedTuple):
         return noise
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """Draw a sample (..., K); its noise is drawn on the CPU."""
+        """Draw a sample `(..., K)`; its noise is drawn on the CPU."""
         latent_dim = len(self.couplings[0].kept)
         noise = torch.randn((*self.features.shape[:-1], latent_dim), generator=generator)
         return self.from_noise(noise.to(self.features.device))
@@ -83,10 +83,10 @@ class Flow(NamedTuple):
 
 
 class FlowNetwork(PriorWithGaussian):
-    """Observation (B, D+P) → flow over (B, K).
+    """Observation `(B, D+P)` → flow over `(B, K)`.
 
     Args:
-        normalizer: standardises the raw state (D,).
+        normalizer: standardises the raw state `(D,)`.
         shape: sizes of the features' MLP and of the Gaussian's MLP.
         perception: selects the inputs from an observation.
         section: sizes of the couplings.
@@ -101,7 +101,7 @@ class FlowNetwork(PriorWithGaussian):
         )
 
     def head(self, encoded: Tensor) -> Flow:
-        """Map observations (..., D+F) with features in place of the pixels to a flow over (..., K)."""
+        """Map observations `(..., D+F)` with features in place of the pixels to a flow over `(..., K)`."""
         features = self.network(self.perception.select(encoded, self.normalizer))
         couplings = tuple(cast(Iterable[Coupling], self.couplings))
         return Flow(couplings, nn.functional.leaky_relu(features, LEAK))

@@ -24,7 +24,7 @@ def seen_indices(perception: Perception) -> tuple[int, ...] | None:
 
 
 def linear_layers(network: nn.Sequential, prefix: str) -> dict[str, Tensor]:
-    """Return linear layers as matrices (inputs, outputs), with nothing folded in."""
+    """Return linear layers as matrices `(inputs, outputs)`, with nothing folded in."""
     linear = [module for module in network if isinstance(module, nn.Linear)]
     return _named([(layer.weight, layer.bias) for layer in linear], prefix)
 
@@ -36,7 +36,7 @@ def folded_layers(
     prefix: str,
     action_scale: ActionScale | None = None,
 ) -> dict[str, Tensor]:
-    """Return linear layers (inputs, outputs) with BatchNorm, normaliser and units of actions folded in.
+    """Return linear layers `(inputs, outputs)` with BatchNorm, normaliser and units of actions folded in.
 
     The normaliser applies to the first inputs, the visible numbers of the state; the other inputs (features of the
     image, the skill) stay unchanged. The result includes the layers of the image encoder.
@@ -56,7 +56,7 @@ def folded_layers(
 
 
 def _named(layers: Sequence[tuple[Tensor, Tensor]], prefix: str) -> dict[str, Tensor]:
-    """Return the weights, as matrices (inputs, outputs), and biases of an MLP by name."""
+    """Return the weights, as matrices `(inputs, outputs)`, and biases of an MLP by name."""
     return {
         f"{prefix}/{index}/{name}": tensor
         for index, (weight, bias) in enumerate(layers)
@@ -74,7 +74,7 @@ def _image_tensors(image: ImageEncoder) -> dict[str, Tensor]:
 
 
 def _folded(network: nn.Sequential) -> list[tuple[Tensor, Tensor]]:
-    """Return weight (outputs, inputs, ...) and bias of each layer or convolution, BatchNorm folded in."""
+    """Return weight `(outputs, inputs, ...)` and bias of each layer or convolution, BatchNorm folded in."""
     layers: list[tuple[Tensor, Tensor]] = []
     for module in network:
         if isinstance(module, nn.Linear | nn.Conv2d):

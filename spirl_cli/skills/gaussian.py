@@ -13,7 +13,7 @@ LOG_TWO_PI = math.log(2.0 * math.pi)
 
 
 class Gaussian(NamedTuple):
-    """A batch of diagonal Gaussians: ``mean`` and ``log_sigma`` of shape (..., K)."""
+    """A batch of diagonal Gaussians: `mean` and `log_sigma` of shape `(..., K)`."""
 
     mean: Tensor
     log_sigma: Tensor
@@ -30,22 +30,22 @@ class Gaussian(NamedTuple):
         return cls(torch.zeros_like(other.mean), torch.zeros_like(other.log_sigma))
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """Return a reparametrised sample μ + σ·ε (..., K); ε is drawn on the CPU."""
+        """Return a reparametrised sample μ + σ·ε `(..., K)`; ε is drawn on the CPU."""
         noise = torch.randn(self.mean.shape, generator=generator).to(self.mean.device)
         return self.mean + self.log_sigma.exp() * noise
 
     def strata(self, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """Return the weight 1 (1, ...) and a sample (1, ..., K), as a mixture of one component does."""
+        """Return the weight 1 `(1, ...)` and a sample `(1, ..., K)`, as a mixture of one component does."""
         sample = self.sample(generator).unsqueeze(0)
         return torch.ones_like(sample[..., 0]), sample
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log-density of (..., K) values, summed over K → (...,), in nats."""
+        """Log-density of `(..., K)` values, summed over K → `(...,)`, in nats."""
         standardized = (value - self.mean) * (-self.log_sigma).exp()
         return -(0.5 * standardized.square() + self.log_sigma + 0.5 * LOG_TWO_PI).sum(-1)
 
     def kl(self, other: Gaussian) -> Tensor:
-        """Return the closed-form KL(self ‖ other) per dimension, (..., K), in nats."""
+        """Return the closed-form KL(self ‖ other) per dimension, `(..., K)`, in nats."""
         log_ratio = self.log_sigma - other.log_sigma
         shift = (self.mean - other.mean) * (-other.log_sigma).exp()
         return 0.5 * ((2.0 * log_ratio).exp() + shift.square() - 1.0) - log_ratio
@@ -55,7 +55,7 @@ class Gaussian(NamedTuple):
         return Gaussian(self.mean, self.log_sigma.clamp(min=min_log_sigma))
 
     def repeated(self, count: int) -> Gaussian:
-        """Return ``count`` copies along a new first axis."""
+        """Return `count` copies along a new first axis."""
         return Gaussian(self.mean.expand(count, *self.mean.shape), self.log_sigma.expand(count, *self.mean.shape))
 
     def detach(self) -> Gaussian:

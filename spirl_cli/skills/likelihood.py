@@ -25,7 +25,7 @@ def held_out_log_likelihoods(prior: PriorNetwork, clips: Clips, skills: SkillMod
         skills: the skill model with the encoder q; None if skills are primitive actions.
 
     Returns:
-        (E,), one number per held-out demonstration.
+        `(E,)`, one number per held-out demonstration.
     """
     generator = torch.Generator().manual_seed(0)
     starts = clips.starts("validation")

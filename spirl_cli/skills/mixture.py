@@ -17,17 +17,17 @@ MIN_WEIGHT = 1e-6  # of a component, so that no component is lost for good (docs
 
 
 class Mixture(NamedTuple):
-    """A batch of mixtures: ``log_weights`` (..., M), and ``components`` of shape (..., M, K)."""
+    """A batch of mixtures: `log_weights` `(..., M)`, and `components` of shape `(..., M, K)`."""
 
     log_weights: Tensor
     components: Gaussian
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log-density of (..., K) values → (...,), in nats: log Σ_m w_m·N(z; μ_m, σ_m)."""
+        """Log-density of `(..., K)` values → `(...,)`, in nats: log Σ_m w_m·N(z; μ_m, σ_m)."""
         return torch.logsumexp(self.log_weights + self.components.log_prob(value.unsqueeze(-2)), dim=-1)
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """Sample from a component that is drawn by its weight, (..., K), without gradient."""
+        """Sample from a component that is drawn by its weight, `(..., K)`, without gradient."""
         weights = self.log_weights.detach().exp().cpu()
         chosen = torch.multinomial(weights.flatten(0, -2), 1, generator=generator)  # (B, 1)
         chosen = chosen.reshape(*weights.shape[:-1], 1, 1).to(self.log_weights.device)
@@ -36,14 +36,14 @@ class Mixture(NamedTuple):
         return Gaussian(*parts).sample(generator)
 
     def strata(self, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """Return the weights (M, ...) of the components, and a reparametrised sample (M, ..., K) of each.
+        """Return the weights `(M, ...)` of the components, and a reparametrised sample `(M, ..., K)` of each.
 
         The weighted sum of a function over these samples estimates its mean, with gradients for all parameters.
         """
         return self.log_weights.exp().movedim(-1, 0), self.components.sample(generator).movedim(-2, 0)
 
     def repeated(self, count: int) -> Mixture:
-        """Return ``count`` copies along a new first axis."""
+        """Return `count` copies along a new first axis."""
         weights = self.log_weights.expand(count, *self.log_weights.shape)
         return Mixture(weights, self.components.repeated(count))
 
@@ -61,10 +61,10 @@ class Mixture(NamedTuple):
 
 
 class MixtureNetwork(PriorWithGaussian):
-    """Observation (B, D+P) → mixture over (B, K).
+    """Observation `(B, D+P)` → mixture over `(B, K)`.
 
     Args:
-        normalizer: standardises the raw state (D,).
+        normalizer: standardises the raw state `(D,)`.
         shape: sizes of the MLPs.
         perception: selects the inputs from an observation.
         components: M.
@@ -82,6 +82,6 @@ class MixtureNetwork(PriorWithGaussian):
         return own
 
     def head(self, encoded: Tensor) -> Mixture:
-        """Map observations (..., D+F) with features in place of the pixels to a mixture over (..., K)."""
+        """Map observations `(..., D+F)` with features in place of the pixels to a mixture over `(..., K)`."""
         inputs = self.perception.select(encoded, self.normalizer)
         return Mixture.from_head(self.network(inputs), self.components, self.min_log_sigma)

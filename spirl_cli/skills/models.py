@@ -1,7 +1,7 @@
 """Skill models: q(z | clip) and the decoders p(a | z) and p(a | s, z) (paper §3.2, docs/method.md#decoders).
 
 A *clip* is a window of H actions and the states before them. The encoder maps it to a Gaussian over the latent skill z
-(K,); the decoder turns z back into actions:
+`(K,)`; the decoder turns z back into actions:
 
 * open-loop: an autoregressive LSTM that emits all H actions from z alone (the paper);
 * closed-loop: an MLP that sees the current state, or image, at each step (the authors' later version).
@@ -31,7 +31,7 @@ class ClipEncoder(nn.Module):
             initialize_linear(layer)
 
     def forward(self, sequence: Tensor) -> Gaussian:
-        """Map a sequence (B, H, inputs) to a Gaussian with mean and log σ (B, K)."""
+        """Map a sequence `(B, H, inputs)` to a Gaussian with mean and log σ `(B, K)`."""
         steps, _ = self.lstm(self.embed(sequence))
         return Gaussian.from_head(self.head(self.output(steps[:, -1])))
 
@@ -45,7 +45,7 @@ class ClosedLoopDecoder(nn.Module):
         self.network = mlp(inputs, action_dim, section.decoder_width, section.decoder_depth, section.batch_norm)
 
     def forward(self, seen: Tensor, latent: Tensor) -> Tensor:
-        """Map inputs (B, H, n) of `SkillModel.perceive` and skills (B, K) to actions (B, H, A)."""
+        """Map inputs `(B, H, n)` of `SkillModel.perceive` and skills `(B, K)` to actions `(B, H, A)`."""
         horizon = seen.shape[1]
         inputs = torch.cat([seen, latent.unsqueeze(1).expand(-1, horizon, -1)], dim=-1)
         actions: Tensor = self.network(inputs.flatten(0, 1))
@@ -68,7 +68,7 @@ class OpenLoopDecoder(nn.Module):
             initialize_linear(layer)
 
     def forward(self, seen: Tensor, latent: Tensor) -> Tensor:
-        """Map skills (B, K) to actions (B, H, A); `seen` is ignored."""
+        """Map skills `(B, K)` to actions `(B, H, A)`; `seen` is ignored."""
         batch = latent.shape[0]
         action = self.first_action.expand(batch, -1)
         hidden, cell = (state.expand(batch, -1) for state in self.first_state)
@@ -89,7 +89,7 @@ class SkillModel(nn.Module):
         action_dim: A, size of an action.
         normalizer: standardises states; identity when None.
         action_scale: the units in which actions are learned; as they are when None.
-        image_shape: (rows, columns, channels) of the image of an observation, None without.
+        image_shape: `(rows, columns, channels)` of the image of an observation, None without.
 
     Raises:
         UsageError: the decoder should see an image, but observations have none.
@@ -120,18 +120,18 @@ class SkillModel(nn.Module):
         )
 
     def encode(self, states: Tensor, actions: Tensor) -> Gaussian:
-        """q(z | clip) of (B, H, D) standardised states and (B, H, A) actions."""
+        """q(z | clip) of `(B, H, D)` standardised states and `(B, H, A)` actions."""
         actions = self.scaled(actions)
         sequence = torch.cat([actions, states], dim=-1) if self.sees_states else actions
         posterior: Gaussian = self.encoder(sequence)
         return posterior
 
     def scaled(self, actions: Tensor) -> Tensor:
-        """(..., A) actions → the same in the units that the decoder answers in."""
+        """`(..., A)` actions → the same in the units that the decoder answers in."""
         return actions if self.action_scale is None else self.action_scale(actions)
 
     def perceive(self, observations: Tensor) -> Tensor:
-        """Map raw observations (B, H, D+P) to inputs (B, H, n) of the decoder."""
+        """Map raw observations `(B, H, D+P)` to inputs `(B, H, n)` of the decoder."""
         seen: Tensor = self.perception(observations, self.normalizer)
         return seen
 
@@ -142,9 +142,9 @@ class SkillModel(nn.Module):
         generator: torch.Generator | None = None,
         observations: Tensor | None = None,
     ) -> tuple[Tensor, Gaussian]:
-        """Reconstruct clips: (B, H, D) raw states, (B, H, A) actions → ((B, H, A) scaled actions, posterior).
+        """Reconstruct clips: `(B, H, D)` raw states, `(B, H, A)` actions → (`(B, H, A)` scaled actions, posterior).
 
-        The decoder may see other ``observations`` (B, H, D+P) than the encoder: with images, or with augmented states.
+        The decoder may see other `observations` `(B, H, D+P)` than the encoder: with images, or with augmented states.
         In that case z describes the intended behaviour, and not the disturbance of the states.
         """
         posterior = self.encode(self.normalizer(states), actions)
@@ -153,10 +153,10 @@ class SkillModel(nn.Module):
 
 
 def reconstruction_error(actions: Tensor, predicted: Tensor) -> Tensor:
-    """Return the first term of L_skill: the mean over (B, H, A) of ½(a − â)²."""
+    """Return the first term of L_skill: the mean over `(B, H, A)` of ½(a − â)²."""
     return 0.5 * (actions - predicted).square().mean()
 
 
 def rate(posterior: Gaussian) -> Tensor:
-    """Return the second term of L_skill: the mean over (B, K) of KL(q ‖ N(0, I)), nats per latent dimension."""
+    """Return the second term of L_skill: the mean over `(B, K)` of KL(q ‖ N(0, I)), nats per latent dimension."""
     return posterior.kl(Gaussian.standard_like(posterior)).mean()

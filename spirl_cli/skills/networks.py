@@ -12,8 +12,8 @@ class Normalizer(nn.Module):
     """Standardises states with the mean and standard deviation of the training episodes.
 
     Args:
-        mean: (D,) mean of the states.
-        std: (D,) standard deviation, at least ``floor``, so that the sensor noise of a still object is not amplified.
+        mean: `(D,)` mean of the states.
+        std: `(D,)` standard deviation, at least `floor`, so that the sensor noise of a still object is not amplified.
     """
 
     mean: Tensor
@@ -30,7 +30,7 @@ class Normalizer(nn.Module):
         return self.mean.shape[0]
 
     def forward(self, states: Tensor) -> Tensor:
-        """Standardise states (..., D)."""
+        """Standardise states `(..., D)`."""
         return (states - self.mean) * self.scale
 
     @classmethod
@@ -43,8 +43,8 @@ class ActionScale(nn.Module):
     """Turns actions into numbers of the order of one, and back.
 
     Args:
-        centre: (A,) what becomes 0.
-        span: (A,) how far from it becomes 1.
+        centre: `(A,)` what becomes 0.
+        span: `(A,)` how far from it becomes 1.
     """
 
     centre: Tensor
@@ -56,7 +56,7 @@ class ActionScale(nn.Module):
         self.register_buffer("span", span.float())
 
     def forward(self, actions: Tensor) -> Tensor:
-        """(..., A) actions → (..., A) scaled."""
+        """`(..., A)` actions → `(..., A)` scaled."""
         return (actions - self.centre) / self.span
 
 

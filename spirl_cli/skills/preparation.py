@@ -41,7 +41,7 @@ def smallest_spread(std: np.ndarray) -> float:
     """Return the spread below which a number of the state counts as still, in the units of the others.
 
     Args:
-        std: (D,) standard deviations; a number that never moves has 0.
+        std: `(D,)` standard deviations; a number that never moves has 0.
     """
     moving = std[std > 0]
     return STILL * float(np.quantile(moving, 0.25)) if len(moving) else 1.0
@@ -64,7 +64,7 @@ class StatePool:
 
     Args:
         clips: the clips.
-        rows: (N,) of them.
+        rows: `(N,)` of them.
     """
 
     def __init__(self, clips: Clips, rows: np.ndarray) -> None:
@@ -80,7 +80,7 @@ class StatePool:
         return len(self._rows)
 
     def __getitem__(self, numbers: torch.Tensor, /) -> torch.Tensor:
-        """Return the states of these numbers (B,), as float32 (B, D)."""
+        """Return the states of these numbers `(B,)`, as float32 `(B, D)`."""
         return torch.from_numpy(self._clips.states(self._rows[numbers.numpy()])).float()
 
 

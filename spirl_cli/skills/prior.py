@@ -22,13 +22,13 @@ from spirl_cli.skills.vision import Perception
 
 
 class Density(Protocol):
-    """A batch (...) of densities over skills (K,)."""
+    """A batch (...) of densities over skills `(K,)`."""
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Return the log-density (...,) of values (..., K), in nats; values may have additional leading axes."""
+        """Return the log-density `(...,)` of values `(..., K)`, in nats; values may have additional leading axes."""
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """Return one sample of each density, (..., K)."""
+        """Return one sample of each density, `(..., K)`."""
 
     def broadened(self, min_log_sigma: float) -> Density:
         """Return the density with the log σ of every Gaussian at least this; a flow stays unchanged."""
@@ -52,10 +52,10 @@ class PriorShape:
 
 
 class PriorNetwork(nn.Module):
-    """Observation (B, D+P) → density over (B, K).
+    """Observation `(B, D+P)` → density over `(B, K)`.
 
     Args:
-        normalizer: standardises the raw state (D,).
+        normalizer: standardises the raw state `(D,)`.
         perception: selects the inputs from an observation; None for the whole state without image.
     """
 
@@ -65,15 +65,15 @@ class PriorNetwork(nn.Module):
         self.perception = perception or Perception(normalizer.size)
 
     def forward(self, observations: Tensor) -> Density:
-        """Map raw observations (..., D+P) to a density over (..., K)."""
+        """Map raw observations `(..., D+P)` to a density over `(..., K)`."""
         return self.head(self.perception.encode(observations))
 
     def head(self, encoded: Tensor) -> Density:
-        """Map observations (..., D+F) with features in place of the pixels to a density over (..., K)."""
+        """Map observations `(..., D+F)` with features in place of the pixels to a density over `(..., K)`."""
         raise NotImplementedError
 
     def loss(self, observations: Tensor, posterior: Gaussian, latent: Tensor, objective: str) -> Tensor:
-        """Return L_prior on observations (B, D+P), posteriors q and their samples (B, K), see :func:`prior_loss`."""
+        """Return L_prior on observations `(B, D+P)`, posteriors q and their samples `(B, K)`, see `prior_loss`."""
         raise NotImplementedError
 
     def as_gaussian(self) -> GaussianNetwork:
@@ -82,10 +82,10 @@ class PriorNetwork(nn.Module):
 
 
 class GaussianNetwork(PriorNetwork):
-    """Observation (B, D+P) → Gaussian over (B, K): the prior, and every policy.
+    """Observation `(B, D+P)` → Gaussian over `(B, K)`: the prior, and every policy.
 
     Args:
-        normalizer: standardises the raw state (D,).
+        normalizer: standardises the raw state `(D,)`.
         shape: sizes of the MLP.
         perception: selects the inputs from an observation; None for the whole state without image.
     """
@@ -96,12 +96,12 @@ class GaussianNetwork(PriorNetwork):
         self.network = prior_mlp(self.perception.size, 2 * shape.latent_dim, shape)
 
     def head(self, encoded: Tensor) -> Gaussian:
-        """Map observations (..., D+F) with features in place of the pixels to a Gaussian over (..., K)."""
+        """Map observations `(..., D+F)` with features in place of the pixels to a Gaussian over `(..., K)`."""
         inputs = self.perception.select(encoded, self.normalizer)
         return Gaussian.from_head(self.network(inputs), self.min_log_sigma)
 
     def loss(self, observations: Tensor, posterior: Gaussian, latent: Tensor, objective: str) -> Tensor:
-        """Return L_prior, see :func:`prior_loss`."""
+        """Return L_prior, see `prior_loss`."""
         return prior_loss(self(observations), posterior, latent, objective)
 
     def as_gaussian(self) -> GaussianNetwork:
@@ -125,7 +125,7 @@ class PriorWithGaussian(PriorNetwork):
     A policy starts from it.
 
     Args:
-        normalizer: standardises the raw state (D,).
+        normalizer: standardises the raw state `(D,)`.
         shape: sizes of the Gaussian's MLP.
         perception: selects the inputs from an observation.
     """
@@ -156,7 +156,7 @@ class StandardNormal(PriorNetwork):
     """p(z | s) = N(0, I): the prior without weights, if none was learned.
 
     Args:
-        normalizer: standardises the raw state (D,).
+        normalizer: standardises the raw state `(D,)`.
         latent_dim: K.
     """
 
@@ -165,7 +165,7 @@ class StandardNormal(PriorNetwork):
         self.latent_dim = latent_dim
 
     def head(self, encoded: Tensor) -> Gaussian:
-        """Return N(0, I) over (..., K) for states (..., D), which are ignored."""
+        """Return N(0, I) over `(..., K)` for states `(..., D)`, which are ignored."""
         zeros = encoded.new_zeros(*encoded.shape[:-1], self.latent_dim)
         return Gaussian(zeros, zeros)
 

@@ -100,7 +100,7 @@ class PriorTrainer:
     def validate(self) -> dict[str, float]:
         """Return the log-likelihood of the posteriors' samples on the validation episodes, nats per skill.
 
-        For an ensemble, ``divergence`` (nats) is the reference for its divergence in other states.
+        For an ensemble, `divergence` (nats) is the reference for its divergence in other states.
         """
         generator = torch.Generator().manual_seed(0)
         self.prior.eval()
@@ -130,7 +130,7 @@ class PriorTrainer:
         return PriorReport(float(normal), curve, primitive=targets.skills is None)
 
     def _observations(self, states: Tensor, starts: NDArray[np.int64]) -> Tensor:
-        """Return states (B, D) with the images at these rows (B,) if the prior sees images, (B, D+P)."""
+        """Return states `(B, D)` with the images at these rows `(B,)` if the prior sees images, `(B, D+P)`."""
         return (states if self.section.image is None else add_images(states, self.clips, starts)).to(self.device)
 
     def state(self, folder: Path) -> State:
@@ -172,7 +172,7 @@ class SkillTargets:
         return self.skills.encode(self.skills.normalizer(states), actions)
 
     def at(self, starts: NDArray[np.int64]) -> tuple[Tensor, Gaussian]:
-        """Return the first states (B, D) of the windows at these starts, and their posteriors (B, K)."""
+        """Return the first states `(B, D)` of the windows at these starts, and their posteriors `(B, K)`."""
         states = torch.from_numpy(self.clips.states(starts))
         if self.remembered is None:
             return states, self._posterior(starts)

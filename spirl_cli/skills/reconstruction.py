@@ -22,10 +22,10 @@ class Reconstruction:
     """Windows and their reconstruction.
 
     Attributes:
-        seen: (B, H, n) inputs of the decoder besides the skill.
-        actions: (B, H, A) as demonstrated, in the units that the decoder answers in.
-        predicted: (B, H, A) decoded from a sample of the posterior.
-        posterior: q(z | clip), (B, K).
+        seen: `(B, H, n)` inputs of the decoder besides the skill.
+        actions: `(B, H, A)` as demonstrated, in the units that the decoder answers in.
+        predicted: `(B, H, A)` decoded from a sample of the posterior.
+        posterior: q(z | clip), `(B, K)`.
     """
 
     seen: Tensor
@@ -38,7 +38,7 @@ class Reconstruction:
 def reconstruct(
     model: SkillModel, clips: Clips, starts: NDArray[np.int64], generator: torch.Generator, device: str = "cpu"
 ) -> Reconstruction:
-    """Encode the windows at these starts (B,), and decode a sample of each posterior."""
+    """Encode the windows at these starts `(B,)`, and decode a sample of each posterior."""
     states, actions = (tensor.to(device) for tensor in windows(clips, starts))
     posterior = model.encode(model.normalizer(states), actions)
     seen = _perceived(model, clips, states, starts)
@@ -47,14 +47,14 @@ def reconstruct(
 
 
 def observe(model: SkillModel, clips: Clips, states: Tensor, rows: NDArray[np.int64]) -> Tensor:
-    """Return states (B, H, D) with the images at these rows (B, H) if the decoder sees images, (B, H, D+P)."""
+    """Return states `(B, H, D)` with the images at these rows `(B, H)` if the decoder sees images, `(B, H, D+P)`."""
     if model.perception.image is None:
         return states
     return add_images(states.cpu(), clips, rows).to(states.device)
 
 
 def _perceived(model: SkillModel, clips: Clips, states: Tensor, starts: NDArray[np.int64]) -> Tensor:
-    """Return inputs (B, H, n) of the decoder; images are drawn in batches, since all need too much memory."""
+    """Return inputs `(B, H, n)` of the decoder; images are drawn in batches, since all need too much memory."""
     rows = window_rows(starts, clips.horizon)
     parts = [slice(first, first + AT_ONCE) for first in range(0, len(starts), AT_ONCE)]
     return torch.cat([model.perceive(observe(model, clips, states[part], rows[part])) for part in parts])

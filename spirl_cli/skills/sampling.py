@@ -28,7 +28,7 @@ class WindowSampler:
         _, self.first, self.count = np.unique(clips.episode_of(self.starts), return_index=True, return_counts=True)
 
     def draw(self, batch_size: int) -> NDArray[np.int64]:
-        """Draw start positions (B,)."""
+        """Draw start positions `(B,)`."""
         if not self.by_episode:
             return self.starts[self.rng.integers(len(self.starts), size=batch_size)]
         episodes = self.rng.integers(len(self.first), size=batch_size)
@@ -36,24 +36,24 @@ class WindowSampler:
 
 
 def windows(clips: Clips, starts: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-    """Return the actions (B, H, A) of the windows, and the states (B, H, D) before them."""
+    """Return the actions `(B, H, A)` of the windows, and the states `(B, H, D)` before them."""
     observations, actions = clips.windows(starts)
     return torch.from_numpy(observations[:, :-1]), torch.from_numpy(actions)
 
 
 def window_rows(starts: NDArray[np.int64], horizon: int) -> NDArray[np.int64]:
-    """Return the rows (B, H) of the windows that begin at these rows (B,)."""
+    """Return the rows `(B, H)` of the windows that begin at these rows `(B,)`."""
     return starts[:, None] + np.arange(horizon)
 
 
 def add_images(states: Tensor, clips: Clips, rows: NDArray[np.int64]) -> Tensor:
-    """Return observations (..., D+P): states (..., D), which may be augmented, and the images at rows (...)."""
+    """Return observations `(..., D+P)`: states `(..., D)`, which may be augmented, and the images at rows (...)."""
     images = torch.from_numpy(clips.images(rows)).flatten(rows.ndim)  # (..., P) uint8
     return torch.cat([states, images.to(states.dtype)], dim=-1)
 
 
 def spread(values: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Return at most ``count`` of the values, evenly spread."""
+    """Return at most `count` of the values, evenly spread."""
     if len(values) <= count:
         return values
     return values[np.linspace(0, len(values) - 1, count).astype(int)]

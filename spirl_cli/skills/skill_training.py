@@ -94,7 +94,7 @@ class SkillTrainer:
     def _some_steps(
         self, count: int, rows: NDArray[np.int64], states: Tensor, actions: Tensor
     ) -> tuple[NDArray[np.int64], Tensor, Tensor]:
-        """Draw random steps of each window: rows (B, count), states (B, count, D), actions (B, count, A)."""
+        """Draw random steps of each window: rows `(B, count)`, states `(B, count, D)`, actions `(B, count, A)`."""
         chosen = torch.rand(rows.shape, generator=self.generator).argsort(1)[:, :count]
         windows = torch.arange(len(rows)).unsqueeze(1)
         return np.take_along_axis(rows, chosen.numpy(), 1), states[windows, chosen], actions[windows, chosen]
@@ -103,7 +103,7 @@ class SkillTrainer:
     def validate(self) -> dict[str, float]:
         """Return reconstruction, KL and best-of-N on the validation episodes, without augmentation.
 
-        ``best_of`` is the error of the best of N skills from N(0, I), averaged over windows: it tells whether the
+        `best_of` is the error of the best of N skills from N(0, I), averaged over windows: it tells whether the
         latent space itself covers the behaviour.
         """
         generator = torch.Generator().manual_seed(0)

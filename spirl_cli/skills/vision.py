@@ -1,7 +1,7 @@
 """The inputs of networks: selected numbers of the state and image features (docs/method.md#image-features).
 
-An observation is one vector (D + P,): it begins with the D numbers of the state and ends with the P
-pixels (0..255) of the image, flattened from (rows, columns, channels). That order is torch's
+An observation is one vector `(D + P,)`: it begins with the D numbers of the state and ends with the P
+pixels (0..255) of the image, flattened from `(rows, columns, channels)`. That order is torch's
 channels_last, so no pixel moves.
 """
 
@@ -28,7 +28,7 @@ class ImageEncoder(nn.Module):
     The linear layer is a valid convolution over the whole last map (4×4 for an image of 32×32).
 
     Args:
-        shape: (rows, columns, channels) of the image.
+        shape: `(rows, columns, channels)` of the image.
         section: widths of the layers.
 
     Raises:
@@ -68,7 +68,7 @@ class ImageEncoder(nn.Module):
         return self.features.out_features
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Map pixels (..., P) in 0..255 to features (..., F)."""
+        """Map pixels `(..., P)` in 0..255 to features `(..., F)`."""
         scaled = (pixels / 255).sub_(0.5)  # makes pixels contiguous that are a part of an observation
         images = scaled.reshape(-1, *self.shape)  # (B, rows, columns, channels)
         maps: Tensor = self.convolutions(images.permute(0, 3, 1, 2))
@@ -77,7 +77,7 @@ class ImageEncoder(nn.Module):
 
 
 class Perception(nn.Module):
-    """Observation (..., D+P) → inputs of an MLP (..., n): selected standardised numbers, then image features.
+    """Observation `(..., D+P)` → inputs of an MLP `(..., n)`: selected standardised numbers, then image features.
 
     It has two halves, so that features of frozen convolutions can be stored instead of images: `encode` replaces the
     pixels by features, and `select` makes the inputs. The normaliser belongs to the network that uses it.
@@ -86,7 +86,7 @@ class Perception(nn.Module):
         state_dim: D.
         indices: indices of the visible numbers of the state; None for all of them, or for none if there is an image.
         section: sizes of the image encoder; None if the network sees no image.
-        image_shape: (rows, columns, channels) of the observation's image.
+        image_shape: `(rows, columns, channels)` of the observation's image.
 
     Raises:
         UsageError: there would be no inputs, an index is out of range, or there is no image.
@@ -115,7 +115,7 @@ class Perception(nn.Module):
 
     @property
     def image_shape(self) -> ImageShape | None:
-        """(rows, columns, channels) of the visible image."""
+        """`(rows, columns, channels)` of the visible image."""
         return None if self.image is None else self.image.shape
 
     @property
@@ -129,7 +129,7 @@ class Perception(nn.Module):
         return self.state_dim + (0 if self.image is None else self.image.size)
 
     def encode(self, observations: Tensor) -> Tensor:
-        """Map (..., D+P) to (..., D+F): the raw state, and features in place of the pixels.
+        """Map `(..., D+P)` to `(..., D+F)`: the raw state, and features in place of the pixels.
 
         Numbers between the first D and the last P are ignored.
         """
@@ -139,7 +139,7 @@ class Perception(nn.Module):
         return torch.cat([states, self.image(observations[..., -self.image.pixels :])], dim=-1)
 
     def select(self, encoded: Tensor, normalizer: Normalizer) -> Tensor:
-        """Map (..., D+F) to inputs (..., n); numbers after the first D+F are ignored."""
+        """Map `(..., D+F)` to inputs `(..., n)`; numbers after the first D+F are ignored."""
         states = normalizer(encoded[..., : self.state_dim])
         states = states if self.sees_all else states[..., self.indices]
         if self.image is None:
@@ -147,7 +147,7 @@ class Perception(nn.Module):
         return torch.cat([states, encoded[..., self.state_dim : self.encoded_size]], dim=-1)
 
     def forward(self, observations: Tensor, normalizer: Normalizer) -> Tensor:
-        """Map raw observations (..., D+P) to inputs (..., n)."""
+        """Map raw observations `(..., D+P)` to inputs `(..., n)`."""
         return self.select(self.encode(observations), normalizer)
 
 

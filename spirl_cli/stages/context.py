@@ -24,17 +24,17 @@ class StageSpec:
     """Description of a stage, listed in the graph of `spirl_cli.pipeline`.
 
     Attributes:
-        name: name of the stage and of its artifacts: ``clips``, ``skills``, ``prior``, ``agent``
-            or ``evaluation``.
-        command: the command line's word: ``extract``, ``train-skills``, ...
-        section: the stage's section of a recipe: ``extract``, ``train_skills``, ...
+        name: name of the stage and of its artifacts: `clips`, `skills`, `prior`, `agent`
+            or `evaluation`.
+        command: the command line's word: `extract`, `train-skills`, ...
+        section: the stage's section of a recipe: `extract`, `train_skills`, ...
         version: to be raised when equal parameters give a different result than before; part of the fingerprint.
         inputs: names of the stages that make the artifacts it reads.
         parameters: returns the values of a resolved recipe that affect the result.
-        module: name of the module with ``execute``; it is imported only when the stage runs.
+        module: name of the module with `execute`; it is imported only when the stage runs.
         continuation: patterns of the files in its artifacts that only further training needs.
-        reads_dataset: whether a dataset is an input too. In this case the module also has ``identify(recipe)``, which
-            identifies the dataset if it is on this computer, and ``obtain(recipe, reporter)``, which fetches it.
+        reads_dataset: whether a dataset is an input too. In this case the module also has `identify(recipe)`, which
+            identifies the dataset if it is on this computer, and `obtain(recipe, reporter)`, which fetches it.
     """
 
     name: str
@@ -105,11 +105,11 @@ class StageContext:
         recipe: the resolved recipe (section seeds are numbers, never None).
         spec: the stage itself.
         parameters: the values behind the fingerprint, as the manifest stores them.
-        inputs: the input artifacts by stage name, for example ``{"clips": ...}``.
+        inputs: the input artifacts by stage name, for example `{"clips": ...}`.
         folder: folder of this run, for checkpoints and payload. It survives an interruption; the files in
             `StageResult.keep` become the artifact.
         reporter: the only way to talk to the user.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: `auto`, `cpu` or `cuda`.
         resume: continue from a checkpoint in `folder`, if there is one.
         options: options of stages besides the recipe.
     """
@@ -133,7 +133,7 @@ class StageResult:
         metrics: headline numbers, for the manifest and the table at the end.
         keep: names of the payload in the run folder (files, or folders with everything in them); everything else is
             deleted when the artifact is committed.
-        inputs: inputs that are no artifacts, by name: ``{"dataset": InputRecord(...)}``.
+        inputs: inputs that are no artifacts, by name: `{"dataset": InputRecord(...)}`.
         extra: more for the manifest; must be JSON-able.
         seconds: time over all sessions of the run, from its checkpoint; None: the time that
             this session took.

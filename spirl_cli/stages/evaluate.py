@@ -193,7 +193,7 @@ def _save_dataset(context: StageContext, policies: PolicySet, dataset_id: str, s
 
 
 def _headline(rows: Sequence[ResultRow], method: str) -> dict[str, float]:
-    """Return the numbers of the most trained policies, such as ``subtasks/mean``."""
+    """Return the numbers of the most trained policies, such as `subtasks/mean`."""
     own = [row for row in rows if row.method == method]
     last = max(row.env_steps for row in own)
     return {f"{row.metric}/{row.policy}": row.mean for row in own if row.env_steps == last}

@@ -89,7 +89,7 @@ def _prior(context: StageContext, skills: DecoderFile) -> tuple[PriorNetwork, in
 
 
 def action_bounds(recipe: Recipe, skills: DecoderHeader) -> torch.Tensor | None:
-    """Return lowest and highest action (2, A) if the policy is squashed into them, else None.
+    """Return lowest and highest action `(2, A)` if the policy is squashed into them, else None.
 
     Raises:
         UsageError: the policy's actions are skills, which have no bounds.

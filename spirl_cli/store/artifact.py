@@ -26,7 +26,7 @@ _verified: set[tuple[str, int, int, str]] = set()
 class Artifact:
     """A folder with a readable manifest. Two are equal when they are the same folder.
 
-    ``sha256`` is the checksum of ``manifest.json``, by which other artifacts refer to this one.
+    `sha256` is the checksum of `manifest.json`, by which other artifacts refer to this one.
     """
 
     path: Path
@@ -45,7 +45,7 @@ class Artifact:
 
     @property
     def reference(self) -> str:
-        """``recipe/stage@vN``."""
+        """`recipe/stage@vN`."""
         return self.manifest.reference
 
     @property

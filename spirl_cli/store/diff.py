@@ -20,7 +20,7 @@ _LONGEST = 60  # characters of a value that are shown
 
 @dataclass(frozen=True)
 class Difference:
-    """A dotted path and the two values found there; ``ABSENT`` where a side has none."""
+    """A dotted path and the two values found there; `ABSENT` where a side has none."""
 
     path: str
     left: Any
@@ -41,7 +41,7 @@ def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Diffe
 
 
 def diff(left: Artifact, right: Artifact) -> list[Difference]:
-    """Parameters, inputs (``inputs.NAME``) and packages (``packages.NAME``) in which two differ.
+    """Parameters, inputs (`inputs.NAME`) and packages (`packages.NAME`) in which two differ.
 
     Raises:
         UsageError: for artifacts of different stages, which have nothing to compare.

@@ -14,10 +14,10 @@ _CHUNK = 1 << 20  # bytes
 
 
 def plain(value: object) -> Any:
-    """Return ``value`` as data that JSON can hold exactly.
+    """Return `value` as data that JSON can hold exactly.
 
     Tuples become lists, keys become strings, and the non-finite floats, which JSON lacks, become
-    the strings "NaN", "Infinity" and "-Infinity" (``float()`` reads them back).
+    the strings "NaN", "Infinity" and "-Infinity" (`float()` reads them back).
 
     Raises:
         TypeError: for anything but mappings, sequences, strings, numbers, booleans and None.
@@ -44,7 +44,7 @@ def _plain_float(value: float) -> float | str:
 
 
 def canonical(value: object) -> Any:
-    """Like :func:`plain`, but what means the same looks the same.
+    """Like `plain`, but what means the same looks the same.
 
     1.0 becomes 1 and -0.0 becomes 0. Keys whose value is null are left out: null switches an option
     off, so an option that a later version adds does not make older artifacts stale.
@@ -66,7 +66,7 @@ def fingerprint(stage: str, stage_version: int, parameters: Mapping[str, Any], i
     """Fingerprint of the artifact that a stage makes.
 
     Args:
-        stage: name of the stage, such as ``skills``.
+        stage: name of the stage, such as `skills`.
         stage_version: raised when the stage's code changes what it produces.
         parameters: the resolved parameters that affect the result, seed included.
         inputs: name of each input -> its fingerprint.

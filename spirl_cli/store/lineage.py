@@ -17,8 +17,8 @@ Status = Literal["present", "changed", "missing", "dataset"]
 class Ancestor:
     """An input of an artifact, and the inputs of that one.
 
-    ``status`` is ``present`` when the very artifact that was used is in the store, ``changed``
-    when only another one with its fingerprint is, ``missing``, or ``dataset``.
+    `status` is `present` when the very artifact that was used is in the store, `changed`
+    when only another one with its fingerprint is, `missing`, or `dataset`.
     """
 
     name: str

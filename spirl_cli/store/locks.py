@@ -24,7 +24,7 @@ _NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EI
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lock; ``started`` is when it was taken (ISO 8601, UTC)."""
+    """Who holds a lock; `started` is when it was taken (ISO 8601, UTC)."""
 
     process: int
     host: str
@@ -70,7 +70,7 @@ def hold(lock: Path, what: str, *, wait: bool, on_wait: Callable[[str], None] | 
         on_wait: called once with a sentence before waiting.
 
     Raises:
-        ArtifactError: when another process holds the lock and ``wait`` is false.
+        ArtifactError: when another process holds the lock and `wait` is false.
     """
     with _acquired(lock, what, wait, on_wait):
         sidecar = _sidecar(lock)

@@ -17,9 +17,9 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class InputRecord:
-    """An input that was used: an artifact, or a dataset such as ``minari:D4RL/kitchen/mixed-v2``.
+    """An input that was used: an artifact, or a dataset such as `minari:D4RL/kitchen/mixed-v2`.
 
-    ``sha256`` is that of the artifact's ``manifest.json``, which in turn lists the checksums of
+    `sha256` is that of the artifact's `manifest.json`, which in turn lists the checksums of
     all its files; for a dataset it is that of its content.
     """
 
@@ -30,7 +30,7 @@ class InputRecord:
 
 @dataclass(frozen=True)
 class OutputRecord:
-    """A file of the artifact: path relative to its folder (with ``/``), size and checksum."""
+    """A file of the artifact: path relative to its folder (with `/`), size and checksum."""
 
     file: str
     bytes: int
@@ -47,10 +47,10 @@ class Machine:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Content of ``manifest.json``. Times are ISO 8601 in UTC, durations in seconds.
+    """Content of `manifest.json`. Times are ISO 8601 in UTC, durations in seconds.
 
-    ``seconds`` counts all sessions of an interrupted and resumed run; ``version`` is the N of
-    ``recipe/stage@vN``; ``commit`` ends in ``-dirty`` when tracked files had been changed.
+    `seconds` counts all sessions of an interrupted and resumed run; `version` is the N of
+    `recipe/stage@vN`; `commit` ends in `-dirty` when tracked files had been changed.
     """
 
     recipe: str
@@ -76,7 +76,7 @@ class Manifest:
 
     @property
     def reference(self) -> str:
-        """``recipe/stage@vN``."""
+        """`recipe/stage@vN`."""
         return str(Reference(self.recipe, self.stage, self.version))
 
     @property

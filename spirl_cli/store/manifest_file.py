@@ -34,7 +34,7 @@ _NOT_FINITE = ("NaN", "Infinity", "-Infinity")  # as `fingerprint.plain` writes 
 
 
 def read_manifest(path: Path) -> tuple[Manifest, bytes]:
-    """Read ``manifest.json``; returns it and the bytes of the file.
+    """Read `manifest.json`; returns it and the bytes of the file.
 
     Raises:
         ArtifactError: when the file is missing, unreadable, corrupt or of a newer format.
@@ -52,7 +52,7 @@ def read_manifest(path: Path) -> tuple[Manifest, bytes]:
 
 
 def parse_manifest(data: bytes, where: str) -> Manifest:
-    """Decode the bytes of a manifest; ``where`` names the file in errors.
+    """Decode the bytes of a manifest; `where` names the file in errors.
 
     Raises:
         ArtifactError: when the content is corrupt or of a newer format.

@@ -1,4 +1,4 @@
-"""How artifacts are named: stages, folders and references such as ``kitchen/skills@v3``."""
+"""How artifacts are named: stages, folders and references such as `kitchen/skills@v3`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RESERVED = {"reference": "the artifacts of the repository", SWEEPS: "the records
 
 @dataclass(frozen=True)
 class Reference:
-    """A parsed ``recipe/stage`` or ``recipe/stage@vN``; ``version`` is None for the newest."""
+    """A parsed `recipe/stage` or `recipe/stage@vN`; `version` is None for the newest."""
 
     recipe: str
     stage: str
@@ -35,7 +35,7 @@ class Reference:
 
 
 def parse_reference(text: str) -> Reference | None:
-    """Parse ``recipe/stage[@vN]``; None when the text has another form or names no stage."""
+    """Parse `recipe/stage[@vN]`; None when the text has another form or names no stage."""
     match = _REFERENCE.fullmatch(text)
     if match is None or match[2] not in STAGE_NAMES:
         return None
@@ -43,7 +43,7 @@ def parse_reference(text: str) -> Reference | None:
 
 
 def version_folder(version: int, fingerprint: str) -> str:
-    """Name of an artifact's folder, ``v003-0123456789ab``."""
+    """Name of an artifact's folder, `v003-0123456789ab`."""
     return f"v{version:03d}-{fingerprint}"
 
 
@@ -54,7 +54,7 @@ def parse_version_folder(name: str) -> tuple[int, str] | None:
 
 
 def run_folder(fingerprint: str) -> str:
-    """Name of the folder of a run in progress, ``run-0123456789ab``."""
+    """Name of the folder of a run in progress, `run-0123456789ab`."""
     return f"run-{fingerprint}"
 
 

@@ -60,7 +60,7 @@ def checkout_folder() -> Path | None:
 
 
 def checkout_commit() -> str | None:
-    """Commit of the checkout, with ``-dirty`` when tracked files were changed; None elsewhere."""
+    """Commit of the checkout, with `-dirty` when tracked files were changed; None elsewhere."""
     import subprocess
 
     folder = checkout_folder()
@@ -76,5 +76,5 @@ def checkout_commit() -> str | None:
 
 
 def command_line() -> list[str]:
-    """Return the command as a person would type it: ``spirl`` and its arguments."""
+    """Return the command as a person would type it: `spirl` and its arguments."""
     return ["spirl", *sys.argv[1:]]

@@ -30,7 +30,7 @@ class Shelf(Protocol):
 
 
 def resolve(store: Shelf, text: str) -> Artifact:
-    """Return the artifact of a reference or a path; see :meth:`spirl_cli.store.store.Store.resolve`."""
+    """Return the artifact of a reference or a path; see `spirl_cli.store.store.Store.resolve`."""
     reference = parse_reference(text)
     if reference is not None and os.path.isdir(store.root / reference.recipe / reference.stage):
         return _resolve_reference(store, reference)
@@ -41,7 +41,7 @@ def resolve(store: Shelf, text: str) -> Artifact:
 
 
 def known_references(store: Shelf) -> list[str]:
-    """Every reference that can be typed: ``recipe/stage`` and ``recipe/stage@vN``, sorted."""
+    """Every reference that can be typed: `recipe/stage` and `recipe/stage@vN`, sorted."""
     artifacts = store.artifacts()
     short = {f"{item.manifest.recipe}/{item.manifest.stage}" for item in artifacts if not item.manifest.quick}
     return sorted(short | {item.reference for item in artifacts})

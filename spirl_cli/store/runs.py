@@ -18,9 +18,9 @@ RUN_FILE = "run.json"
 
 @dataclass(frozen=True)
 class RunInfo:
-    """An unfinished run; ``locked`` while a process works on it, which ``holder`` names.
+    """An unfinished run; `locked` while a process works on it, which `holder` names.
 
-    ``started`` is the start of its first session (ISO 8601, UTC), None when it is unknown.
+    `started` is the start of its first session (ISO 8601, UTC), None when it is unknown.
     """
 
     recipe: str
@@ -34,7 +34,7 @@ class RunInfo:
 
 
 def read_run(path: Path) -> RunInfo | None:
-    """Describe ``ROOT/<recipe>/<stage>/run-<fingerprint>``; None when it is no folder of an unfinished run."""
+    """Describe `ROOT/<recipe>/<stage>/run-<fingerprint>`; None when it is no folder of an unfinished run."""
     fingerprint = parse_run_folder(path.name)
     if fingerprint is None or not path.is_dir() or is_finished(path, fingerprint):
         return None

@@ -52,7 +52,7 @@ class Store:
         return sorted(found, key=lambda artifact: (artifact.manifest.finished, artifact.manifest.version))
 
     def broken(self, recipe: str | None = None, stage: str | None = None) -> list[Broken]:
-        """Return the folders of artifacts that :meth:`artifacts` leaves out, with the reason."""
+        """Return the folders of artifacts that `artifacts` leaves out, with the reason."""
         return [entry for entry in self._entries(recipe, stage) if isinstance(entry, Broken)]
 
     def find(self, stage: str, fingerprint: str, recipe: str | None = None) -> Artifact | None:
@@ -68,7 +68,7 @@ class Store:
         return found[-1] if found else None
 
     def resolve(self, reference: str, stage: str | None = None) -> Artifact:
-        """Return the artifact that ``kitchen/skills``, ``kitchen/skills@v3`` or a path stands for.
+        """Return the artifact that `kitchen/skills`, `kitchen/skills@v3` or a path stands for.
 
         Args:
             reference: without a version it is the newest, quick profiles left out.
@@ -100,7 +100,7 @@ class Store:
         """Return the artifacts of a stage whose parameters differ least, newest first among equals.
 
         Returns:
-            pairs of an artifact and lines such as ``horizon: 10 → 5``: its value → the given one.
+            pairs of an artifact and lines such as `horizon: 10 → 5`: its value → the given one.
         """
         candidates = [
             (artifact, [str(item) for item in differences(artifact.manifest.parameters, parameters)])
@@ -124,7 +124,7 @@ class Store:
         """Delete an artifact; it vanishes at once, and what was made from it stays.
 
         Raises:
-            UsageError: when it lies outside this store, or others were made from it and ``force``
+            UsageError: when it lies outside this store, or others were made from it and `force`
                 is false.
         """
         folder = artifact.path.parent
@@ -188,7 +188,7 @@ class Store:
 
 
 def default_root(option: str | Path | None = None) -> Path:
-    """Root of the store: the option if given, else ``SPIRL_ARTIFACTS``, else ``./artifacts``."""
+    """Root of the store: the option if given, else `SPIRL_ARTIFACTS`, else `./artifacts`."""
     return expanded(option or os.environ.get(ROOT_VARIABLE) or "artifacts")
 
 

@@ -45,14 +45,14 @@ def open_run(
     """Be the only process that makes the artifact with this fingerprint, until the block ends.
 
     After it ends without a commit, by an exception or a kill, the run folder stays if there is
-    anything in it, so that the next ``open_run`` with the same fingerprint resumes from that.
+    anything in it, so that the next `open_run` with the same fingerprint resumes from that.
 
     Args:
         wait: whether to wait for another process that holds the run, or to raise.
         on_wait: called once with a sentence that says who holds it, before waiting.
 
     Raises:
-        ArtifactError: when another process holds the run and ``wait`` is false, or the store
+        ArtifactError: when another process holds the run and `wait` is false, or the store
             cannot be written to.
         UsageError: when the recipe's id cannot name a folder, or there is no such stage.
     """
@@ -78,9 +78,9 @@ class Facts(TypedDict, total=False):
 
     Attributes:
         stage_version, parameters: as in the fingerprint.
-        inputs: name -> record, such as ``artifact.as_input()``.
+        inputs: name -> record, such as `artifact.as_input()`.
         seed: of the stage.
-        profile: the recipe's profile; artifacts of ``quick`` are never picked as newest.
+        profile: the recipe's profile; artifacts of `quick` are never picked as newest.
         metrics: headline numbers.
         extra: further facts, JSON data.
         seconds: duration over all sessions; None takes that of this session.
@@ -99,7 +99,7 @@ class Facts(TypedDict, total=False):
 
 
 class Run:
-    """An exclusive session on the run folder of one fingerprint; made by :func:`open_run`.
+    """An exclusive session on the run folder of one fingerprint; made by `open_run`.
 
     Attributes:
         existing: the complete artifact with this fingerprint, when there is one already, for
@@ -207,7 +207,7 @@ def _sweep_commits(folder: Path, own: str) -> None:
 
 
 def _stage_files(run: Path, staging: Path, keep: Sequence[str]) -> list[OutputRecord]:
-    """Give the kept files a second name below ``staging``."""
+    """Give the kept files a second name below `staging`."""
     staging.mkdir()
     outputs = []
     for source in files_below(run, keep):

@@ -22,25 +22,25 @@ Observation = dict[str, npt.NDArray[Any]]
 class BlocksEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
     """Block stacking (docs/blocks.md#task).
 
-    The observation is a dictionary: ``state`` (8 + 3·n,) float32, see `spirl_cli.domains.blocks.geometry`, and
-    ``image`` (32, 32, 3 · frames) uint8: the last views (`spirl_cli.domains.blocks.image`), the oldest first. At the
+    The observation is a dictionary: `state` `(8 + 3·n,)` float32, see `spirl_cli.domains.blocks.geometry`, and
+    `image` (32, 32, 3 · frames) uint8: the last views (`spirl_cli.domains.blocks.image`), the oldest first. At the
     first step all views are equal. The image is missing if the recipe does not select it. Actions in
     [-1, 1] are velocities along y and z, 0.05 m per step, and the fingers: above 0.5 they open, below
     -0.5 they close, else they stay. Episodes start with all blocks on the table, open fingers and the
-    gripper somewhere above them; they are truncated after ``episode_length`` steps and never terminate.
+    gripper somewhere above them; they are truncated after `episode_length` steps and never terminate.
 
-    Rewards, with the height h of `spirl_cli.domains.blocks.towers` in metres: ``dense`` pays 50·h at every step, 1
+    Rewards, with the height h of `spirl_cli.domains.blocks.towers` in metres: `dense` pays 50·h at every step, 1
     when a block is lifted for the first time, and 2 when it first stands on the block that it was put onto;
-    ``sparse`` pays h at every step.
+    `sparse` pays h at every step.
 
-    ``info["metrics"]`` holds ``stacked`` and ``height`` (in blocks) of the present moment, as
-    `spirl_cli.domains.blocks.towers` defines them; ``max_stacked`` and ``max_height``, their largest values in the
-    episode so far; ``lifted`` and ``delivered``, the numbers of blocks lifted and delivered so far. The values of the
+    `info["metrics"]` holds `stacked` and `height` (in blocks) of the present moment, as
+    `spirl_cli.domains.blocks.towers` defines them; `max_stacked` and `max_height`, their largest values in the
+    episode so far; `lifted` and `delivered`, the numbers of blocks lifted and delivered so far. The values of the
     last step are those of the episode.
 
     Args:
         section: the recipe's environment.
-        render_mode: None, or ``rgb_array`` for pictures of the whole plane.
+        render_mode: None, or `rgb_array` for pictures of the whole plane.
 
     Raises:
         UsageError: as `BlocksSection.image_shape`.
@@ -76,7 +76,7 @@ class BlocksEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         return self._observe(), {"metrics": self._metrics()}
 
     def step(self, action: npt.NDArray[np.floating]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Move for 0.1 s by an action (3,)."""
+        """Move for 0.1 s by an action `(3,)`."""
         towers = self.towers
         lifted, delivered = len(towers.lifted), len(towers.delivered)
         self.physics.step(action)
@@ -91,7 +91,7 @@ class BlocksEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         return self._observe(), reward, False, truncated, {"metrics": self._metrics()}
 
     def render(self) -> Any:
-        """Draw the whole plane, uint8 (height, width, 3)."""
+        """Draw the whole plane, uint8 `(height, width, 3)`."""
         return picture.draw_picture(self.physics.state, frozenset(self.towers.held))
 
     def _observe(self) -> Observation:

@@ -40,12 +40,12 @@ def state_size(blocks: int) -> int:
 
 
 def blocks_in(state_numbers: int) -> int:
-    """Return how many blocks a state of this size has: the inverse of :func:`state_size`, rounded down."""
+    """Return how many blocks a state of this size has: the inverse of `state_size`, rounded down."""
     return (state_numbers - GRIPPER_NUMBERS) // BLOCK_NUMBERS
 
 
 def typical(blocks: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return rough means and spreads of the numbers of a state, (8 + 3·n,) each, known without data."""
+    """Return rough means and spreads of the numbers of a state, `(8 + 3·n,)` each, known without data."""
     even = 1 / math.sqrt(3)  # the standard deviation of the uniform distribution in [-1, 1]
     side = half_length(blocks) * even
     height = ceiling(blocks) / 2
@@ -81,7 +81,7 @@ def random_places(blocks: int, stacked: int, rng: np.random.Generator, gap: floa
         gap: smallest gap between neighbours, m.
 
     Returns:
-        y, z and angle (n, 3); the rows of the tower's blocks are adjacent, from bottom to top.
+        y, z and angle `(n, 3)`; the rows of the tower's blocks are adjacent, from bottom to top.
     """
     columns = blocks - stacked
     # The room that is left is split among the gaps like a stick broken at random places.

@@ -69,14 +69,14 @@ _NEAR = _floats((PIXELS + _turned.window) / 2)  # pixels from the middle; blocks
 
 
 def draw(states: npt.NDArray[np.floating], out: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[np.uint8]:
-    """Draw the views of states (B, 8 + 3·n), see `spirl_cli.domains.blocks.geometry`.
+    """Draw the views of states `(B, 8 + 3·n)`, see `spirl_cli.domains.blocks.geometry`.
 
     Args:
         states: one per view.
-        out: array to draw into, uint8 (B, 32, 32, 3); None makes a new one.
+        out: array to draw into, uint8 `(B, 32, 32, 3)`; None makes a new one.
 
     Returns:
-        uint8 (B, 32, 32, 3): rows from top to bottom, columns along y, red, green, blue.
+        uint8 `(B, 32, 32, 3)`: rows from top to bottom, columns along y, red, green, blue.
     """
     states = np.asarray(states, np.float32)
     begins = _begins(states)
@@ -101,7 +101,7 @@ def draw(states: npt.NDArray[np.floating], out: npt.NDArray[np.uint8] | None = N
 
 
 def _begins(states: Floats) -> Floats:
-    """Return the first pixel of every box, from the left or the top of the view, (B, 8 + 2·n)."""
+    """Return the first pixel of every box, from the left or the top of the view, `(B, 8 + 2·n)`."""
     places = states[:, geometry.GRIPPER_NUMBERS :].reshape(len(states), -1, geometry.BLOCK_NUMBERS)
     begins = np.empty((len(states), _BLOCKS.start + 2 * places.shape[1]), np.float32)
     blocks = begins[:, _BLOCKS].reshape(len(states), -1, 2)
@@ -119,17 +119,17 @@ def _begins(states: Floats) -> Floats:
 
 @functools.cache
 def _lengths(boxes: int) -> Floats:
-    """Return the lengths of the boxes in pixels, (8 + 2·n, 1); the table is endless."""
+    """Return the lengths of the boxes in pixels, `(8 + 2·n, 1)`; the table is endless."""
     fixed = [_THICK] * 2 + [STRIPE * _SCALE] * len(_STRIPES_BEGIN) + [np.inf]
     return _floats(fixed + [_SIDE] * (boxes - len(fixed)))[:, None]
 
 
 def _surroundings(surface: Floats, shares: Floats) -> Floats:
-    """Return the colours (B, 3, 32, 32) of stripes, ramp and table, minus a block's colour.
+    """Return the colours `(B, 3, 32, 32)` of stripes, ramp and table, minus a block's colour.
 
     Args:
-        surface: first pixel of the table, from the top, (B,).
-        shares: share of each pixel that each box covers, (B, 8 + 2·n, 32).
+        surface: first pixel of the table, from the top, `(B,)`.
+        shares: share of each pixel that each box covers, `(B, 8 + 2·n, 32)`.
     """
     above = _ONE - shares[:, _TABLE]  # (B, 32)
     height = surface[:, None] - _EDGES[:-1]
@@ -147,7 +147,7 @@ def _surroundings(surface: Floats, shares: Floats) -> Floats:
 
 
 def _blocks(states: Floats, begins: Floats, shares: Floats) -> Floats:
-    """Return the share of every pixel that blocks cover, (B, 32, 32); overwrites `shares` of turned blocks."""
+    """Return the share of every pixel that blocks cover, `(B, 32, 32)`; overwrites `shares` of turned blocks."""
     count = len(states)
     boxes = shares[:, _BLOCKS].reshape(count, -1, 2, PIXELS)
     columns, rows = boxes[:, :, 0], boxes[:, :, 1]  # (B, n, 32)
@@ -175,7 +175,7 @@ _GRIPPER = (GRIPPER - BLOCK)[:, None, None]
 
 
 def _between(first: float, last: float) -> Floats:
-    """Return the share of every pixel along an axis that lies between two places, (32,)."""
+    """Return the share of every pixel along an axis that lies between two places, `(32,)`."""
     return np.diff(np.clip(_EDGES, first, last)).astype(np.float32)
 
 
@@ -186,7 +186,7 @@ _PALM = _PALM_ROWS * _between(PIXELS / 2 - _PALM_HALF, PIXELS / 2 + _PALM_HALF)[
 
 
 def _hand(fingers: Floats) -> Floats:
-    """Return the share of the pixels `_HAND` under palm and fingers `(B, 2, columns)`, (B, rows, columns)."""
+    """Return the share of the pixels `_HAND` under palm and fingers `(B, 2, columns)`, `(B, rows, columns)`."""
     shares: Floats = _FINGER_ROWS * (fingers[:, :1] + fingers[:, 1:])
     shares += _PALM
     return shares

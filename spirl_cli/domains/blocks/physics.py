@@ -40,7 +40,7 @@ class BlocksPhysics:
     """State of the gripper and of n blocks, moved by actions.
 
     Attributes:
-        state: the state (8 + 3·n,), see `spirl_cli.domains.blocks.geometry`; a new array after every step.
+        state: the state `(8 + 3·n,)`, see `spirl_cli.domains.blocks.geometry`; a new array after every step.
 
     Args:
         blocks: n; table and walls are as long and high as they need to be.
@@ -60,8 +60,8 @@ class BlocksPhysics:
         """Put everything at its start, at rest and with open fingers; the blocks get 0.1 s to settle.
 
         Args:
-            gripper: y and z (2,).
-            places: y, z and angle of the blocks (n, 3).
+            gripper: y and z `(2,)`.
+            places: y, z and angle of the blocks `(n, 3)`.
         """
         mujoco.mj_resetData(self.model, self.data)
         self._open = True
@@ -97,12 +97,12 @@ class BlocksPhysics:
 
     @property
     def places(self) -> npt.NDArray[np.float64]:
-        """y, z and angle of the blocks, (n, 3), with angles in [-π/4, π/4); a part of the state."""
+        """y, z and angle of the blocks, `(n, 3)`, with angles in [-π/4, π/4); a part of the state."""
         return self.state[geometry.GRIPPER_NUMBERS :].reshape(-1, geometry.BLOCK_NUMBERS)
 
     @property
     def speeds(self) -> npt.NDArray[np.float64]:
-        """Velocities of the blocks along y and z, m/s, and about x, rad/s, (n, 3)."""
+        """Velocities of the blocks along y and z, m/s, and about x, rad/s, `(n, 3)`."""
         return self._velocity[GRIPPER_JOINTS:].reshape(-1, geometry.BLOCK_NUMBERS)
 
     def touching(self) -> set[tuple[int, int]]:

@@ -27,10 +27,10 @@ RIM_WIDTH = 0.004  # m
 
 
 def draw_picture(state: npt.NDArray[np.floating], held: frozenset[int] = frozenset()) -> Picture:
-    """Draw a state (8 + 3·n,); held blocks have another colour.
+    """Draw a state `(8 + 3·n,)`; held blocks have another colour.
 
     Returns:
-        uint8 (height, width, 3); the sides are multiples of 16, which suits video codecs.
+        uint8 `(height, width, 3)`; the sides are multiples of 16, which suits video codecs.
     """
     blocks = geometry.blocks_in(len(state))
     canvas = _Canvas(2 * (geometry.half_length(blocks) + MARGIN), geometry.ceiling(blocks) + geometry.PALM_TOP + FLOOR)

@@ -37,8 +37,8 @@ class Pilot:
     """Moves the gripper of one demonstration and records states and actions.
 
     Attributes:
-        states: recorded so far, T+1 of (8 + 3·n,).
-        actions: recorded so far, T of (3,).
+        states: recorded so far, T+1 of `(8 + 3·n,)`.
+        actions: recorded so far, T of `(3,)`.
 
     Args:
         planner: the recipe's settings.
@@ -54,14 +54,14 @@ class Pilot:
 
     @property
     def gripper(self) -> Point:
-        """y and z of the gripper (2,)."""
+        """y and z of the gripper `(2,)`."""
         return self.states[-1][:2]
 
     def travel(self, goal: Callable[[], Point], carried: int | None = None) -> None:
         """Go up, across and down to a goal, which may move in the meantime.
 
         Args:
-            goal: returns the goal's present position (2,).
+            goal: returns the goal's present position `(2,)`.
             carried: the block between the fingers.
 
         Raises:
@@ -122,7 +122,7 @@ class Pilot:
         return None
 
     def _is_clear(self, points: Point, carried: int | None) -> bool:
-        """Say whether gripper and carried block are free of contact at all of these points (k, 2)."""
+        """Say whether gripper and carried block are free of contact at all of these points `(k, 2)`."""
         half, top = geometry.half_length(self._planner.blocks), geometry.ceiling(self._planner.blocks)
         within = (np.abs(points[:, 0]) < half) & (points[:, 1] > geometry.BLOCK) & (points[:, 1] < top)
         offset = points[:, None] - self._obstacles(carried)[:, :2]  # (k, n, 2)

@@ -38,7 +38,7 @@ def stack_episode(planner: BlocksPlanner, seed: np.random.SeedSequence) -> Gener
     """Try until a demonstration succeeds.
 
     Returns:
-        states (T+1, 8 + 3·n), see `spirl_cli.domains.blocks.geometry`; actions (T, 3); and the number of attempts.
+        states `(T+1, 8 + 3·n)`, see `spirl_cli.domains.blocks.geometry`; actions `(T, 3)`; and the number of attempts.
 
     Raises:
         RuntimeError: none of 200 attempts succeeded.
@@ -122,7 +122,7 @@ class StackingAttempt:
 
     @property
     def _places(self) -> Point:
-        """Return y, z and angle of the blocks (n, 3)."""
+        """Return y, z and angle of the blocks `(n, 3)`."""
         return self._physics.places
 
     @property

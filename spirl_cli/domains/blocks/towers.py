@@ -21,7 +21,7 @@ DROP = geometry.HALF  # m, largest height above another block at which a release
 
 
 class Towers:
-    """Follows the blocks of one episode; :meth:`update` is called after every step.
+    """Follows the blocks of one episode; `update` is called after every step.
 
     Attributes:
         lifted: blocks that both fingers have held in the air while the blocks touched nothing else.

@@ -39,13 +39,13 @@ class TurnedBlocks:
         self._strides = np.array([1, self._side])
 
     def add(self, images: Floats, owner: npt.NDArray[np.intp], centres: Floats, angles: Floats) -> None:
-        """Add the shares that blocks cover to images (B, P, P), in place.
+        """Add the shares that blocks cover to images `(B, P, P)`, in place.
 
         Args:
             images: shares of pixels.
-            owner: index of the image of each block, (m,).
-            centres: columns and rows of the blocks' centres, (m, 2), at most half a window outside the image.
-            angles: (m,), none of them 0.
+            owner: index of the image of each block, `(m,)`.
+            centres: columns and rows of the blocks' centres, `(m, 2)`, at most half a window outside the image.
+            angles: `(m,)`, none of them 0.
         """
         first = np.floor(centres - np.float32(self.window / 2 - 0.5))  # upper left pixel of each block's window
         middles = (centres - first).astype(np.float64).view(np.complex128)  # (m, 1)
@@ -57,7 +57,7 @@ class TurnedBlocks:
         images += summed.reshape(-1, self._side, self._side)[:, inner, inner]
 
     def _shares(self, corners: npt.NDArray[np.complex128]) -> Doubles:
-        """Return the share of every pixel of a window that each block covers, (m, window, window).
+        """Return the share of every pixel of a window that each block covers, `(m, window, window)`.
 
         By Green's theorem the area left of X and above Y is the integral of min(x, X) dy around the part of the
         block that is above Y, hence minus that of max(X - x, 0) dy, as dy sums to 0. A side, along which
@@ -65,7 +65,7 @@ class TurnedBlocks:
         differences on the grid of the pixels.
 
         Args:
-            corners: column + i · row of the corners from the window's upper left corner, (m, 5); clockwise, closed.
+            corners: column + i · row of the corners from the window's upper left corner, `(m, 5)`; clockwise, closed.
         """
         sides = corners[:, 1:] - corners[:, :-1]  # (m, 4)
         slopes = sides.real / sides.imag

@@ -16,7 +16,7 @@ def import_module(name: str, recipe_folder: Path | None) -> None:
     """Import a module: an installed one, else one beside the recipe, else one in the working folder.
 
     Args:
-        name: of the module; or its file, relative to one of these folders, such as ``./mine.py``.
+        name: of the module; or its file, relative to one of these folders, such as `./mine.py`.
         recipe_folder: where the recipe lies; None where it was not read from a file.
 
     Raises:

@@ -17,13 +17,13 @@ _TRUE_HINT = "name a key that holds a bool, 0 or 1, or an array with one of thes
 
 
 class OutcomeEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Watches ``info[section.success_key]`` and sets reward and end of episodes accordingly.
+    """Watches `info[section.success_key]` and sets reward and end of episodes accordingly.
 
-    The key may be a path such as ``eval/success``. True and 1 are success, as a bool, a number or an
+    The key may be a path such as `eval/success`. True and 1 are success, as a bool, a number or an
     array of size 1; None means that the environment does not know yet.
-    ``info["metrics"]["success"]`` is 1.0 from the step on at which the key was true for the first
+    `info["metrics"]["success"]` is 1.0 from the step on at which the key was true for the first
     time in the episode; what `reset` says does not count, but is passed on as
-    ``info["success_at_reset"]``. With ``reward: success`` that step is paid 1 and all others 0, so that the
+    `info["success_at_reset"]`. With `reward: success` that step is paid 1 and all others 0, so that the
     return of an episode is its success. An episode that ends both ways at once counts as
     terminated only.
 

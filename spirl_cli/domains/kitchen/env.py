@@ -14,12 +14,12 @@ from spirl_cli.domains.kitchen.subtasks import Subtasks
 class KitchenEnv(gym.Wrapper[Any, Any, Any, Any]):
     """FrankaKitchen-v1's physics and observations, with spirl's rewards and ends of episodes.
 
-    The reward is +1 once per subtask, see :class:`Subtasks`. An episode terminates when all subtasks are rewarded, else
-    it is truncated after ``section.episode_length`` steps; never both. ``info`` holds ``metrics`` only.
+    The reward is +1 once per subtask, see `Subtasks`. An episode terminates when all subtasks are rewarded, else
+    it is truncated after `section.episode_length` steps; never both. `info` holds `metrics` only.
 
     Args:
         section: the recipe's environment.
-        render_mode: None or ``rgb_array``.
+        render_mode: None or `rgb_array`.
     """
 
     def __init__(self, section: KitchenSection, render_mode: str | None = None) -> None:
@@ -37,7 +37,7 @@ class KitchenEnv(gym.Wrapper[Any, Any, Any, Any]):
         return observation, {"metrics": self.subtasks.metrics()}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Move for 0.08 s with the joint velocities ``action`` (9,)."""
+        """Move for 0.08 s with the joint velocities `action` `(9,)`."""
         observation = self.kitchen.step(action)
         self._elapsed += 1
         reward = self.subtasks.pay(self.kitchen.at_goal)

@@ -17,19 +17,19 @@ GOAL_RADIUS = 0.3  # a subtask is done while its object's joints are closer to t
 class Kitchen:
     """One running FrankaKitchen, with its own bookkeeping of goals switched off.
 
-    That bookkeeping is unreliable: the list of completed tasks in an earlier ``info`` is emptied later, all
+    That bookkeeping is unreliable: the list of completed tasks in an earlier `info` is emptied later, all
     environments of a process share the arrays of goals, and the order of the list of open tasks depends on Python's
     hash seed.
 
     Args:
         tasks: the subtasks that have goals.
-        noise: noise of the robot's observed joints (``robot_noise_ratio``).
-        object_noise: noise of the objects' observed joints (``object_noise_ratio``).
-        render_mode: None or ``rgb_array``.
+        noise: noise of the robot's observed joints (`robot_noise_ratio`).
+        object_noise: noise of the objects' observed joints (`object_noise_ratio`).
+        render_mode: None or `rgb_array`.
 
     Attributes:
-        env: the Gymnasium environment of gymnasium-robotics. Its observation is a dictionary (``observation`` (59,),
-            ``achieved_goal/<task>``, ``desired_goal/<task>``), its actions are 9 joint velocities in [-1, 1].
+        env: the Gymnasium environment of gymnasium-robotics. Its observation is a dictionary (`observation` `(59,)`,
+            `achieved_goal/<task>`, `desired_goal/<task>`), its actions are 9 joint velocities in [-1, 1].
         model, data: MuJoCo's model and true state.
         goals: subtask → indices of its joint positions and their goals.
     """
@@ -62,7 +62,7 @@ class Kitchen:
         return observation
 
     def step(self, action: Any) -> Any:
-        """Move for 0.08 s with the joint velocities ``action`` (9,); return the observation."""
+        """Move for 0.08 s with the joint velocities `action` `(9,)`; return the observation."""
         return self.env.step(action)[0]
 
     def offset(self, task: str) -> float:

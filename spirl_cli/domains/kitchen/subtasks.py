@@ -11,7 +11,7 @@ class Subtasks:
 
     Args:
         tasks: names in the order of the recipe.
-        order: ``any`` pays each subtask once, the first time that it is reached. ``in-order``
+        order: `any` pays each subtask once, the first time that it is reached. `in-order`
             goes through the unpaid subtasks at every step, pays those whose object is at its goal
             *at that moment*, and stops at the first that is not.
 
@@ -52,5 +52,5 @@ class Subtasks:
         return all(self.paid.values())
 
     def metrics(self) -> dict[str, float]:
-        """Return ``subtasks`` (how many were paid) and 0 or 1 for each subtask by name."""
+        """Return `subtasks` (how many were paid) and 0 or 1 for each subtask by name."""
         return {"subtasks": sum(self.paid.values()), **self.paid}

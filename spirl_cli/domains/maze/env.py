@@ -24,21 +24,21 @@ Observation = dict[str, npt.NDArray[Any]]
 class MazeEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
     """The maze of a recipe (docs/maze.md#task).
 
-    The observation is a dictionary: ``state`` (4,) float32, x, y, vx, vy in cells and cells per
-    second, and ``image`` (32, 32, 3 · frames) uint8: the last views (`spirl_cli.domains.maze.image`), the oldest first.
+    The observation is a dictionary: `state` `(4,)` float32, x, y, vx, vy in cells and cells per
+    second, and `image` (32, 32, 3 · frames) uint8: the last views (`spirl_cli.domains.maze.image`), the oldest first.
     At the first step all views are equal. The image is missing if the recipe does not select it. Actions are forces in
     [-1, 1] along x and y, one for every 0.01 s.
 
-    The reward is 1 at every step that ends within ``goal_radius`` of the centre of the goal cell, else
-    0. Episodes are truncated after ``episode_length`` steps and never terminate. They start at rest,
+    The reward is 1 at every step that ends within `goal_radius` of the centre of the goal cell, else
+    0. Episodes are truncated after `episode_length` steps and never terminate. They start at rest,
     near the centre of the start cell.
 
-    ``info["metrics"]``: ``success`` is 1.0 once the goal was reached; ``cells`` is the number of different cells
-    visited; ``distance`` is the length in cells of the shortest path to the goal from the nearest cell visited.
+    `info["metrics"]`: `success` is 1.0 once the goal was reached; `cells` is the number of different cells
+    visited; `distance` is the length in cells of the shortest path to the goal from the nearest cell visited.
 
     Args:
         section: the recipe's environment.
-        render_mode: None or ``rgb_array``: the whole maze with the path so far.
+        render_mode: None or `rgb_array`: the whole maze with the path so far.
 
     Raises:
         UsageError: as `maze_task` and `MazeSection.image_shape`.
@@ -80,7 +80,7 @@ class MazeEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         return self._observe(state), {"metrics": self._metrics()}
 
     def step(self, action: npt.NDArray[np.floating]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Push with the forces ``action`` (2,) for 0.01 s."""
+        """Push with the forces `action` `(2,)` for 0.01 s."""
         self._physics.step(action)
         self._elapsed += 1
         state = self._physics.state.astype(np.float32)
@@ -89,7 +89,7 @@ class MazeEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         return self._observe(state), reward, False, truncated, {"metrics": self._metrics()}
 
     def render(self) -> Any:
-        """Draw the whole maze with the path so far, uint8 (height, width, 3)."""
+        """Draw the whole maze with the path so far, uint8 `(height, width, 3)`."""
         if self._canvas is None:
             self._canvas = picture.draw_task(self.task, self._goal_radius)
         picture.add_path(self._canvas, self._path)
@@ -99,7 +99,7 @@ class MazeEnv(gym.Env[Observation, npt.NDArray[np.floating]]):
         return frame
 
     def _arrive(self, state: npt.NDArray[np.float32]) -> bool:
-        """Update metrics and path with the new state (4,); return whether it is near the goal."""
+        """Update metrics and path with the new state `(4,)`; return whether it is near the goal."""
         x, y = state[:2].tolist()
         cell = (int(y), int(x))
         if cell not in self._visited:

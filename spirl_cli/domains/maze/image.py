@@ -35,12 +35,12 @@ def draw(layouts: npt.NDArray[np.bool_], positions: npt.NDArray[np.floating]) ->
     """Draw the view from each position.
 
     Args:
-        layouts: one layout for all positions (rows, columns), or one for each (B, rows, columns). The border and
+        layouts: one layout for all positions `(rows, columns)`, or one for each `(B, rows, columns)`. The border and
             everything outside is wall.
-        positions: x and y in cells (B, 2); they are rounded to float32.
+        positions: x and y in cells `(B, 2)`; they are rounded to float32.
 
     Returns:
-        uint8 (B, 32, 32, 3): rows along y, columns along x, red, green, blue.
+        uint8 `(B, 32, 32, 3)`: rows along y, columns along x, red, green, blue.
     """
     corners = np.asarray(positions, np.float32) - np.float32(VIEW_CELLS / 2)  # (B, 2) of the view
     first = np.floor(corners)
@@ -63,7 +63,7 @@ def draw(layouts: npt.NDArray[np.bool_], positions: npt.NDArray[np.floating]) ->
 
 
 def stack(images: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
-    """Stack F frames (..., 32, 32, 3), the oldest first, to (..., 32, 32, 3 · F)."""
+    """Stack F frames `(..., 32, 32, 3)`, the oldest first, to `(..., 32, 32, 3 · F)`."""
     return np.concatenate(images, axis=-1)
 
 
@@ -71,10 +71,10 @@ def _overlaps(offsets: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32]
     """Return the share of every pixel that lies in each cell, along one axis.
 
     Args:
-        offsets: beginning of the view within its first cell, (...,), in [0, 1).
+        offsets: beginning of the view within its first cell, `(...,)`, in [0, 1).
 
     Returns:
-        The share (..., 32, 6), and the share in the cell's first half minus that in its second.
+        The share `(..., 32, 6)`, and the share in the cell's first half minus that in its second.
     """
     edges = offsets[..., None, None] + _EDGES[:, None]  # (..., 33, 1)
     within = np.clip(edges - _NUMBERS.astype(np.float32), 0, 1)  # length of each cell before each edge
@@ -83,7 +83,7 @@ def _overlaps(offsets: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32]
 
 
 def _free(layouts: npt.NDArray[np.bool_], first: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
-    """Return 1 for free and 0 for wall, for the 6 × 6 cells from column and row ``first`` (B, 2) on."""
+    """Return 1 for free and 0 for wall, for the 6 × 6 cells from column and row `first` `(B, 2)` on."""
     rows, columns = layouts.shape[-2:]
     # Everything outside is wall, so the nearest cell of the border can stand for it.
     row = np.clip(first[:, 1, None] + _NUMBERS, 0, rows - 1)[:, :, None]
@@ -93,5 +93,5 @@ def _free(layouts: npt.NDArray[np.bool_], first: npt.NDArray[np.intp]) -> npt.ND
 
 
 def _per_channel(shares: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Turn shares (B, 32, 6) into (B, 6, 32 · 3), the same for each channel."""
+    """Turn shares `(B, 32, 6)` into `(B, 6, 32 · 3)`, the same for each channel."""
     return np.repeat(shares.transpose(0, 2, 1), CHANNELS, axis=-1)

@@ -1,6 +1,6 @@
 """Maze layouts: random generation, text form, shortest paths, and the choice of start and goal.
 
-A layout is a bool array (rows, columns), True where a cell is wall; the outermost cells are always
+A layout is a bool array `(rows, columns)`, True where a cell is wall; the outermost cells are always
 wall. Cells are (row, column), the border counted. In the plane, cell (row, column) covers x in
 [column, column + 1) and y in [row, row + 1).
 """
@@ -76,7 +76,7 @@ def _draw_place(random: np.random.Generator, along: Layout, length: int, vertica
 
 
 def parse_layout(text: str) -> Layout:
-    """Read a layout from rows of ``#`` (wall) and ``.`` or space (free).
+    """Read a layout from rows of `#` (wall) and `.` or space (free).
 
     Raises:
         UsageError: the rows differ in length, hold other characters, have no free cell, or leave
@@ -113,17 +113,17 @@ def _refused(problem: str) -> UsageError:
 
 
 def format_layout(layout: Layout) -> str:
-    """Return the text form, rows of ``#`` and ``.``, that :func:`parse_layout` reads."""
+    """Return the text form, rows of `#` and `.`, that `parse_layout` reads."""
     return "".join("".join("#" if wall else "." for wall in row) + "\n" for row in layout)
 
 
 def distances(layout: Layout, target: Cell) -> npt.NDArray[np.int32]:
-    """Return the length of the shortest path from every cell to ``target``, by breadth-first search.
+    """Return the length of the shortest path from every cell to `target`, by breadth-first search.
 
     Steps go to the four neighbours.
 
     Returns:
-        int32 (rows, columns); -1 where there is no path, walls included.
+        int32 `(rows, columns)`; -1 where there is no path, walls included.
 
     Raises:
         ValueError: the target is a wall.
@@ -149,10 +149,10 @@ def distances(layout: Layout, target: Cell) -> npt.NDArray[np.int32]:
 
 
 def shortest_path(distances: npt.NDArray[np.int32], start: Cell) -> npt.NDArray[np.int64]:
-    """Follow falling distances from ``start`` to the target of :func:`distances`.
+    """Follow falling distances from `start` to the target of `distances`.
 
     Returns:
-        Cells (n, 2) from start to target, both included; the choice among equally short paths is fixed.
+        Cells `(n, 2)` from start to target, both included; the choice among equally short paths is fixed.
 
     Raises:
         ValueError: there is no path.

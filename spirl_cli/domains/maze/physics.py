@@ -31,7 +31,7 @@ class MazePhysics:
     """Simulates a point mass that is moved by forces.
 
     Args:
-        layout: the maze (rows, columns); its border is wall.
+        layout: the maze `(rows, columns)`; its border is wall.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -41,13 +41,13 @@ class MazePhysics:
         self._position, self._velocity, self._control = self._data.qpos, self._data.qvel, self._data.ctrl
 
     def reset(self, position: npt.ArrayLike, velocity: npt.ArrayLike = (0.0, 0.0)) -> None:
-        """Put the mass at a position (2,) in cells with a velocity (2,) in cells per second."""
+        """Put the mass at a position `(2,)` in cells with a velocity `(2,)` in cells per second."""
         mujoco.mj_resetData(self._model, self._data)
         self._position[:] = position
         self._velocity[:] = velocity
 
     def step(self, action: npt.NDArray[np.floating]) -> None:
-        """Push for 0.01 s with the forces 100 · ``action`` (2,), clipped to [-1, 1]."""
+        """Push for 0.01 s with the forces 100 · `action` `(2,)`, clipped to [-1, 1]."""
         velocity = self._velocity
         np.clip(velocity, -MAX_SPEED, MAX_SPEED, out=velocity)
         self._control[:] = action  # clipped by the motors
@@ -55,7 +55,7 @@ class MazePhysics:
 
     @property
     def state(self) -> npt.NDArray[np.float64]:
-        """x, y, vx, vy (4,)."""
+        """x, y, vx, vy `(4,)`."""
         return np.concatenate((self._position, self._velocity))
 
 
@@ -92,7 +92,7 @@ def wall_boxes(layout: Layout) -> npt.NDArray[np.float64]:
     under the other's face.
 
     Returns:
-        Boxes (n, 4): left, top, right, bottom, in cells.
+        Boxes `(n, 4)`: left, top, right, bottom, in cells.
     """
     row, first, last = _runs(layout, pillars=True)
     along_rows = np.stack((first, row, last, row + 1), axis=1)
@@ -102,7 +102,7 @@ def wall_boxes(layout: Layout) -> npt.NDArray[np.float64]:
 
 
 def _runs(walls: Layout, pillars: bool) -> tuple[Coordinates, Coordinates, Coordinates]:
-    """Return row, beginning and end, (n,) each, of the runs of wall cells along rows that can be touched.
+    """Return row, beginning and end, `(n,)` each, of the runs of wall cells along rows that can be touched.
 
     Args:
         walls: the layout, or its transpose for runs along columns.

@@ -1,6 +1,6 @@
 """Pictures of a whole maze for people: walls, start, goal, paths and the agent, in plain NumPy.
 
-Pictures are uint8 (height, width, 3) with `scale` pixels per cell, rows along y. `draw_layout` makes a picture; the
+Pictures are uint8 `(height, width, 3)` with `scale` pixels per cell, rows along y. `draw_layout` makes a picture; the
 `add_` functions draw on it in place. Points are (x, y) in cells.
 """
 
@@ -30,7 +30,7 @@ START_RADIUS = 0.3
 
 
 def draw_layout(layout: Layout, scale: int = SCALE) -> Picture:
-    """Draw walls and floor of a layout (R, C), as (R · scale, C · scale, 3)."""
+    """Draw walls and floor of a layout `(R, C)`, as (R · scale, C · scale, 3)."""
     walls = layout.repeat(scale, axis=0).repeat(scale, axis=1)
     picture = np.array([FLOOR, WALL], np.uint8)[walls.astype(int)]  # (H, W, 3)
     lines = ~walls
@@ -77,7 +77,7 @@ def add_path(
     thickness: int = 2,
     scale: int = SCALE,
 ) -> None:
-    """Draw a line through points (n, 2), `thickness` pixels wide."""
+    """Draw a line through points `(n, 2)`, `thickness` pixels wide."""
     corners = np.asarray(points, float).reshape(-1, 2) * scale
     if len(corners) == 0:
         return

@@ -21,10 +21,10 @@ STATES = 4  # x, y, vx, vy
 
 
 def plan_episode(planner: MazePlanner, seed: np.random.SeedSequence) -> GeneratedEpisode:
-    """Draw a layout, then starts and goals until a trajectory has more than ``min_steps`` steps.
+    """Draw a layout, then starts and goals until a trajectory has more than `min_steps` steps.
 
     Returns:
-        states (T+1, 4): x, y in cells, vx, vy in cells/s; actions (T, 2); the layout as scene (R, C).
+        states `(T+1, 4)`: x, y in cells, vx, vy in cells/s; actions `(T, 2)`; the layout as scene `(R, C)`.
     """
     for_layout, for_episode = seed.spawn(2)
     layout = generate_layout(for_layout, planner.size)
@@ -38,7 +38,7 @@ def plan_episode(planner: MazePlanner, seed: np.random.SeedSequence) -> Generate
 
 
 def _way_points(layout: np.ndarray, jitter: float, rng: np.random.Generator) -> np.ndarray:
-    """Return (x, y) of the jittered centres of a path's cells, float32 (n, 2), n >= 2; the first is the start."""
+    """Return (x, y) of the jittered centres of a path's cells, float32 `(n, 2)`, n >= 2; the first is the start."""
     free = np.argwhere(~layout)  # (F, 2), row and column
     while True:
         start, goal = (tuple(cell) for cell in free[rng.integers(len(free), size=2)])
@@ -53,7 +53,7 @@ def _way_points(layout: np.ndarray, jitter: float, rng: np.random.Generator) -> 
 def _follow(
     physics: MazePhysics, way_points: np.ndarray, planner: MazePlanner, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Steer from the first way-point to the last; returns states (T+1, 4) and actions (T, 2), float32."""
+    """Steer from the first way-point to the last; returns states `(T+1, 4)` and actions `(T, 2)`, float32."""
     gain, damping, reach = planner.gain, planner.damping, planner.reach
     states = np.empty((planner.max_steps + 1, STATES))
     actions = np.zeros((planner.max_steps, ACTIONS), np.float32)  # the applied action is the stored one

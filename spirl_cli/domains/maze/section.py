@@ -34,9 +34,9 @@ class MazePlanner(Section):
 class MazeSection(DrawnSection):
     """A point mass in a maze, seen from above; an episode is a success once it comes near the goal.
 
-    If ``layout`` is null, it is generated from ``layout_seed``. If ``start`` and ``goal`` are null, they are the first
-    pair of cells, in a shuffle seeded with ``layout_seed``, that has a shortest path of ``path_length`` cells and a
-    Manhattan distance of at most ``max_manhattan``.
+    If `layout` is null, it is generated from `layout_seed`. If `start` and `goal` are null, they are the first
+    pair of cells, in a shuffle seeded with `layout_seed`, that has a shortest path of `path_length` cells and a
+    Manhattan distance of at most `max_manhattan`.
     """
 
     known_units: ClassVar[bool] = True

@@ -17,9 +17,9 @@ class MazeTask:
     """A maze with a start and a goal.
 
     Attributes:
-        layout: bool (rows, columns), True where wall.
+        layout: bool `(rows, columns)`, True where wall.
         start, goal: cells (row, column).
-        distances: int32 (rows, columns), length of the shortest path to the goal; -1 without a path.
+        distances: int32 `(rows, columns)`, length of the shortest path to the goal; -1 without a path.
     """
 
     layout: Layout
@@ -50,7 +50,7 @@ def maze_task(section: MazeSection) -> MazeTask:
 
 
 def centre(cell: Cell) -> npt.NDArray[np.float64]:
-    """Return x and y (2,) of the centre of a cell."""
+    """Return x and y `(2,)` of the centre of a cell."""
     return np.array([cell[1] + 0.5, cell[0] + 0.5])
 
 

@@ -32,8 +32,8 @@ class Aim:
     """The pose, opening and speed that the gripper should have next.
 
     Attributes:
-        position: (3,), metres.
-        rotation: (3, 3), see `rotations`.
+        position: `(3,)`, metres.
+        rotation: `(3, 3)`, see `rotations`.
         opening: distance of each finger from the middle, `CLOSED` to `OPEN`.
         pace: factor of the top speed.
         attention: weight of the rotation; it is low far from an object, where the posture matters more.
@@ -62,11 +62,11 @@ class Controller:
         self._velocity = np.zeros(3)
 
     def action(self, aim: Aim, posture: np.ndarray) -> np.ndarray:
-        """Return the action (9,) that moves the gripper towards an aim.
+        """Return the action `(9,)` that moves the gripper towards an aim.
 
         Args:
             aim: the wanted pose.
-            posture: (7,) preferred arm angles, where the aim leaves freedom.
+            posture: `(7,)` preferred arm angles, where the aim leaves freedom.
         """
         view = self._view
         self._velocity = self._next_velocity(aim)
@@ -77,7 +77,7 @@ class Controller:
         return np.concatenate([self._arm_action(joints), self._finger_action(aim.opening)])
 
     def hold(self) -> np.ndarray:
-        """Return the action (9,) that keeps arm and fingers where they are."""
+        """Return the action `(9,)` that keeps arm and fingers where they are."""
         self._velocity = np.zeros(3)
         squeeze = self._finger_action(CLOSED) if self._view.width < 0.06 else np.zeros(2)
         return np.concatenate([self._arm_action(np.zeros(ARM)), squeeze])
@@ -87,7 +87,7 @@ class Controller:
         return self._velocity + _capped(wanted - self._velocity, ACCELERATION * STEP * max(aim.pace, 0.5))
 
     def _joint_velocities(self, twist: np.ndarray, drift: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Return (7,) rad/s: the twist's damped solution plus the part of the drift that leaves the gripper in place.
+        """Return `(7,)` rad/s: the twist's damped solution plus the part of the drift that leaves the gripper in place.
 
         Joints stop at the ends of their ranges, and the other joints compensate for them.
         """

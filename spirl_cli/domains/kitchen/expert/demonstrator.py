@@ -26,9 +26,9 @@ class Demonstration:
     """An episode of T steps that the expert has played.
 
     Attributes:
-        observations: float64 (T+1, 59), with the environment's noise.
-        states: float64 (T+1, 30), the true joint positions.
-        actions: float32 (T, 9) in [-1, 1].
+        observations: float64 `(T+1, 59)`, with the environment's noise.
+        states: float64 `(T+1, 30)`, the true joint positions.
+        actions: float32 `(T, 9)` in [-1, 1].
         plan: the planned subtasks, in order.
         completed: name of each completed subtask → the step of its completion.
         restarts: number of times that a subtask was started over.
@@ -50,7 +50,7 @@ class Demonstrator:
 
     Args:
         settings: the recipe's settings of the expert.
-        render_mode: None or ``rgb_array``.
+        render_mode: None or `rgb_array`.
     """
 
     def __init__(self, settings: KitchenExpert, render_mode: str | None = None) -> None:
@@ -122,7 +122,7 @@ class _Recorder:
         self._keep(kitchen.reset(seed))
 
     def step(self, action: np.ndarray) -> None:
-        """Apply and record an action (9,)."""
+        """Apply and record an action `(9,)`."""
         stored = np.clip(action, -1.0, 1.0).astype(np.float32)
         observation = self._kitchen.step(stored)
         self._actions.append(stored)

@@ -36,7 +36,7 @@ class Disturbance:
         self._step = 0
 
     def next(self, may_push: bool) -> np.ndarray:
-        """Return the disturbance of the arm's part of the next action, (7,).
+        """Return the disturbance of the arm's part of the next action, `(7,)`.
 
         Args:
             may_push: whether pushes are allowed, which is while the hand is empty.

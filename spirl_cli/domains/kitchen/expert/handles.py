@@ -147,7 +147,7 @@ def handle_machine(handle: Handle, style: Style) -> StateMachine:
 
 
 def _contact(handle: Handle, style: Style, view: KitchenView, ahead: float) -> Contact:
-    """Return the contact with the handle after the bar has moved on by ``ahead`` metres."""
+    """Return the contact with the handle after the bar has moved on by `ahead` metres."""
     if handle is SLIDE_CABINET and view.angle("hinge cabinet") > DOOR_OPEN:
         handle = SLIDE_CABINET_BELOW
     bar, angle = view.site(handle.site), view.angle(handle.task)

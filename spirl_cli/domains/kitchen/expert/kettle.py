@@ -40,7 +40,7 @@ class _KettleMover:
 
     Args:
         style: style of the subtask.
-        place: (2,) position at which the kettle is put down, metres.
+        place: `(2,)` position at which the kettle is put down, metres.
     """
 
     def __init__(self, style: Style, place: np.ndarray) -> None:
@@ -67,7 +67,7 @@ class _KettleMover:
         return self.carry(view, present + towards, CARRIED)
 
     def carry(self, view: KitchenView, to: np.ndarray, height: float) -> Aim:
-        """Return the aim that moves the kettle to a position (2,) and a height."""
+        """Return the aim that moves the kettle to a position `(2,)` and a height."""
         style, (position, _) = self._style, view.kettle()
         share = float(np.clip((position[1] - 0.35) / 0.4, 0.0, 1.0))
         rotation = pointing(YAW + style.yaw + share * (YAW_PLACED - YAW), (1.0 - share) * PITCH + style.pitch)

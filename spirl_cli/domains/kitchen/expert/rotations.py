@@ -14,7 +14,7 @@ UP = np.array([0.0, 0.0, 1.0])
 
 
 def pointing(yaw: float, pitch: float, roll: float = 0.0) -> np.ndarray:
-    """Return the rotation matrix (3, 3) of the gripper, with its axes x, y, z as columns.
+    """Return the rotation matrix `(3, 3)` of the gripper, with its axes x, y, z as columns.
 
     Args:
         yaw: radians to the left of world +y (towards the microwave).
@@ -28,7 +28,7 @@ def pointing(yaw: float, pitch: float, roll: float = 0.0) -> np.ndarray:
 
 
 def rotation_between(target: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """Return the rotation vector (3,), axis times radians in the world, that turns ``present`` into ``target``."""
+    """Return the rotation vector `(3,)`, axis times radians in the world, that turns `present` into `target`."""
     difference = target @ present.T
     axis = np.array(
         [
@@ -43,5 +43,5 @@ def rotation_between(target: np.ndarray, present: np.ndarray) -> np.ndarray:
 
 
 def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the cross product of two vectors (3,), much faster than NumPy for one pair."""
+    """Return the cross product of two vectors `(3,)`, much faster than NumPy for one pair."""
     return np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])

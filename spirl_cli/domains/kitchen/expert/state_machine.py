@@ -45,7 +45,7 @@ class StateMachine:
     Args:
         task: name of the subtask; once it is solved, no phase starts over.
         phases: the phases in order.
-        posture: (7,) preferred arm angles.
+        posture: `(7,)` preferred arm angles.
 
     Attributes:
         restarts: number of times that the subtask was started over.
@@ -96,7 +96,7 @@ class StateMachine:
 
 @dataclass(frozen=True)
 class Contact:
-    """Pose of the gripper at an object: a position (3,) and a rotation (3, 3)."""
+    """Pose of the gripper at an object: a position `(3,)` and a rotation `(3, 3)`."""
 
     position: np.ndarray
     rotation: np.ndarray
@@ -118,7 +118,7 @@ class Approach:
         slope: additional metres in front per metre beside it.
         far: largest distance in front of it, metres.
         aside: metres beside it that count as straight in front.
-        bow: (3,) metres by which the way bends.
+        bow: `(3,)` metres by which the way bends.
     """
 
     standoff: float = 0.08

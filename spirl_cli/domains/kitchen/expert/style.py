@@ -13,9 +13,9 @@ class Style:
 
     Attributes:
         pace: factor of all speeds.
-        grasp: (3,) metres, offset of the grasp.
+        grasp: `(3,)` metres, offset of the grasp.
         yaw, pitch, roll: radians, added to the orientation at the contact.
-        bow: (3,) metres by which the way to the contact bends.
+        bow: `(3,)` metres by which the way to the contact bends.
         standoff: metres in front of the contact, from where the way is straight.
         extent: -1 to 1, position within the range of final positions of the object.
     """

@@ -25,27 +25,27 @@ class KitchenView:
 
     @property
     def position(self) -> np.ndarray:
-        """Position of the gripper in the world, (3,), metres."""
+        """Position of the gripper in the world, `(3,)`, metres."""
         return np.array(self.data.site_xpos[self._gripper])
 
     @property
     def rotation(self) -> np.ndarray:
-        """Rotation matrix of the gripper, (3, 3), see `rotations`."""
+        """Rotation matrix of the gripper, `(3, 3)`, see `rotations`."""
         return np.array(self.data.site_xmat[self._gripper]).reshape(3, 3)
 
     @property
     def forward(self) -> np.ndarray:
-        """Forward axis of the gripper, a unit vector (3,)."""
+        """Forward axis of the gripper, a unit vector `(3,)`."""
         return self.rotation[:, 2]
 
     @property
     def arm(self) -> np.ndarray:
-        """Angles of the arm's joints, (7,)."""
+        """Angles of the arm's joints, `(7,)`."""
         return np.array(self.data.qpos[:ARM])
 
     @property
     def fingers(self) -> np.ndarray:
-        """Distance of each finger from the middle, (2,), metres, at most 0.04."""
+        """Distance of each finger from the middle, `(2,)`, metres, at most 0.04."""
         return np.array(self.data.qpos[ARM : ARM + 2])
 
     @property
@@ -54,12 +54,12 @@ class KitchenView:
         return float(self.data.qpos[ARM] + self.data.qpos[ARM + 1])
 
     def jacobian(self) -> np.ndarray:
-        """Return d(velocity and rotation of the gripper)/d(arm's joint velocities), (6, 7)."""
+        """Return d(velocity and rotation of the gripper)/d(arm's joint velocities), `(6, 7)`."""
         mujoco.mj_jacSite(self.model, self.data, self._jacobian[:3], self._jacobian[3:], self._gripper)
         return self._jacobian[:, :ARM]
 
     def site(self, name: str) -> np.ndarray:
-        """Return the position of an object's site, (3,)."""
+        """Return the position of an object's site, `(3,)`."""
         return np.array(self.data.site(name).xpos)
 
     def angle(self, task: str) -> float:
@@ -67,7 +67,7 @@ class KitchenView:
         return float(self.data.qpos[self._joint(task)])
 
     def kettle(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the kettle's position (3,) and rotation (3, 3)."""
+        """Return the kettle's position `(3,)` and rotation `(3, 3)`."""
         body = self.data.body("kettle")
         return np.array(body.xpos), np.array(body.xmat).reshape(3, 3)
 
