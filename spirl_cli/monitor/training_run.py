@@ -215,7 +215,7 @@ class TrainingRun:
         for step, state in self._checkpoints.readable():
             own: dict[str, Any] = state.scalars.pop(_RUN, {"step": step, "seconds": 0.0})
             try:
-                own = {"step": int(own["step"]), "seconds": float(own["seconds"])}
+                own = {**own, "step": int(own["step"]), "seconds": float(own["seconds"])}
                 self._learner.restore(state, self.folder)
             except Exception as error:  # of a state that a stranger wrote, nobody knows what it raises
                 if isinstance(error, SpirlError) and not isinstance(error, ArtifactError):
