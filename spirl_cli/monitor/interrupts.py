@@ -40,6 +40,8 @@ class Interrupts:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
         self._put_back()
+        if signal.getsignal(number) is signal.SIG_IGN:  # shells start jobs in the background so
+            signal.signal(number, signal.default_int_handler)
         with contextlib.suppress(OSError):
             os.write(STDERR, _FIRST.encode())  # `print` must not interrupt another `print`
 
