@@ -18,8 +18,9 @@ _FIRST = "\nstopping at the next safe point, where what is done is saved; a seco
 class Interrupts:
     """Context manager during which the first signal that asks to stop only sets `requested`, and says so.
 
-    A second signal acts as it would without this class, so that an impatient user can stop at once. The exit restores
-    earlier handlers. Outside the main thread, where Python allows no handlers, the class does nothing.
+    A second signal acts as it would without this class, so that an impatient user can stop at once; if it would be
+    ignored, it raises KeyboardInterrupt. The exit restores earlier handlers.
+    Outside the main thread, where Python allows no handlers, the class does nothing.
     """
 
     def __init__(self) -> None:

@@ -37,3 +37,15 @@ def test_a_hangup_that_is_ignored_stays_ignored() -> None:
             assert not interrupts.requested
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_second_signal_ends_what_was_started_with_sigint_ignored() -> None:
+    """A shell ignores SIGINT for the jobs that it starts in the background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
+            signal.raise_signal(signal.SIGINT)
+            assert interrupts.requested
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
