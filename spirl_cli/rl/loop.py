@@ -93,8 +93,12 @@ class SkillLearning:
         if self.simulated < self.section.warmup_steps or not len(self.replay):
             return
         self.credit += self.section.updates_per_step * self.vector.num_envs
+        warmup = self.section.critic_warmup or 0
         while self.credit >= 1.0:
-            self.losses = self.sac.update(self._batch())
+            batch = self._batch()
+            if self.section.initial_alpha == "auto" and self.updates == warmup:
+                self.sac.find_alpha(batch)
+            self.losses = self.sac.update(batch, critics_only=self.updates < warmup)
             self.credit -= 1.0
             self.updates += 1
 

@@ -70,7 +70,7 @@ class Watch:
         yield from self._decline()
 
     def _alpha(self) -> Iterator[Sign]:
-        limit = HIGH_ALPHA * self.section.initial_alpha
+        limit = HIGH_ALPHA * self._first_alpha
         if self._lasts(lambda row: row.get("learner/alpha", 0.0) > limit) and self._rises("learner/alpha"):
             alpha = self._rows[-1]["learner/alpha"]
             yield Sign(
@@ -79,6 +79,15 @@ class Watch:
                 f"δ = {self.section.target_divergence:g} nats allows, and the penalty outweighs the reward. Try "
                 "fewer train_rl.updates_per_step, a larger train_rl.target_divergence, or train_rl.max_reward",
             )
+
+    @property
+    def _first_alpha(self) -> float:
+        """The temperature at the start; infinite while it is not found."""
+        if self.section.initial_alpha != "auto":
+            return self.section.initial_alpha
+        begun = self.section.critic_warmup or 0
+        found = (row["learner/alpha"] for row in self._rows if row.get("learner/updates", 0.0) > begun)
+        return next(found, math.inf)
 
     def _divergence(self) -> Iterator[Sign]:
         delta = self.section.target_divergence
