@@ -3,9 +3,9 @@
     pip install 'spirl[ogbench]'
     python -m benchmarks.ogbench_play cube-single --episodes 200 -o cube-single-play.npz
 
-As in OGBench (Park et al., ICLR 2025, "play" datasets): in data-collection mode the environment draws a random goal, the
-planner of that object carries it out with noise, and the next goal is drawn, 1,000 steps long. Nothing of it knows the
-tasks that agents are later asked for. Each episode has its own seed, so that the file does not depend on `--jobs`.
+As in OGBench (Park et al., ICLR 2025, "play" datasets): in data-collection mode the environment draws a random goal,
+the planner of that object carries it out with noise, and the next goal is drawn, for 1,000 steps. Nothing of it knows
+the tasks that agents are later asked for. Each episode has its own seed, so that the file does not depend on `--jobs`.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def play(scene: str, seed: int, steps: int = STEPS) -> tuple[np.ndarray, np.ndar
 
 
 def flat(episodes: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return arrays as OGBench writes them: T+1 rows per episode, the flag on the last state, whose action is a repeat."""
+    """Return arrays as OGBench writes them: T+1 rows per episode, the flag on the last state."""
     return {
         "observations": np.concatenate([states for states, _ in episodes]),
         "actions": np.concatenate([np.concatenate([actions, actions[-1:]]) for _, actions in episodes]),

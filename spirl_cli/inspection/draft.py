@@ -191,14 +191,14 @@ def _learning(found: Basis) -> list[Line]:
 
 def _quick(found: Basis) -> str:
     length, _ = derive.episode_length(found)
-    warmup = min(length, 400)
+    warmup, rows = min(length, 400), "snapshots: [1000], log_every: 500"
     return "\n".join(
         [
             "profiles:",
             _commented("  quick:", "a smoke test, not a result"),
             "    train_skills: {iterations: 300, batch_size: 32, validate_every: 150, best_of: 10}",
             "    train_prior: {iterations: 300, batch_size: 32, validate_every: 150}",
-            f"    train_rl: {{steps: 1500, warmup_steps: {warmup}, critic_warmup: 20, snapshots: [1000], log_every: 500}}",
+            f"    train_rl: {{steps: 1500, warmup_steps: {warmup}, critic_warmup: 20, {rows}}}",
             "    evaluate: {episodes: 2, video_episodes: 0, bootstrap: 200}",
         ]
     )

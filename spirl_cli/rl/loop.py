@@ -96,7 +96,7 @@ class SkillLearning:
         warmup = self.section.critic_warmup or 0
         while self.credit >= 1.0:
             batch = self._batch()
-            if self.section.initial_alpha == "auto" and self.updates == warmup:
+            if self.sac.finds_alpha and self.updates == warmup:
                 self.sac.find_alpha(batch)
             self.losses = self.sac.update(batch, critics_only=self.updates < warmup)
             self.credit -= 1.0

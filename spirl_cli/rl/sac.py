@@ -122,6 +122,11 @@ class SAC:
         return self.log_alpha.exp()
 
     @property
+    def finds_alpha(self) -> bool:
+        """Whether the first α is found from values: only a prior gives them a spread."""
+        return self.section.initial_alpha == "auto" and self.section.regularizer == "prior"
+
+    @property
     def target_penalty(self) -> float:
         """δ; for plain SAC minus the target entropy, which by default is −(dimension of the action)."""
         if self.section.regularizer == "prior":

@@ -74,8 +74,10 @@ def test_the_loop_finds_alpha_when_the_critics_have_warmed_up() -> None:
 
 
 def test_without_a_prior_there_is_no_alpha_to_find() -> None:
-    with pytest.raises(ValueError, match="needs train_rl.regularizer: prior"):
-        TrainRLSection(initial_alpha="auto", regularizer="entropy")
+    learning = make_learning(initial_alpha="auto", regularizer="entropy", alpha_learning_rate=0.0)
+    while not learning.updates:
+        learning.round()
+    assert float(learning.sac.alpha.detach()) == pytest.approx(0.02)
 
 
 def test_alpha_is_watched_from_where_it_was_found() -> None:

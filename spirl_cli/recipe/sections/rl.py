@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from spirl_cli.settings import MAX_ENVIRONMENTS, Index, Section
 
@@ -92,7 +92,8 @@ class TrainRLSection(Section):
     policy_learning_rate: PositiveFloat = 3e-4  # step size of the policy's optimiser
     critic_learning_rate: PositiveFloat = 3e-4  # step size of the critics' optimiser
     # temperature at the start: the weight of the divergence against values. auto: after `critic_warmup`, such that the
-    # best policy by these critics is delta nats from the prior. Try: auto where values are much larger or smaller than 1
+    # best policy by these critics is delta nats from the prior (0.02 with `regularizer: entropy`). Try: auto where
+    # values are much larger or smaller than 1
     initial_alpha: PositiveFloat | Literal["auto"] = 0.02
     # updates of the critics alone, before policy and temperature learn too; null: none. Unit: updates. Try: 1,000, so
     # that the policy does not follow values of critics that know nothing yet
@@ -110,9 +111,3 @@ class TrainRLSection(Section):
     checkpoint_seconds: PositiveFloat = 120.0  # time between checkpoints. Unit: seconds
     parity: Parity = Parity()  # defects of the authors' code, each off by default
     seed: NonNegativeInt | None = None  # seed of weights, batches and episodes; null: the recipe's
-
-    @model_validator(mode="after")
-    def _alpha_from_a_prior(self) -> TrainRLSection:
-        if self.initial_alpha == "auto" and self.regularizer != "prior":
-            raise ValueError("train_rl.initial_alpha 'auto' needs train_rl.regularizer: prior; give a number")
-        return self
