@@ -15,6 +15,7 @@ from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.files import copy_whole, make_folder
 from spirl_cli.inference.decoders import DecoderFile
 from spirl_cli.inference.network_file import DecoderHeader
+from spirl_cli.monitor.reporter import warned
 from spirl_cli.monitor.training_run import TrainingRun
 from spirl_cli.payload import (
     CHECKPOINTS,
@@ -43,7 +44,7 @@ from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import PriorNetwork, StandardNormal
 from spirl_cli.stages.compatibility import check_images
 from spirl_cli.stages.context import StageContext, StageResult
-from spirl_cli.stages.supervised import training_device, use_one_thread, warned
+from spirl_cli.stages.supervised import training_device, use_one_thread
 from spirl_cli.stages.train_prior import state_normalizer
 from spirl_cli.store.artifact import Artifact
 
