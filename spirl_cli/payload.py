@@ -17,6 +17,7 @@ MODEL_FILE = "model.safetensors"  # of skills or of a prior, for torch
 PRIOR_FILE = "prior.safetensors"
 POLICY_FILE = "policy.safetensors"
 BEST_FILE = "best.safetensors"  # the policy whose training episodes were best
+BEST = "best"  # instead of a step: that policy; in the manifest of an agent: where it was met
 SNAPSHOTS_FOLDER = "snapshots"  # the policies of earlier steps
 EPISODES_FILE = "episodes.csv"
 YARDSTICKS_FILE = "yardsticks.csv"  # episodes of what an evaluation compares with

@@ -16,7 +16,19 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from spirl_cli.cli import artifacts, doctor, export, inspect, new_recipe, recipes, remove, report, stages, sweep
+from spirl_cli.cli import (
+    artifacts,
+    doctor,
+    export,
+    inspect,
+    new_recipe,
+    recipes,
+    remove,
+    report,
+    results,
+    stages,
+    sweep,
+)
 from spirl_cli.cli.console import folder_is_gone, note, say_error
 from spirl_cli.errors import SpirlError, UsageError, did_you_mean
 from spirl_cli.files import working_folder_is_gone
@@ -86,6 +98,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "remove": remove.remove,
     "export": export.export,
     "report": report.report,
+    "table": results.table,
+    "plot": results.plot,
     "inspect": inspect.inspect,
     "doctor": doctor.doctor,
 }

@@ -43,7 +43,8 @@ class Score:
 
     def values(self) -> Mapping[str, list[float]]:
         """Return the values of all episodes: `return`, `success` at any step, `success_last` at the last one."""
-        return {name: values for name, values in self._values.items() if values}
+        unpaid = not any(self._values["return"] or ())  # formats that must have rewards hold zeros where there are none
+        return {name: values for name, values in self._values.items() if values and not (name == "return" and unpaid)}
 
     def _note(self, name: str, value: float | None) -> None:
         values = self._values[name]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from spirl_cli.evaluation.results import ResultRow
 from spirl_cli.evaluation.statistics import interval_text, is_below
 
-UNKNOWN_CAUSE = "no sign was seen in training, so perhaps more updates, or a larger δ, than so few rewards bear"
+UNKNOWN_CAUSE = "no sign was seen in training, so perhaps too many updates or too large a δ"
 REMEDY = (
     "a smaller train_rl.policy_learning_rate, fewer train_rl.updates_per_step or a smaller train_rl.target_divergence"
 )
@@ -45,5 +45,6 @@ def _sentence(
     return (
         f"the agent is below its own prior {where}: {worst.metric} {worst.mean:.3g} {interval_text(worst)} after "
         f"{worst.env_steps:,} steps, and {prior.mean:.3g} {interval_text(prior)} at 0: learning lost what the prior "
-        f"had. {cause}. Look at the best weights with `spirl evaluate --agent {reference} --step best`, and try {REMEDY}"
+        f"had. {cause}. Look at the best weights with `spirl evaluate --agent {reference} --step best`, and try "
+        f"{REMEDY}"
     )

@@ -11,6 +11,7 @@ from spirl_cli.domains.domain import Published, PublishedCurve
 from spirl_cli.domains.registry import domain_of
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.evaluation.results import metric_named
+from spirl_cli.files import written_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,8 +84,8 @@ def draw_lines(
     _draw_published(axes, published.curves)
     _decorate(axes, lines[0].rows[0], env, title)
     figure.text(0.02, 0.02, "\n".join(filter(None, (note, published.note))), fontsize=7.5, color="#333333")
-    with rc_context({"svg.fonttype": "none"}):  # text stays text
-        figure.savefig(path)
+    with rc_context({"svg.fonttype": "none"}), written_whole(path) as temporary:  # text of an SVG stays text
+        figure.savefig(temporary, format=path.suffix[1:].lower())
 
 
 def _by_policy(rows: Sequence[ResultRow]) -> Mapping[str, list[ResultRow]]:
@@ -130,7 +131,7 @@ def _decorate(axes: Axes, row: ResultRow, env: EnvSection | None, title: str) ->
     axes.set_ylabel(row.metric if metric is None else metric.label)
     furthest = max(axes.get_xlim()[1], 1.0)
     axes.set_xlim(-0.015 * furthest, furthest)  # shows points at 0 whole
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.ticklabel_format(axis="y", style="plain", useOffset=False)
     if metric is not None and metric.highest is not None:

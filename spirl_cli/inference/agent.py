@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from spirl_cli.inference.decoders import DecoderFile, SkillDecoder
 from spirl_cli.inference.densities import read_density_header
 from spirl_cli.inference.network_file import Array
 from spirl_cli.inference.policies import PolicyKind, SkillPolicy, load_policy
-from spirl_cli.payload import AGENT, DECODER_FILE, POLICY_FILE, snapshot_file
+from spirl_cli.payload import AGENT, BEST, BEST_FILE, DECODER_FILE, POLICY_FILE, snapshot_file
 from spirl_cli.settings import ObservationPart
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def load_agent(
     policy: PolicyKind = "mean",
     seed: int = 0,
     store: Store | None = None,
-    snapshot: int | None = None,
+    snapshot: int | Literal["best"] | None = None,
 ) -> Agent:
     """Load a trained agent.
 
@@ -159,7 +159,8 @@ def load_agent(
         seed: of the sampled policy.
         store: folder in which references are looked up; default: $SPIRL_ARTIFACTS, else `./artifacts`, else the
             reference artifacts of a checkout.
-        snapshot: environment steps at which the weights were kept; default: the final weights.
+        snapshot: environment steps at which the weights were kept, or `best` for those whose training episodes were
+            best; default: the final weights.
 
     Raises:
         ArtifactError: there is no such agent, or one of its files is corrupt.
@@ -217,19 +218,38 @@ def agent_decoder(artifact: Artifact) -> DecoderFile:
     return DecoderFile.of(artifact.file(DECODER_FILE), artifact.manifest.parameters)
 
 
-def policy_file(artifact: Artifact, snapshot: int | None = None) -> Path:
-    """Return the verified file of an agent's final policy, or of its snapshot at a step.
+def policy_file(artifact: Artifact, snapshot: int | str | None = None) -> Path:
+    """Return the verified file of an agent's final policy, of its snapshot at a step, or of its best weights.
 
     Raises:
         ArtifactError: the agent has no such snapshot, or the file is corrupt.
     """
     if snapshot is None:
         return artifact.file(POLICY_FILE)
+    if snapshot == BEST:
+        best_step(artifact)
+        return artifact.file(BEST_FILE)
     known = snapshot_steps(artifact)
     if snapshot not in known:
         kept = ", ".join(map(str, known)) or "none"
         raise ArtifactError(f"{artifact.reference} has no snapshot at step {snapshot}", f"steps that it has: {kept}")
-    return artifact.file(snapshot_file(snapshot))
+    return artifact.file(snapshot_file(int(snapshot)))
+
+
+def best_step(artifact: Artifact) -> int:
+    """Return the environment steps after which an agent's training episodes were best.
+
+    Raises:
+        ArtifactError: no best weights were kept.
+    """
+    step = artifact.manifest.recorded(BEST, "step")
+    if isinstance(step, int):
+        return step
+    kept = ", ".join(map(str, snapshot_steps(artifact))) or "none"
+    raise ArtifactError(
+        f"{artifact.reference} has no best weights: it is older than they are, or trained for fewer than 20 episodes",
+        f"name a step that it has: {kept}",
+    )
 
 
 def snapshot_steps(artifact: Artifact) -> list[int]:

@@ -62,7 +62,6 @@ def test_kitchen_demonstrations_become_clips(synthetic_minari: SyntheticMinari, 
         "skipped": 0,
         "windows_train": len(clips.starts("train")),
         "windows_validation": len(clips.starts("validation")),
-        "demonstrations/return": 0.0,
     }
     assert result.metrics["windows_train"] + result.metrics["windows_validation"] == 595 - 12 * 9
 
