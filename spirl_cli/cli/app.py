@@ -18,6 +18,7 @@ import typer
 
 from spirl_cli.cli import (
     artifacts,
+    diff,
     doctor,
     export,
     inspect,
@@ -93,7 +94,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "list": artifacts.list_,
     "show": artifacts.show,
     "verify": artifacts.verify,
-    "diff": artifacts.diff,
+    "diff": diff.diff,
     "lineage": artifacts.lineage,
     "remove": remove.remove,
     "export": export.export,

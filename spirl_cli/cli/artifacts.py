@@ -1,4 +1,4 @@
-"""The commands that look at artifacts: list, show, verify, diff, lineage."""
+"""The commands that look at artifacts: list, show, verify, lineage."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ from spirl_cli.cli.matching import chosen
 from spirl_cli.cli.options import ArtifactsOption, JsonOption, ReferenceArgument, StageName
 from spirl_cli.cli.requests import open_store
 from spirl_cli.errors import ArtifactError
-from spirl_cli.payload import EVALUATION
 from spirl_cli.pipeline.changes import CHANGES, changes_text, recorded_changes
 from spirl_cli.printable import printable
 
 if TYPE_CHECKING:
-    from spirl_cli.evaluation.compare import MetricDifference
     from spirl_cli.store.artifact import Artifact
     from spirl_cli.store.lineage import Ancestor
     from spirl_cli.store.manifest import Manifest
@@ -119,44 +117,6 @@ def verify(
             f"{damaged} of {len(problems)} artifacts are damaged.",
             "move their folders elsewhere and run the stages again",
         )
-
-
-def diff(
-    left: ReferenceArgument,
-    right: ReferenceArgument,
-    root: ArtifactsOption = _ROOT,
-    as_json: JsonOption = False,
-) -> None:
-    """Say how two artifacts differ: in parameters, inputs and package versions.
-
-    Of two evaluations it also shows the metrics, and their differences with 95 % intervals; episodes
-    that begin alike are compared one by one.
-    """
-    from spirl_cli.store.diff import diff as differences_of
-
-    store = open_store(root)
-    ours, theirs = store.resolve(left), store.resolve(right)
-    found = differences_of(ours, theirs)
-    results = _compared(ours, theirs)
-    if as_json:
-        listed = [asdict(difference) for difference in found]
-        emit_json(listed if results is None else {"differences": listed, "metrics": [asdict(one) for one in results]})
-        return
-    for difference in found:
-        emit(str(difference))
-    for result in results or ():
-        emit(str(result))
-    if not found:
-        note("no difference in parameters, inputs and package versions")
-
-
-def _compared(left: Artifact, right: Artifact) -> list[MetricDifference] | None:
-    """Compare the metrics of two evaluations; None for other artifacts."""
-    if left.manifest.stage != EVALUATION:
-        return None
-    from spirl_cli.evaluation.compare import compare
-
-    return compare(left, right)
 
 
 def lineage(

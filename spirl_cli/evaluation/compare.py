@@ -40,6 +40,11 @@ class MetricDifference:
     paired: bool
     episodes: tuple[int, int]
 
+    @property
+    def path(self) -> str:
+        """Name of the metric as in a manifest, such as `metrics.success/sampled`."""
+        return f"metrics.{self.metric}/{self.policy}"
+
     def __str__(self) -> str:
         steps = (f"{count:,}" for count in dict.fromkeys((self.left_steps, self.right_steps)))
         how = "paired" if self.paired else "not paired"
@@ -88,7 +93,7 @@ class _Evaluated:
 
 def _pairs(ours: _Evaluated, theirs: _Evaluated) -> Iterator[tuple[PolicyEpisodes, PolicyEpisodes]]:
     """Yield the groups of episodes to compare; baselines are compared with those of the same name."""
-    ended = {}
+    ended: dict[tuple[int, str], PolicyEpisodes] = {}
     for side, evaluated in enumerate((ours, theirs)):
         for group in evaluated.groups:
             last = ended.get((side, group.policy))
@@ -124,8 +129,9 @@ def _difference(
         means = [estimate([[side[number] for number in common]], bounds) for side in (left, right)]
     else:
         paired, found, counts = False, difference(*means), (len(left), len(right))
-    steps = (one.env_steps, other.env_steps)
-    return MetricDifference(metric, one.policy, *steps, *means, found, paired, counts)
+    return MetricDifference(
+        metric, one.policy, one.env_steps, other.env_steps, means[0], means[1], found, paired, counts
+    )
 
 
 def _env(artifact: Artifact) -> dict[str, object]:
