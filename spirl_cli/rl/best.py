@@ -32,13 +32,14 @@ class BestWeights:
         first: returns of the first episodes: all of the first policy, but at least `BLOCK`.
         step: at which the best weights were met; None before the first look.
         mean: return of the recent episodes at that step.
+        policy_in_training: the policy.
     """
 
     def __init__(self, policy: Policy) -> None:
         self.first: list[float] = []
         self.step: int | None = None
         self.mean = 0.0
-        self._policy, self._ended = policy, 0
+        self.policy_in_training, self._ended = policy, 0
         self._weights: dict[str, torch.Tensor] = {}
 
     def look(self, step: int, ended: int, recent: Sequence[float], trained: bool) -> None:
@@ -59,11 +60,13 @@ class BestWeights:
         mean = sum(recent) / len(recent)
         if self.step is None or mean > self.mean:
             self.step, self.mean = step, mean
-            self._weights = {name: value.detach().cpu().clone() for name, value in self._policy.state_dict().items()}
+            self._weights = {
+                name: value.detach().cpu().clone() for name, value in self.policy_in_training.state_dict().items()
+            }
 
     def policy(self) -> Policy:
         """Return a copy of the policy with the best weights."""
-        best = copy.deepcopy(self._policy).cpu()
+        best = copy.deepcopy(self.policy_in_training).cpu()
         best.load_state_dict(self._weights)
         return best
 
