@@ -42,7 +42,7 @@ def test_pairs_that_differ_alike_have_a_narrow_difference(store: Store) -> None:
     success, found = compare(left, right)
     assert found.paired and found.episodes == (40, 40)
     assert found.difference.mean == pytest.approx(1.05) and found.difference.low > 1.0 and found.difference.high < 1.1
-    assert success.metric == "success" and success.difference.mean == pytest.approx(1 / 40)
+    assert success.metric == "success" and success.difference.mean == pytest.approx(2 / 40)
     assert "(paired)" in str(found) and found.path == "metrics.return/sampled"
 
 
