@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 
 from spirl_cli.evaluation.results import ResultRow
 from spirl_cli.evaluation.statistics import interval_text
+from spirl_cli.payload import PRIOR
 from spirl_cli.report.lines import Line
 
 NOTHING = "-"
@@ -148,7 +149,7 @@ def _yardsticks(lines: Sequence[Line], env: str, metric: str) -> list[tuple[str,
                 found.setdefault(replace(row, commit=None, command=""), []).append(line.name)
     rows = []
     for row, names in found.items():
-        name = YARDSTICK_NAMES.get(row.method, "prior")
+        name = YARDSTICK_NAMES.get(row.method, PRIOR)
         rows.append((name if len(names) == len(lines) else f"{name} of {', '.join(names)}", [row]))
     return rows
 
