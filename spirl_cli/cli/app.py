@@ -16,7 +16,20 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from spirl_cli.cli import artifacts, doctor, export, inspect, new_recipe, recipes, remove, report, stages, sweep
+from spirl_cli.cli import (
+    artifacts,
+    diff,
+    doctor,
+    export,
+    inspect,
+    new_recipe,
+    recipes,
+    remove,
+    report,
+    results,
+    stages,
+    sweep,
+)
 from spirl_cli.cli.console import folder_is_gone, note, say_error
 from spirl_cli.errors import SpirlError, UsageError, did_you_mean
 from spirl_cli.files import working_folder_is_gone
@@ -81,11 +94,13 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "list": artifacts.list_,
     "show": artifacts.show,
     "verify": artifacts.verify,
-    "diff": artifacts.diff,
+    "diff": diff.diff,
     "lineage": artifacts.lineage,
     "remove": remove.remove,
     "export": export.export,
     "report": report.report,
+    "table": results.table,
+    "plot": results.plot,
     "inspect": inspect.inspect,
     "doctor": doctor.doctor,
 }

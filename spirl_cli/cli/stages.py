@@ -20,7 +20,7 @@ from spirl_cli.cli.options import (
     takes,
 )
 from spirl_cli.errors import UsageError
-from spirl_cli.payload import AGENT, CLIPS, PRIOR, SKILLS, STAGE_NAMES
+from spirl_cli.payload import AGENT, BEST, CLIPS, PRIOR, SKILLS, STAGE_NAMES
 
 
 class PolicyChoice(StrEnum):
@@ -111,7 +111,7 @@ def evaluate(options: EvaluationOptions) -> None:
         asked,
         {SKILLS: options.skills, PRIOR: options.prior, AGENT: options.agent},
         prior_only=options.prior_only,
-        chosen=EvaluateOptions(options.step, options.save_dataset),
+        chosen=EvaluateOptions(_step(options.step), options.save_dataset),
         trusted=options.trust_module or (),
     )
     execute_one(request, asked)
@@ -131,6 +131,15 @@ def run(
     force = frozenset(STAGE_NAMES) if options.force else frozenset()
     recipe = load(options, seed=options.seed)
     execute_all(Request(recipe, store, STAGES[-1], given, force, named=recipe_arguments(options)), options)
+
+
+def _step(text: str | None) -> int | str | None:
+    """Read `--step`."""
+    if text is None or text == BEST:
+        return text
+    if not (text.isascii() and text.isdigit()):
+        raise UsageError(f"--step {text}: this is no number of environment steps", f"write a number, or {BEST}")
+    return int(text)
 
 
 def _policies(policy: PolicyChoice) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from spirl_cli.clips.drawing import drawing_of
 from spirl_cli.clips.reader import Clips, ClipWriter
 from spirl_cli.demos.demonstrations import Demonstrations
 from spirl_cli.demos.episode import Episode, join_short
 from spirl_cli.demos.identity import DatasetIdentity
+from spirl_cli.demos.score import SCORE
 from spirl_cli.demos.source import Source, find_source
 from spirl_cli.errors import DatasetError, Interrupted
+from spirl_cli.evaluation.statistics import RATE, estimate
 from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.monitor.progress import ProgressBar
 from spirl_cli.monitor.reporter import Reporter
@@ -48,12 +51,22 @@ def execute(context: StageContext) -> StageResult:
             f"{demonstrations.success_rate:.1%} of the demonstrations made succeeded and were kept"
         )
     identity = demonstrations.identity
+    score = _score(demonstrations)
+    metrics |= {f"{SCORE}/{name}": float(values["mean"]) for name, values in score.items()}
     return StageResult(
         metrics=metrics,
         keep=(CLIPS_FILE,),
         inputs={"dataset": _record(identity)},
-        extra={"dataset": {**asdict(identity), "why": source.why}},
+        extra={"dataset": {**asdict(identity), "why": source.why}, **({SCORE: score} if score else {})},
     )
+
+
+def _score(demonstrations: Demonstrations) -> dict[str, dict[str, Any]]:
+    """Return mean, interval and number of the outcomes that the dataset recorded, by name."""
+    return {
+        name: {**asdict(estimate([values], None if name == "return" else RATE)), "episodes": len(values)}
+        for name, values in demonstrations.score.values().items()
+    }
 
 
 def identify(recipe: Recipe) -> InputRecord | None:

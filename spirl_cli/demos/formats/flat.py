@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from spirl_cli.demos.dataset import Contents, StoredEpisode
+from spirl_cli.demos.score import outcome
 from spirl_cli.errors import DatasetError
 
 FLAGS = ("terminals", "timeouts")
@@ -128,7 +129,8 @@ class FlatEpisodes:
                 else:
                     rows = partial(self._rows_of, arrays, first, stop + 1)
                     states = NamedRows(named, rows, lambda name: len(arrays[name]) == len(actions))
-                yield StoredEpisode(number, states, actions[first:stop])
+                told = outcome(arrays, len(actions), slice(first, stop))
+                yield StoredEpisode(number, states, actions[first:stop], **told)
 
     def _rows_of(self, arrays: Mapping[str, Any], first: int, stop: int, name: str) -> np.ndarray:
         """Return some rows of an array that is as long as the others."""

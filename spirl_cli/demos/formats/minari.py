@@ -20,6 +20,7 @@ from spirl_cli.demos.formats.checked_hdf5 import check_all
 from spirl_cli.demos.formats.checks import DAMAGE, guarded, load_extra
 from spirl_cli.demos.formats.minari_arrow import FORMATS as ARROW_FORMATS
 from spirl_cli.demos.formats.minari_arrow import read_arrow_episodes
+from spirl_cli.demos.score import outcome
 from spirl_cli.errors import DatasetError
 from spirl_cli.files import expanded
 
@@ -135,7 +136,9 @@ class MinariFolder:
             for path in self._data.glob("[!.]*.hdf5"):
                 check_all(path)  # Minari follows links to other files
             for episode in dataset.iterate_episodes():
-                yield StoredEpisode(int(episode.id), episode.observations, np.asarray(episode.actions))
+                actions = np.asarray(episode.actions)
+                told = outcome({"rewards": episode.rewards, **(episode.infos or {})}, len(actions))
+                yield StoredEpisode(int(episode.id), episode.observations, actions, **told)
 
     @property
     def _where(self) -> str:

@@ -45,7 +45,8 @@ def read_arrow_episodes(
             observations = _decoded(f"{where}: {folder}", spaces[0], table.column("observations").combine_chunks())
             actions = _decoded(f"{where}: {folder}", spaces[1], table.column("actions").combine_chunks())
             steps = _steps(folder, len(table), where)
-        yield StoredEpisode(number, observations, actions[:steps])
+            paid = table.column("rewards").to_numpy()[:steps] if "rewards" in table.column_names else None
+        yield StoredEpisode(number, observations, actions[:steps], rewards=paid)
 
 
 def _steps(folder: Path, rows: int, where: str) -> int:
