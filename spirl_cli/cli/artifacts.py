@@ -36,7 +36,8 @@ def list_(
     """List artifacts, oldest first, and unfinished runs."""
     store = open_store(root)
     wanted = (recipe, stage.value if stage else None)
-    found, runs, broken = store.artifacts(*wanted), store.runs(*wanted), store.broken(*wanted)
+    contents, runs = store.look(*wanted), store.runs(*wanted)
+    found, broken = contents.artifacts, contents.broken
     if as_json:
         emit_json(
             {
@@ -80,11 +81,14 @@ def verify(
 
     Reads every file; exits with 3 when one is missing or damaged.
     """
+    from spirl_cli.store.store import Contents
+
     store = open_store(root)
-    checked = [store.resolve(text) for text in references] if references else store.artifacts()
+    contents = Contents([store.resolve(text) for text in references], []) if references else store.look()
+    checked = contents.artifacts
     problems = {str(artifact.path): artifact.verify() for artifact in checked}
     names = {str(artifact.path): artifact.reference for artifact in checked}
-    for entry in [] if references else store.broken():
+    for entry in contents.broken:
         problems[str(entry.path)] = [entry.problem]
     if as_json:
         rows = [{"artifact": names.get(path), "path": path, "problems": found} for path, found in problems.items()]
@@ -137,43 +141,37 @@ def lineage(
 
 def summary(artifact: Artifact) -> dict[str, Any]:
     """Return what a list says about an artifact."""
-    manifest = artifact.manifest
+    head = artifact.head
     return {
         "artifact": artifact.reference,
         "path": str(artifact.path),
-        "recipe": manifest.recipe,
-        "stage": manifest.stage,
-        "version": manifest.version,
-        "fingerprint": manifest.fingerprint,
-        "profile": manifest.profile,
-        "method": _method(artifact),
-        "seed": manifest.seed,
-        "started": manifest.started,
-        "finished": manifest.finished,
-        "seconds": manifest.seconds,
-        "bytes": artifact.bytes,
-        "metrics": manifest.metrics,
+        "recipe": head.recipe,
+        "stage": head.stage,
+        "version": head.version,
+        "fingerprint": head.fingerprint,
+        "profile": head.profile,
+        "method": head.method,
+        "seed": head.seed,
+        "started": head.started,
+        "finished": head.finished,
+        "seconds": head.seconds,
+        "bytes": head.bytes,
+        "metrics": head.metrics,
     }
 
 
 def _row(artifact: Artifact) -> list[str]:
-    manifest = artifact.manifest
+    head = artifact.head
     return [
         artifact.reference,
-        manifest.fingerprint,
-        _time(manifest.finished),
-        duration(manifest.seconds),
-        size(artifact.bytes),
-        _method(artifact) or "-",
-        manifest.profile or "-",
-        metrics_line(manifest.metrics, limit=3),
+        head.fingerprint,
+        _time(head.finished),
+        duration(head.seconds),
+        size(head.bytes),
+        head.method or "-",
+        head.profile or "-",
+        metrics_line(head.metrics, limit=3),
     ]
-
-
-def _method(artifact: Artifact) -> str | None:
-    """Return what was given as `--method` when the artifact was made."""
-    method = artifact.manifest.recorded("recipe", "method")
-    return method if isinstance(method, str) else None
 
 
 def _run_row(run: RunInfo) -> list[str]:
