@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,8 @@ class Index:
     def of_store(cls, root: Path) -> Index:
         """Return the index of a store; it is empty where there is none, or it is damaged or of another version."""
         path = _path(root)
-        return cls(None, {}) if path is None else _opened(path)
+        stamp = None if path is None else _stamp(path)
+        return cls(path, {}) if path is None or stamp is None else _opened(path, stamp)
 
     def get(self, sha256: str) -> Head | None:
         """Return the head of the manifest with this checksum, None where it was not decoded before."""
@@ -76,10 +77,19 @@ def _path(root: Path) -> Path | None:
     return folder / "index" / f"{name[:32]}.json"
 
 
-@cache
-def _opened(path: Path) -> Index:
-    """Read a file once per process: what it says of a checksum is right forever."""
+@lru_cache(maxsize=2)
+def _opened(path: Path, stamp: tuple[int, int, int]) -> Index:
+    """Read a file once, and again when another one took its place."""
     return Index(path, _read(path))
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """Return what tells a file from the one that was there before, None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 @cache
