@@ -32,10 +32,6 @@ def measure(seconds: float, reporter: Reporter, pipelines: int = PIPELINES) -> l
         here = {ROOT_VARIABLE: str(root), "XDG_CACHE_HOME": str(Path(folder) / "cache")}
         runs_of(("list",), 0.0, here)
         tab = here | completion("spirl show m")
-        found = [
-            measurement(
-                name, runs_of(arguments, share, here | ({} if arguments else completion("spirl show m"))), LIMIT
-            )
-            for name, arguments in COMMANDS.items()
-        ]
+        runs = {name: runs_of(arguments, share, here if arguments else tab) for name, arguments in COMMANDS.items()}
+        found = [measurement(name, times, LIMIT) for name, times in runs.items()]
         return [*found, measurement("sweep --dry-run, half of it new", runs_of(cells, share, here), SWEEP_LIMIT)]
