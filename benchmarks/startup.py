@@ -1,4 +1,4 @@
-"""Times of quick commands (help, version, lists and completion), each in its own process."""
+"""Times of quick commands (help, version, lists and completion) and of a stage's imports, each in its own process."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import TypeVar
 
 from benchmarks.measurement import Measurement
 from spirl_cli.monitor.reporter import Reporter
+from spirl_cli.pipeline.graph import STAGES
+from spirl_cli.stages.context import StageSpec
+
+T = TypeVar("T")
 
 LIMIT = 250  # milliseconds
 LEAST, MOST = 3, 20  # processes of each command
@@ -23,7 +28,17 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "spirl recipe list": ("recipe", "list"),
     "completion of a recipe": (),
 }
-COMPLETION = {"_SPIRL_COMPLETE": "complete_bash", "COMP_WORDS": "spirl train-rl kit", "COMP_CWORD": "2"}
+IMPORTS_LIMIT = 500  # milliseconds, torch aside
+# torch is imported first, and a stage also makes an optimiser
+IMPORTS = """
+import sys, time, torch
+begun = time.process_time()
+from importlib import import_module
+import_module(sys.argv[1])
+from spirl_cli.skills.optimization import make_optimizer
+make_optimizer("adam", [torch.zeros(1, requires_grad=True)], 1e-3)
+print(time.process_time() - begun)
+"""
 
 
 @dataclass(frozen=True)
@@ -36,18 +51,46 @@ class Run:
 
 def measure(seconds: float, reporter: Reporter) -> list[Measurement]:
     """Run every command repeatedly for its share of the time; its first run warms the disk's cache."""
-    share = seconds / len(COMMANDS)
-    return [_measurement(name, _runs(name, arguments, share)) for name, arguments in COMMANDS.items()]
+    trained = [spec for spec in STAGES if spec.command.startswith("train-")]
+    share = seconds / (len(COMMANDS) + len(trained))
+    commands = [
+        measurement(name, runs_of(arguments, share, {} if arguments else completion("spirl train-rl kit")))
+        for name, arguments in COMMANDS.items()
+    ]
+    return commands + [_imports(spec, share) for spec in trained]
 
 
-def _runs(name: str, arguments: tuple[str, ...], seconds: float) -> list[Run]:
-    """Return all runs but the first."""
-    variables = COMPLETION if name.startswith("completion") else {}
-    runs: list[Run] = []
+def completion(line: str) -> dict[str, str]:
+    """Return the variables by which a shell asks what may follow a line; the command has no arguments then."""
+    return {"_SPIRL_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+
+
+def runs_of(arguments: tuple[str, ...], seconds: float, variables: Mapping[str, str]) -> list[Run]:
+    """Run a command for so long; return all runs but the first."""
+    return _repeated(lambda: _run(arguments, variables), seconds)
+
+
+def _repeated(once: Callable[[], T], seconds: float) -> list[T]:
+    runs: list[T] = []
     ends = time.perf_counter() + seconds
     while len(runs) <= LEAST or (len(runs) <= MOST and time.perf_counter() < ends):
-        runs.append(_run(arguments, variables))
+        runs.append(once())
     return runs[1:]
+
+
+def _imports(spec: StageSpec, seconds: float) -> Measurement:
+    """Measure the processor time of a stage's imports, which other programs disturb little."""
+    command = [sys.executable, "-c", IMPORTS, spec.module]
+    times = _repeated(lambda: 1000 * float(subprocess.check_output(command)), seconds)
+    return Measurement(
+        name=f"imports of {spec.command}, torch's aside",
+        value=median(times),
+        unit="ms",
+        limit=IMPORTS_LIMIT,
+        bound="at most",
+        detail=f"processor time, median of {len(times)} processes, {min(times):.0f} to {max(times):.0f} ms",
+        parts={"milliseconds": times},
+    )
 
 
 def _run(arguments: tuple[str, ...], variables: Mapping[str, str]) -> Run:
@@ -63,16 +106,19 @@ def _children_seconds() -> float:
     return times.children_user + times.children_system
 
 
-def _measurement(name: str, runs: Sequence[Run]) -> Measurement:
+def measurement(name: str, runs: Sequence[Run], limit: float = LIMIT) -> Measurement:
+    """Return the median of the wall-clock times, and what share of it the command was on a processor."""
     walls = [1000 * run.wall for run in runs]
+    used = [1000 * run.processor for run in runs]
     share = sum(run.processor for run in runs) / sum(run.wall for run in runs)
+    processor = f"{median(used):.0f} ms of the processor, {share:.0%}"
     return Measurement(
         name=name,
         value=median(walls),
         unit="ms",
-        limit=LIMIT,
+        limit=limit,
         bound="at most",
-        detail=f"median of {len(runs)} processes, {min(walls):.0f} to {max(walls):.0f} ms; {share:.0%} on a processor",
-        parts={"milliseconds": walls, "processor_share": share},
-        disturbed=median(walls) > LIMIT and share < UNDISTURBED,
+        detail=f"median of {len(runs)}, {min(walls):.0f} to {max(walls):.0f} ms; {processor}",
+        parts={"milliseconds": walls, "processor_milliseconds": used, "processor_share": share},
+        disturbed=median(walls) > limit and share < UNDISTURBED,
     )

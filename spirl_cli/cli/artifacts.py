@@ -15,8 +15,8 @@ from spirl_cli.cli.matching import chosen
 from spirl_cli.cli.options import ArtifactsOption, JsonOption, ReferenceArgument, StageName
 from spirl_cli.cli.requests import open_store
 from spirl_cli.errors import ArtifactError
-from spirl_cli.pipeline.changes import CHANGES, changes_text, recorded_changes
 from spirl_cli.printable import printable
+from spirl_cli.store.changes import CHANGES, changes_text
 
 if TYPE_CHECKING:
     from spirl_cli.store.artifact import Artifact
@@ -47,8 +47,9 @@ def list_(
     """
     store = open_store(root)
     wanted = (recipe, stage.value if stage else None)
-    runs, broken = store.runs(*wanted) if seed is None and not settings else [], store.broken(*wanted)
-    found = chosen(store.artifacts(*wanted), seed, settings or [])
+    contents = store.look(*wanted)
+    runs = store.runs(*wanted) if seed is None and not settings else []
+    found, broken = chosen(contents.artifacts, seed, settings or []), contents.broken
     if as_json:
         emit_json(
             {
@@ -99,11 +100,14 @@ def verify(
 
     Reads every file; exits with 3 when one is missing or damaged.
     """
+    from spirl_cli.store.store import Contents
+
     store = open_store(root)
-    checked = [store.resolve(text) for text in references] if references else store.artifacts()
+    contents = Contents([store.resolve(text) for text in references], []) if references else store.look()
+    checked = contents.artifacts
     problems = {str(artifact.path): artifact.verify() for artifact in checked}
     names = {str(artifact.path): artifact.reference for artifact in checked}
-    for entry in [] if references else store.broken():
+    for entry in contents.broken:
         problems[str(entry.path)] = [entry.problem]
     if as_json:
         rows = [{"artifact": names.get(path), "path": path, "problems": found} for path, found in problems.items()]
@@ -136,46 +140,40 @@ def lineage(
 
 def summary(artifact: Artifact) -> dict[str, Any]:
     """Return what a list says about an artifact."""
-    manifest = artifact.manifest
+    head = artifact.head
     return {
         "artifact": artifact.reference,
         "path": str(artifact.path),
-        "recipe": manifest.recipe,
-        "stage": manifest.stage,
-        "version": manifest.version,
-        "fingerprint": manifest.fingerprint,
-        "profile": manifest.profile,
-        "method": _method(artifact),
-        "seed": manifest.seed,
-        CHANGES: recorded_changes(manifest),
-        "started": manifest.started,
-        "finished": manifest.finished,
-        "seconds": manifest.seconds,
-        "bytes": artifact.bytes,
-        "metrics": manifest.metrics,
+        "recipe": head.recipe,
+        "stage": head.stage,
+        "version": head.version,
+        "fingerprint": head.fingerprint,
+        "profile": head.profile,
+        "method": head.method,
+        "seed": head.seed,
+        CHANGES: head.changes,
+        "started": head.started,
+        "finished": head.finished,
+        "seconds": head.seconds,
+        "bytes": head.bytes,
+        "metrics": head.metrics,
     }
 
 
 def _row(artifact: Artifact) -> list[str]:
-    manifest = artifact.manifest
+    head = artifact.head
     return [
         artifact.reference,
-        manifest.fingerprint,
-        _time(manifest.finished),
-        duration(manifest.seconds),
-        size(artifact.bytes),
-        _method(artifact) or "-",
-        manifest.profile or "-",
-        str(manifest.seed),
-        changes_text(recorded_changes(manifest)) or "-",
-        metrics_line(manifest.metrics, limit=3),
+        head.fingerprint,
+        _time(head.finished),
+        duration(head.seconds),
+        size(head.bytes),
+        head.method or "-",
+        head.profile or "-",
+        str(head.seed),
+        changes_text(head.changes) or "-",
+        metrics_line(head.metrics, limit=3),
     ]
-
-
-def _method(artifact: Artifact) -> str | None:
-    """Return what was given as `--method` when the artifact was made."""
-    method = artifact.manifest.recorded("recipe", "method")
-    return method if isinstance(method, str) else None
 
 
 def _run_row(run: RunInfo) -> list[str]:

@@ -46,8 +46,9 @@ def references(stage: str | None = None) -> Completer:
         from spirl_cli.store.store import Store
 
         try:
-            found = reversed(Store(_root(context)).artifacts(stage=stage))
-            return _starting(incomplete, ((one.reference, one.manifest.finished[:16]) for one in found))
+            recipe, slash, _ = incomplete.partition("/")
+            found = reversed(Store(_root(context)).artifacts(recipe if slash else None, stage))
+            return _starting(incomplete, ((one.reference, one.head.finished[:16]) for one in found))
         except Exception:  # the same here: a half-broken store still has a command line
             return []
 

@@ -92,9 +92,9 @@ def _recorded(artifact: Artifact, options: StageOptions, trusted: Sequence[str])
     Raises:
         UsageError: an override is wrong, or the recipe names a module that is not trusted.
     """
-    from spirl_cli.pipeline.changes import CHANGES
     from spirl_cli.recipe.load import load_recipe
     from spirl_cli.recipe.recorded import recorded_recipe
+    from spirl_cli.store.changes import CHANGES
 
     if options.profile is not None or options.method is not None:
         option = "--profile" if options.profile is not None else "--method"

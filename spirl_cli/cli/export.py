@@ -48,7 +48,7 @@ def export(
     for artifact in _chosen([store.resolve(text) for text in references], store, inputs):
         without = () if whole else stage(artifact.manifest.stage).continuation
         copies.append(copy(artifact, target, without))
-        note(f"{artifact.reference} → {copies[-1].path}, {size(copies[-1].bytes)}")
+        note(f"{artifact.reference} → {copies[-1].path}, {size(copies[-1].head.bytes)}")
     paths = [str(one.path) for one in copies]
     emit_json({"exported": paths}) if as_json else emit("\n".join(paths))
 

@@ -24,14 +24,14 @@ def chosen(artifacts: Sequence[Artifact], seed: int | None, settings: Sequence[s
         UsageError: a setting is no such pair, or no recipe has its key.
     """
     wanted = dict(map(_pair, settings))
-    known = {key for artifact in artifacts for key in _keys(_recipe(artifact))}
+    known = {key for artifact in artifacts for key in _keys(_recipe(artifact))} if wanted else set()
     for key in wanted if artifacts else ():
         if key not in known:
             raise UsageError(f"--set {key}: no artifact has this key.{did_you_mean(key, known)}", "see spirl show REF")
     return [
         artifact
         for artifact in artifacts
-        if seed in (None, artifact.manifest.seed)
+        if seed in (None, artifact.head.seed)
         and all(_has(_recipe(artifact), key, value) for key, value in wanted.items())
     ]
 

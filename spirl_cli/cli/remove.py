@@ -40,7 +40,7 @@ def remove(
     runs, named = _split_runs(references, store)
     artifacts = _in_order_of_removal([store.resolve(text) for text in named], store, force)
     for artifact in artifacts:
-        note(f"{artifact.reference}  {artifact.path}  {size(artifact.bytes)}")
+        note(f"{artifact.reference}  {artifact.path}  {size(artifact.head.bytes)}")
     for run in runs:
         note(f"unfinished {run.recipe}/{run.stage}  {run.path}")
     if not yes and not _confirmed(len(artifacts) + len(runs)):

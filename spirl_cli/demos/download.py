@@ -8,15 +8,12 @@ folder that is renamed at the end.
 from __future__ import annotations
 
 import difflib
-import http.client
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,6 +128,10 @@ def _unreachable(server: str) -> str:
 
     Name resolution has no time limit, hence it runs in a thread that may outlive the call.
     """
+    import http.client  # here, since planning loads this module, and loading these takes a while
+    import urllib.error
+    import urllib.request
+
     outcome = [f"no answer within {REACH_SECONDS:g} s"]
 
     def ask() -> None:

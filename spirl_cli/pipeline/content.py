@@ -39,9 +39,8 @@ def clips_of_content(
 ) -> Artifact | None:
     """Return the newest clips that were made with the same parameters from the same content at any path."""
     for artifact in reversed(store.artifacts(stage=spec.name)):
-        manifest = artifact.manifest
-        same = {name: record.fingerprint for name, record in manifest.inputs.items()} == inputs
-        if same and manifest.stage_version == spec.version and _same(manifest, parameters):
+        head = artifact.head
+        if head.inputs == inputs and head.stage_version == spec.version and _same(artifact.manifest, parameters):
             return artifact
     return None
 
@@ -53,11 +52,11 @@ def earlier_parameters(
 
     What was made remembers the path as it was typed, and the fingerprint that followed from it.
     """
-    made = [artifact.manifest for artifact in store.artifacts() if spec.name in artifact.manifest.inputs]
-    used = {manifest.inputs[spec.name].fingerprint for manifest in made}
+    made = [artifact for artifact in store.artifacts() if spec.name in artifact.head.inputs]
+    used = {artifact.head.inputs[spec.name] for artifact in made}
     if fingerprint(spec.name, spec.version, parameters, inputs) in used:
         return None
-    texts = (manifest.recorded("recipe", "extract", "dataset") for manifest in made)
+    texts = (artifact.manifest.recorded("recipe", "extract", "dataset") for artifact in made)
     for text in dict.fromkeys(text for text in texts if isinstance(text, str)):
         earlier = {**parameters, "extract": {**parameters["extract"], "dataset": text}}
         if fingerprint(spec.name, spec.version, earlier, inputs) in used:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from spirl_cli.errors import ArtifactError
 from spirl_cli.payload import AGENT, PRIOR, SKILLS
-from spirl_cli.pipeline.changes import CHANGES, changes
+from spirl_cli.pipeline.changes import changes
 from spirl_cli.pipeline.plan import PlannedStage, Request, plan
 from spirl_cli.stages.context import ExtractOptions, Options, StageContext, StageResult, TrainRLOptions
+from spirl_cli.store.changes import CHANGES
 from spirl_cli.store.writer import open_run
 
 if TYPE_CHECKING:

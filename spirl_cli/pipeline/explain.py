@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, Any
 
 from spirl_cli.pipeline.content import without_path
 from spirl_cli.store.diff import differences
+from spirl_cli.store.leaves import Leaf, differing, leaves
 
 if TYPE_CHECKING:
     from spirl_cli.stages.context import StageSpec
     from spirl_cli.store.artifact import Artifact
+    from spirl_cli.store.head import Head
     from spirl_cli.store.store import Store
 
 _MOST_DIFFERENCES = 6
+_DATASET = "extract.dataset"
 
 
 def explain(
@@ -32,18 +35,28 @@ def explain(
     candidates = [
         artifact
         for artifact in store.artifacts(recipe=recipe, stage=spec.name)
-        if artifact.manifest.inputs.keys() == inputs.keys()
+        if artifact.head.inputs.keys() == inputs.keys()
     ]
     if not candidates:
         return ("no artifact yet",)
+    wanted = set(leaves(parameters))
     # the last of equally close ones is the newest
-    described = [(artifact, _reasons(spec, parameters, inputs, artifact)) for artifact in reversed(candidates)]
-    closest, reasons = min(described, key=lambda pair: len(pair[1]))
+    closest = min(reversed(candidates), key=lambda artifact: _distance(spec, wanted, inputs, artifact.head))
+    reasons = _reasons(spec, parameters, inputs, closest)
     shown = reasons[:_MOST_DIFFERENCES]
     if len(reasons) > len(shown):
         shown.append(f"and {len(reasons) - len(shown)} more")
     shown[-1] += f" (compared with {closest.reference})"
     return tuple(shown)
+
+
+def _distance(spec: StageSpec, wanted: Set[Leaf], inputs: Mapping[str, str | None], head: Head) -> int:
+    """Return the number of `_reasons`, without writing them down."""
+    differ = differing(wanted, head.leaves)
+    if spec.reads_dataset and not any(path == _DATASET for path, _ in wanted):
+        differ.discard(_DATASET)
+    changed = sum(fingerprint != head.inputs[name] for name, fingerprint in inputs.items())
+    return max(1, len(differ) + (head.stage_version != spec.version) + changed)
 
 
 def _reasons(

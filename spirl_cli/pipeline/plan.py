@@ -18,8 +18,8 @@ from spirl_cli.pipeline.explain import explain
 from spirl_cli.pipeline.graph import STAGES, for_recipe
 from spirl_cli.pipeline.shorter import longest_beginning
 from spirl_cli.stages.context import EvaluateOptions
-from spirl_cli.store.diff import differences
 from spirl_cli.store.fingerprint import fingerprint
+from spirl_cli.store.leaves import differing, leaves
 
 if TYPE_CHECKING:
     from spirl_cli.recipe.schema import Recipe
@@ -190,7 +190,7 @@ def _status(
 
 def _damaged(spec: StageSpec, request: Request, wanted: str) -> list[str]:
     """Say which artifacts with the wanted fingerprint cannot be used."""
-    entries = request.store.broken(request.recipe.id, spec.name)
+    entries = request.store.look(request.recipe.id, spec.name, wanted).broken
     return [f"damaged: {entry.problem}" for entry in entries if entry.path.name.endswith(f"-{wanted}")]
 
 
@@ -203,10 +203,10 @@ def _dataset(spec: StageSpec, request: Request, parameters: Mapping[str, Any]) -
     if dataset is not None and is_path(dataset):
         recorded = recorded_dataset(request.store, spec, parameters, dataset)
         return {} if recorded is None else {"dataset": recorded}
+    wanted = set(leaves(parameters))
     for artifact in reversed(request.store.artifacts(stage=spec.name)):
-        manifest = artifact.manifest
-        if "dataset" in manifest.inputs and not differences(manifest.parameters, parameters):
-            return {"dataset": manifest.inputs["dataset"]}
+        if "dataset" in artifact.head.inputs and not differing(wanted, artifact.head.leaves):
+            return {"dataset": artifact.manifest.inputs["dataset"]}
     return {}
 
 

@@ -28,13 +28,14 @@ def longest_beginning(
         parameters: parameters of the wanted run.
         inputs: fingerprints of the wanted run's inputs.
     """
-    damaged = [entry.artifact for entry in store.broken(stage=AGENT) if entry.artifact is not None]
+    agents = store.look(stage=AGENT)
+    damaged = [entry.artifact for entry in agents.broken if entry.artifact is not None]
     candidates = [
         artifact
-        for artifact in (*store.artifacts(stage=AGENT), *damaged)
-        if artifact.manifest.stage_version == spec.version
+        for artifact in (*agents.artifacts, *damaged)
+        if artifact.head.stage_version == spec.version
+        and artifact.head.inputs == inputs
         and LEFT_OUT not in artifact.manifest.extra
-        and {name: record.fingerprint for name, record in artifact.manifest.inputs.items()} == inputs
         and _is_beginning(artifact, parameters)
     ]
     return max(candidates, key=lambda artifact: _training(artifact.manifest.parameters)["steps"], default=None)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -91,6 +92,7 @@ class NotYaml(UsageError):
     """A text that is no YAML."""
 
 
+@lru_cache(maxsize=16)  # a sweep reads its recipes once for each of its cells
 def parse_yaml(text: str, source: str) -> Node:
     """Parse one YAML document.
 

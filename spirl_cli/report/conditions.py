@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from spirl_cli.evaluation.statistics import Statistic, mean_of_seeds
-from spirl_cli.pipeline.changes import changes_text, recorded_changes
 from spirl_cli.report.lines import Line, line
+from spirl_cli.store.changes import changes_text, recorded_changes
 from spirl_cli.store.fingerprint import canonical
 
 if TYPE_CHECKING:

@@ -37,6 +37,7 @@ from spirl_cli.skills.ensemble import EnsembleNetwork
 from spirl_cli.skills.gaussian import Gaussian
 from spirl_cli.skills.mixture import Mixture
 from spirl_cli.skills.networks import Normalizer
+from spirl_cli.skills.optimization import Adam
 from spirl_cli.skills.prior import Density, PriorNetwork
 
 FIRST_ALPHA = 0.02  # until one is found, where the recipe says auto
@@ -110,9 +111,9 @@ class SAC:
         # the learning loop finds the first alpha where the recipe says auto
         alpha = FIRST_ALPHA if section.initial_alpha == "auto" else section.initial_alpha
         self.log_alpha = nn.Parameter(torch.tensor(math.log(alpha), device=device))
-        self.policy_optimizer = torch.optim.Adam(self.policy.parameters(), lr=section.policy_learning_rate, fused=True)
-        self.critic_optimizer = torch.optim.Adam(self.critics.parameters(), lr=section.critic_learning_rate, fused=True)
-        self.alpha_optimizer = torch.optim.Adam([self.log_alpha], lr=section.alpha_learning_rate)
+        self.policy_optimizer = Adam(self.policy.parameters(), lr=section.policy_learning_rate, fused=True)
+        self.critic_optimizer = Adam(self.critics.parameters(), lr=section.critic_learning_rate, fused=True)
+        self.alpha_optimizer = Adam([self.log_alpha], lr=section.alpha_learning_rate)
         self._online: list[Tensor] = list(self.critics.parameters())
         self._target: list[Tensor] = list(self.target_critics.parameters())
 

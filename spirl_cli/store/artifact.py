@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from spirl_cli.errors import ArtifactError, did_you_mean
 from spirl_cli.store.fingerprint import is_fingerprint_of, sha256_file
+from spirl_cli.store.head import Head, head_of
+from spirl_cli.store.index import Index
 from spirl_cli.store.manifest import InputRecord, Manifest, OutputRecord
-from spirl_cli.store.manifest_file import read_manifest
+from spirl_cli.store.manifest_file import parse_manifest, read_manifest
 from spirl_cli.store.names import MANIFEST
 
 Section = TypeVar("Section")
@@ -20,43 +25,57 @@ Section = TypeVar("Section")
 # Files whose checksum this process has seen to be right: (path, size, modification time in
 # ns, checksum).
 _verified: set[tuple[str, int, int, str]] = set()
+_MISSING = (errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP)
 
 
 @dataclass(frozen=True)
 class Artifact:
     """A folder with a readable manifest. Two are equal when they are the same folder.
 
-    `sha256` is the checksum of `manifest.json`, by which other artifacts refer to this one.
+    Attributes:
+        head: the manifest in short.
+        data: bytes of `manifest.json` when the artifact was opened.
+        sha256: their checksum, by which other artifacts refer to this one.
     """
 
     path: Path
-    manifest: Manifest = field(compare=False, repr=False)
+    head: Head = field(compare=False, repr=False)
+    data: bytes = field(compare=False, repr=False)
     sha256: str = field(compare=False, repr=False)
 
     @classmethod
-    def open(cls, path: Path) -> Artifact:
-        """Read the manifest in a folder.
+    def open(cls, path: Path, index: Index | None = None) -> Artifact:
+        """Read the manifest in a folder; the index spares decoding it where it was decoded before.
 
         Raises:
             ArtifactError: when it is missing, corrupt or of a newer format.
         """
-        manifest, data = read_manifest(path / MANIFEST)
-        return cls(path, manifest, hashlib.sha256(data).hexdigest())
+        data = read_manifest(path / MANIFEST)
+        sha256 = hashlib.sha256(data).hexdigest()
+        head = index.get(sha256) if index is not None else None
+        if head is not None:
+            return cls(path, head, data, sha256)
+        manifest = parse_manifest(data, str(path / MANIFEST))
+        artifact = cls(path, head_of(manifest), data, sha256)
+        artifact.__dict__["manifest"] = manifest
+        if index is not None:
+            index.add(sha256, artifact.head)
+        return artifact
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """All that the manifest says."""
+        return parse_manifest(self.data, str(self.path / MANIFEST))
 
     @property
     def reference(self) -> str:
         """`recipe/stage@vN`."""
-        return self.manifest.reference
+        return self.head.reference
 
     @property
     def fingerprint(self) -> str:
         """Identity of what determines the content, 12 hexadecimal digits."""
-        return self.manifest.fingerprint
-
-    @property
-    def bytes(self) -> int:
-        """Size of the payload."""
-        return sum(output.bytes for output in self.manifest.outputs)
+        return self.head.fingerprint
 
     def as_input(self) -> InputRecord:
         """Return the record by which an artifact made from this one names it."""
@@ -110,7 +129,7 @@ class Artifact:
 
     def verify(self) -> list[str]:
         """Compute the fingerprint again and read every file; returns a sentence per fault, empty when all is well."""
-        problems = [self._problem(output, checksum=True) for output in self.manifest.outputs]
+        problems = [self._problem(output) for output in self.manifest.outputs]
         return [problem for problem in (self._wrong_identity(), *problems) if problem]
 
     def _wrong_identity(self) -> str | None:
@@ -124,17 +143,14 @@ class Artifact:
 
     def incomplete(self) -> str | None:
         """Return the first file that is missing or of the wrong size, found without reading any."""
-        return next(self._quick_problems(), None)
-
-    def _quick_problems(self) -> Iterator[str]:
-        for output in self.manifest.outputs:
-            if problem := self._problem(output, checksum=False):
-                yield problem
+        folder = str(self.path)
+        problems = (_size_problem(f"{folder}/{file}", size) for file, size in self.head.files)
+        return next(filter(None, problems), None)
 
     def _checked(self, output: OutputRecord) -> Path:
         path = self.path / output.file
         if _state(path, output) not in _verified:
-            if problem := self._problem(output, checksum=True):
+            if problem := self._problem(output):
                 raise ArtifactError(
                     f"{self.reference} is corrupt: {problem}",
                     hint=f"move {self.path} elsewhere and run the stage again",
@@ -143,14 +159,12 @@ class Artifact:
                 _verified.add(state)
         return path
 
-    def _problem(self, output: OutputRecord, *, checksum: bool) -> str | None:
+    def _problem(self, output: OutputRecord) -> str | None:
         path = self.path / output.file
+        if problem := _size_problem(str(path), output.bytes):
+            return problem
         try:
-            if not path.is_file():
-                return f"{path} is missing"
-            if (size := path.stat().st_size) != output.bytes:
-                return f"{path} has {size} bytes instead of {output.bytes}"
-            if checksum and sha256_file(path) != output.sha256:
+            if sha256_file(path) != output.sha256:
                 return f"{path} does not have the checksum in the manifest"
         except OSError as error:
             return f"{path} cannot be read ({error.strerror})"
@@ -169,6 +183,17 @@ def open_complete(path: Path) -> Artifact:
             f"{artifact.reference} is incomplete: {problem}", hint=f"move {path} elsewhere and run the stage again"
         )
     return artifact
+
+
+def _size_problem(path: str, size: int) -> str | None:
+    """Say that a file is missing or has another size; a text, since a list asks it of all files of a store."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return f"{path} is missing" if error.errno in _MISSING else f"{path} cannot be read ({error.strerror})"
+    if not stat.S_ISREG(status.st_mode):
+        return f"{path} is missing"
+    return None if status.st_size == size else f"{path} has {status.st_size} bytes instead of {size}"
 
 
 def _state(path: Path, output: OutputRecord) -> tuple[str, int, int, str] | None:

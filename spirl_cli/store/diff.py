@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from spirl_cli.errors import UsageError
-from spirl_cli.store.fingerprint import canonical
+from spirl_cli.store.leaves import values_by_path
 
 if TYPE_CHECKING:
     from spirl_cli.store.artifact import Artifact
@@ -32,7 +32,7 @@ class Difference:
 
 def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Difference]:
     """Return the differences of two nested mappings, by path; 1 and 1.0 are the same."""
-    ours, theirs = dict(_leaves(canonical(left), "")), dict(_leaves(canonical(right), ""))
+    ours, theirs = values_by_path(left), values_by_path(right)
     return [
         Difference(path, ours.get(path, ABSENT), theirs.get(path, ABSENT))
         for path in sorted(ours.keys() | theirs.keys())
@@ -72,18 +72,6 @@ def _input_differences(left: Mapping[str, InputRecord], right: Mapping[str, Inpu
 
 def _describe(record: InputRecord | None) -> str:
     return ABSENT if record is None else f"{record.reference} ({record.fingerprint})"
-
-
-def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Yield (path, value); a list is one value unless it holds mappings."""
-    if isinstance(value, dict) and (value or not path):
-        for key, item in value.items():
-            yield from _leaves(item, f"{path}.{key}" if path else key)
-    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        for index, item in enumerate(value):
-            yield from _leaves(item, f"{path}[{index}]")
-    else:
-        yield path, value
 
 
 def _same(left: Any, right: Any) -> bool:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path, PurePosixPath
@@ -33,22 +35,24 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NOT_FINITE = ("NaN", "Infinity", "-Infinity")  # as `fingerprint.plain` writes what JSON lacks
 
 
-def read_manifest(path: Path) -> tuple[Manifest, bytes]:
-    """Read `manifest.json`; returns it and the bytes of the file.
+def read_manifest(path: Path) -> bytes:
+    """Read `manifest.json`, for `parse_manifest`.
 
     Raises:
-        ArtifactError: when the file is missing, unreadable, corrupt or of a newer format.
+        ArtifactError: when the file is missing or unreadable.
     """
     try:
-        if path.exists() and not path.is_file():
-            raise _corrupt(str(path), "it is not a file")
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        with open(path, "rb", opener=_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise _corrupt(str(path), "it is not a file")
+            return file.read(min(status.st_size, MAX_BYTES) + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise ArtifactError(f"{path.parent} is not an artifact: it has no {path.name}") from None
+    except IsADirectoryError:
+        raise _corrupt(str(path), "it is not a file") from None
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read: {error.strerror}") from error
-    return parse_manifest(data, str(path)), data
 
 
 def parse_manifest(data: bytes, where: str) -> Manifest:
@@ -73,6 +77,11 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
         return _decode(content)
     except (KeyError, TypeError, ValueError) as error:
         raise _corrupt(where, error.args[0] if error.args else repr(error)) from error
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file that may be a pipe, which would wait for somebody to write into it."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _corrupt(where: str, reason: str) -> ArtifactError:

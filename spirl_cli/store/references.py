@@ -45,7 +45,7 @@ def resolve(store: Shelf, text: str) -> Artifact:
 def known_references(store: Shelf) -> list[str]:
     """Every reference that can be typed: `recipe/stage` and `recipe/stage@vN`, sorted."""
     artifacts = store.artifacts()
-    short = {f"{item.manifest.recipe}/{item.manifest.stage}" for item in artifacts if not item.manifest.quick}
+    short = {f"{item.head.recipe}/{item.head.stage}" for item in artifacts if not item.head.quick}
     return sorted(short | {item.reference for item in artifacts})
 
 
@@ -61,7 +61,7 @@ def _resolve_reference(store: Shelf, reference: Reference) -> Artifact:
 
 def _no_version(store: Shelf, reference: Reference) -> ArtifactError:
     there = store.artifacts(reference.recipe, reference.stage)
-    versions = ", ".join(f"v{item.manifest.version}" for item in there)
+    versions = ", ".join(f"v{item.head.version}" for item in there)
     if not there:
         message = f"{reference} does not exist: no complete artifact is in {store.root}"
         return ArtifactError(message, hint=_list_hint(store))

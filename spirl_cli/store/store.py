@@ -14,6 +14,8 @@ from spirl_cli.files import discard, expanded, sweep
 from spirl_cli.payload import STAGE_NAMES
 from spirl_cli.store.artifact import Artifact, open_complete
 from spirl_cli.store.diff import differences
+from spirl_cli.store.index import FEW, Index
+from spirl_cli.store.leaves import differing, leaves
 from spirl_cli.store.lineage import Ancestor, ancestors, users
 from spirl_cli.store.locks import hold, run_lock, stage_lock, written_store
 from spirl_cli.store.names import SWEEPS, Reference, parse_version_folder, run_folder, version_folder
@@ -37,8 +39,16 @@ class Broken:
 
 
 @dataclass(frozen=True)
+class Contents:
+    """What a store holds: complete artifacts, in the order in which they were finished, and broken ones."""
+
+    artifacts: list[Artifact]
+    broken: list[Broken]
+
+
+@dataclass(frozen=True)
 class Store:
-    """All artifacts below a folder, which need not exist. Nothing is cached: what counts is on disk."""
+    """All artifacts below a folder, which need not exist. What counts is on disk: each answer reads it."""
 
     root: Path
 
@@ -48,23 +58,33 @@ class Store:
         Complete means that the manifest is sound and every file is there with the right size;
         checksums are compared when a file is used.
         """
-        found = [entry for entry in self._entries(recipe, stage) if isinstance(entry, Artifact)]
-        return sorted(found, key=lambda artifact: (artifact.manifest.finished, artifact.manifest.version))
+        return self.look(recipe, stage).artifacts
 
     def broken(self, recipe: str | None = None, stage: str | None = None) -> list[Broken]:
         """Return the folders of artifacts that `artifacts` leaves out, with the reason."""
-        return [entry for entry in self._entries(recipe, stage) if isinstance(entry, Broken)]
+        return self.look(recipe, stage).broken
+
+    def look(self, recipe: str | None = None, stage: str | None = None, fingerprint: str | None = None) -> Contents:
+        """Return what `artifacts` and `broken` do, of one moment; a fingerprint leaves other folders unread."""
+        unreadable, folders = self._version_folders(recipe, stage, fingerprint)
+        index = Index.of_store(self.root) if len(folders) >= FEW else None
+        entries = [_read_entry(path, index) for path in folders]
+        found = sorted((entry for entry in entries if isinstance(entry, Artifact)), key=_finished)
+        if index is not None:
+            whole = recipe is None and stage is None and fingerprint is None
+            index.save([artifact.sha256 for artifact in found] if whole else None)
+        return Contents(found, [*unreadable, *(entry for entry in entries if isinstance(entry, Broken))])
 
     def find(self, stage: str, fingerprint: str, recipe: str | None = None) -> Artifact | None:
         """Return the newest complete artifact with a fingerprint: of the recipe if it has one, else of any."""
-        found = [item for item in self.artifacts(stage=stage) if item.fingerprint == fingerprint]
-        own = [item for item in found if item.manifest.recipe == recipe]
+        found = self.look(stage=stage, fingerprint=fingerprint).artifacts
+        own = [item for item in found if item.head.recipe == recipe]
         candidates = own or found
         return candidates[-1] if candidates else None
 
     def newest(self, recipe: str | None = None, stage: str | None = None) -> Artifact | None:
         """Return the artifact that was finished last; those of a quick profile do not count."""
-        found = [item for item in self.artifacts(recipe, stage) if not item.manifest.quick]
+        found = [item for item in self.artifacts(recipe, stage) if not item.head.quick]
         return found[-1] if found else None
 
     def resolve(self, reference: str, stage: str | None = None) -> Artifact:
@@ -90,7 +110,7 @@ class Store:
         Raises:
             ArtifactError: when it is there and corrupt or incomplete.
         """
-        for path in self._version_folders(reference.recipe, reference.stage):
+        for path in _children(self.root / reference.recipe / reference.stage):
             parsed = parse_version_folder(path.name)
             if parsed is not None and parsed[0] == reference.version:
                 return open_complete(path)
@@ -102,11 +122,9 @@ class Store:
         Returns:
             pairs of an artifact and lines such as `horizon: 10 → 5`: its value → the given one.
         """
-        candidates = [
-            (artifact, [str(item) for item in differences(artifact.manifest.parameters, parameters)])
-            for artifact in reversed(self.artifacts(stage=stage))
-        ]
-        return sorted(candidates, key=lambda candidate: len(candidate[1]))[:limit]
+        wanted, candidates = set(leaves(parameters)), list(reversed(self.artifacts(stage=stage)))
+        closest = sorted(candidates, key=lambda artifact: len(differing(wanted, artifact.head.leaves)))[:limit]
+        return [(one, [str(item) for item in differences(one.manifest.parameters, parameters)]) for one in closest]
 
     def lineage(self, artifact: Artifact) -> tuple[Ancestor, ...]:
         """Return the tree of inputs of an artifact, looked up here and in the store that it lies in."""
@@ -166,15 +184,6 @@ class Store:
         """Where a run with a fingerprint works, whether it exists or not."""
         return self.root / recipe / stage / run_folder(fingerprint)
 
-    def _entries(self, recipe: str | None, stage: str | None) -> Iterator[Artifact | Broken]:
-        for folder in self._stage_folders(recipe, stage):
-            try:
-                paths = self._version_folders(folder.parent.name, folder.name)
-            except ArtifactError as error:  # a folder of somebody else, in a store that is shared
-                yield Broken(folder, error.message)
-                continue
-            yield from map(_read_entry, paths)
-
     def _stage_folders(self, recipe: str | None, stage: str | None) -> Iterator[Path]:
         recipes = _children(self.root) if recipe is None else [self.root / recipe]
         recipes = [folder for folder in recipes if folder.name != SWEEPS]
@@ -183,8 +192,19 @@ class Store:
                 if name in STAGE_NAMES and not folder.name.startswith("."):
                     yield folder / name
 
-    def _version_folders(self, recipe: str, stage: str) -> list[Path]:
-        return [path for path in _children(self.root / recipe / stage) if parse_version_folder(path.name)]
+    def _version_folders(
+        self, recipe: str | None, stage: str | None, fingerprint: str | None
+    ) -> tuple[list[Broken], list[Path]]:
+        """Return folders that cannot be read, and those that are named like artifacts."""
+        unreadable: list[Broken] = []
+        found: list[Path] = []
+        for folder in self._stage_folders(recipe, stage):
+            try:
+                named = ((name, parse_version_folder(name)) for name in _names(folder))
+                found += [folder / name for name, parsed in named if parsed and fingerprint in (None, parsed[1])]
+            except ArtifactError as error:  # a folder of somebody else, in a store that is shared
+                unreadable.append(Broken(folder, error.message))
+        return unreadable, found
 
 
 def default_root(option: str | Path | None = None) -> Path:
@@ -220,23 +240,33 @@ def look_up(store: Store, look: Callable[[Store], Found]) -> Found:
     return look(shipped) if found is None else found
 
 
-def _read_entry(path: Path) -> Artifact | Broken:
+def _finished(artifact: Artifact) -> tuple[str, int]:
+    return artifact.head.finished, artifact.head.version
+
+
+def _read_entry(path: Path, index: Index | None) -> Artifact | Broken:
     try:
-        artifact = Artifact.open(path)
+        artifact = Artifact.open(path, index)
     except ArtifactError as error:
         return Broken(path, error.message)
-    manifest = artifact.manifest
+    head = artifact.head
     found = (path.parent.parent.name, path.parent.name, path.name)
-    if found != (manifest.recipe, manifest.stage, version_folder(manifest.version, manifest.fingerprint)):
-        return Broken(path, f"{path} is named unlike its manifest, which says {manifest.reference}")
+    if found != (head.recipe, head.stage, version_folder(head.version, head.fingerprint)):
+        return Broken(path, f"{path} is named unlike its manifest, which says {artifact.reference}")
     if problem := artifact.incomplete():
         return Broken(path, f"{artifact.reference} is incomplete: {problem}", artifact)
     return artifact
 
 
 def _children(folder: Path) -> list[Path]:
+    return [folder / name for name in _names(folder)]
+
+
+def _names(folder: Path) -> list[str]:
+    """Return the names of the folders in a folder, sorted."""
     try:
-        return sorted(path for path in folder.iterdir() if path.is_dir())
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir())
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from spirl_cli.payload import AGENT, EVALUATION, PRIOR, SKILLS
+from spirl_cli.sweep.work import work_of
 
 if TYPE_CHECKING:
     from spirl_cli.store.artifact import Artifact
     from spirl_cli.sweep.jobs import Job
-
-
-def work_of(stage: str, parameters: Mapping[str, Any]) -> float:
-    """Return how much a stage has to do: iterations, environment steps or episodes; clips count as one."""
-    if stage in (SKILLS, PRIOR):
-        return float(parameters[f"train_{stage}"]["iterations"])
-    if stage == AGENT:
-        return float(parameters["train_rl"]["steps"])
-    if stage == EVALUATION:
-        section = parameters["evaluate"]
-        return float(section["episodes"] * len(section["policies"]))
-    return 1.0
 
 
 class Timings:
@@ -30,13 +18,11 @@ class Timings:
     def __init__(self, artifacts: Iterable[Artifact]) -> None:
         self._rates: dict[tuple[str | None, ...], float] = {}
         for artifact in artifacts:
-            manifest = artifact.manifest
-            recipe = manifest.extra.get("recipe")
-            method = recipe.get("method") if isinstance(recipe, dict) else None
-            rate = manifest.seconds / work_of(manifest.stage, manifest.parameters)
-            kind = (manifest.stage, manifest.recipe, manifest.profile)
+            head = artifact.head
+            rate = head.seconds / work_of(head.stage, artifact.manifest.parameters)
+            kind = (head.stage, head.recipe, head.profile)
             self._rates[kind] = rate
-            self._rates[(*kind, method)] = rate
+            self._rates[(*kind, head.method)] = rate
 
     def seconds(self, job: Job) -> float | None:
         """Return how long a job will take, scaled by its work; None when nothing like it was made yet."""

@@ -12,8 +12,8 @@ from spirl_cli.errors import UsageError
 from spirl_cli.pipeline.graph import STAGES
 from spirl_cli.pipeline.plan import PlannedStage, Request, plan
 from spirl_cli.store.fingerprint import canonical, fingerprint
-from spirl_cli.sweep.estimate import work_of
 from spirl_cli.sweep.inventory import Inventory
+from spirl_cli.sweep.work import work_of
 
 if TYPE_CHECKING:
     from spirl_cli.recipe.schema import Recipe

@@ -69,7 +69,7 @@ def test_diff_lists_parameters_inputs_and_packages(store: Store) -> None:
     first = make(store, parameters={"horizon": 10.0, "noise": [{"sigma": 0.1}]}, inputs={"clips": clips})
     second = make(store, parameters={"horizon": 10, "noise": [{"sigma": 0.2}]}, inputs={"clips": other})
     drifted = replace(second.manifest, packages={**second.manifest.packages, "torch": "0.1"})
-    found = diff(first, replace(second, manifest=drifted))
+    found = diff(first, replace(second, data=drifted.to_json()))
     assert found[0] == Difference("noise[0].sigma", 0.1, 0.2)
     assert found[1].path == "inputs.clips" and found[1].left == f"kitchen/clips@v1 ({clips.fingerprint})"
     assert [item.path for item in found[2:]] == ["packages.torch"]
