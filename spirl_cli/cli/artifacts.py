@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spirl_cli.cli import complete
-from spirl_cli.cli.console import columns, duration, emit, emit_json, metrics_line, note, size
+from spirl_cli.cli.console import columns, duration, emit, emit_json, metrics_line, note
 from spirl_cli.cli.matching import chosen
 from spirl_cli.cli.options import ArtifactsOption, JsonOption, ReferenceArgument, StageName
 from spirl_cli.cli.requests import open_store
 from spirl_cli.errors import ArtifactError
 from spirl_cli.pipeline.changes import CHANGES, changes_text, recorded_changes
-from spirl_cli.printable import printable
+from spirl_cli.printable import printable, size
 
 if TYPE_CHECKING:
     from spirl_cli.store.artifact import Artifact
@@ -95,7 +95,7 @@ def verify(
     root: ArtifactsOption = _ROOT,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare artifacts with their checksums.
+    """Compare artifacts, and without REF also unfinished runs, with their checksums.
 
     Reads every file; exits with 3 when one is missing or damaged.
     """
@@ -105,6 +105,9 @@ def verify(
     names = {str(artifact.path): artifact.reference for artifact in checked}
     for entry in [] if references else store.broken():
         problems[str(entry.path)] = [entry.problem]
+    for run in [] if references else store.runs():
+        if not run.locked and (found := run.problems()):
+            problems[str(run.path)] = found
     if as_json:
         rows = [{"artifact": names.get(path), "path": path, "problems": found} for path, found in problems.items()]
         emit_json(rows)
@@ -115,7 +118,7 @@ def verify(
     if damaged:
         raise ArtifactError(
             f"{damaged} of {len(problems)} artifacts are damaged.",
-            "move their folders elsewhere and run the stages again",
+            "move their folders elsewhere and run the stages again; in a run, put a sound copy in the file's place",
         )
 
 

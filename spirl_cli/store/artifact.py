@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from spirl_cli.errors import ArtifactError, did_you_mean
+from spirl_cli.seals import seal_problem
 from spirl_cli.store.fingerprint import is_fingerprint_of, sha256_file
 from spirl_cli.store.manifest import InputRecord, Manifest, OutputRecord
 from spirl_cli.store.manifest_file import read_manifest
@@ -41,6 +42,8 @@ class Artifact:
             ArtifactError: when it is missing, corrupt or of a newer format.
         """
         manifest, data = read_manifest(path / MANIFEST)
+        if problem := seal_problem(path / MANIFEST):
+            raise ArtifactError(problem, f"move {path} elsewhere and run the stage again")
         return cls(path, manifest, hashlib.sha256(data).hexdigest())
 
     @property
