@@ -20,7 +20,7 @@ EPHEMERAL = {"spirl_cli/store/locks.py", "spirl_cli/clips/writer.py", "spirl_cli
 # grow line by line, and are synced before a checkpoint is; stderr
 STREAMS = {"spirl_cli/monitor/metrics.py", "spirl_cli/monitor/events.py", "spirl_cli/monitor/streams.py"}
 # files in folders of their own that are damaged on purpose, and the calls that are watched
-TORTURE = {f"benchmarks/torture/{name}.py" for name in ("crashes", "disk", "flips", "journal", "lab")}
+TORTURE = {f"benchmarks/torture/{name}.py" for name in ("crashes", "disk", "flips", "journal", "lab", "sharing")}
 LOGS = {"spirl_cli/sweep/local.py", "spirl_cli/sweep/ray.py"}  # what commands of a sweep say
 
 

@@ -58,7 +58,11 @@ def _even(most: int, places: int) -> list[int]:
 
 
 def _disturb(
-    lab: Lab, stage: str, row: Row, disk: Path | None, limit: Callable[[Workspace], contextlib.AbstractContextManager[None]]
+    lab: Lab,
+    stage: str,
+    row: Row,
+    disk: Path | None,
+    limit: Callable[[Workspace], contextlib.AbstractContextManager[None]],
 ) -> None:
     """Run a stage with too little room, then with enough."""
     work = lab.before(stage, at=disk / "work" if disk else None)

@@ -98,7 +98,9 @@ def _require_found(lab: Lab, work: Workspace, reader: str | None, row: Row, plac
     [artifact, *_] = [Path(line) for line in command.stdout.splitlines()] or [Path(NAME)]
     different = lab.differences(reader, work.folder / artifact)
     if command.returncode != 0 or different:
-        raise Fault(f"{place}: the reader exits with {command.returncode}, {different} differ: {command.stderr[-1000:]}")
+        raise Fault(
+            f"{place}: the reader exits with {command.returncode}, {different} differ: {command.stderr[-1000:]}"
+        )
     row.add("not needed by the reader, whose result is the same")
 
 

@@ -23,7 +23,7 @@ from benchmarks.torture.crashes import State, crash_states
 from benchmarks.torture.flips import READERS
 from benchmarks.torture.lab import COMMANDS, FILE, OFTEN, Fault, Lab, Row, open_lab
 from benchmarks.torture.table import show
-from tests.support.commands import CHECKOUT, Workspace, cli_environment
+from tests.support.commands import Workspace, cli_environment
 
 
 def cut_all(lab: Lab, states: int, seed: int = 0, stages: Sequence[str] = tuple(COMMANDS)) -> Row:

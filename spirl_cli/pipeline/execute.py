@@ -147,9 +147,10 @@ def _run(stage: PlannedStage, request: Request, settings: ExecutionSettings, inp
         raise ArtifactError(f"{stage.spec.command}: the dataset of the recipe cannot be identified.")
     forced = stage.spec.name in request.force
     place = (request.recipe.id, stage.spec.name, stage.fingerprint)
-    with room_for(request.store.run_folder(*place)), open_run(
-        request.store, *place, on_wait=settings.reporter.message
-    ) as run:
+    with (
+        room_for(request.store.run_folder(*place)),
+        open_run(request.store, *place, on_wait=settings.reporter.message) as run,
+    ):
         if run.existing is not None and not forced:
             return Outcome(stage, run.existing, made=False)
         if settings.resume:
