@@ -13,7 +13,6 @@ from pathlib import Path
 from spirl_cli.errors import SpirlError
 from spirl_cli.printable import size
 
-_BLOCK = 4096  # bytes that the smallest file or folder takes on most file systems
 _FULL = {
     errno.ENOSPC: "the disk of {folder} is full",
     errno.EDQUOT: "the quota on the disk of {folder} is used up",
@@ -60,12 +59,25 @@ def disk_full(error: Exception, path: Path | None = None, needed: int | None = N
     named = error.filename if isinstance(error, OSError) else None
     path = Path(named if isinstance(named, str) else os.getcwd()) if path is None else path
     folder = next(one for one in path.absolute().parents if os.path.isdir(one))
-    free = shutil.disk_usage(folder).free
-    wanted = size(needed) if needed is not None and needed > free else f"more than {size(free + _BLOCK)}"
+    there, do = (_longest_file(), "allow") if number == errno.EFBIG else (_free(folder), "make room for")
+    wanted = size(needed) if needed is not None and needed > there else f"more than {size(there)}"
     return DiskFullError(
-        f"{_FULL[number].format(folder=folder)}: {path.name} needs {wanted}, and {size(free)} are free",
-        f"make room for {wanted}, then run the same command again: it goes on from what is saved",
+        f"{_FULL[number].format(folder=folder)}: {path.name} needs {wanted}, and there are {size(there)}",
+        f"{do} {wanted}, then run the same command again: it goes on from what is saved",
     )
+
+
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
+
+
+def _longest_file() -> int:
+    """Return how many bytes a file of this process may have, as far as that is known."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    return max(0, resource.getrlimit(resource.RLIMIT_FSIZE)[0])
 
 
 def _system_error(error: BaseException | None) -> int | None:

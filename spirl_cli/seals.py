@@ -15,6 +15,7 @@ from pathlib import Path
 from spirl_cli.files import SEAL_SUFFIX, sync, write_whole, written_whole
 
 _BLOCK = 1 << 20  # bytes read at once
+_LONGEST = 128  # bytes of a seal
 
 
 def seal_of(path: Path) -> Path:
@@ -65,15 +66,16 @@ def remove_sealed(path: Path) -> None:
 
 def seal_problem(path: Path) -> str | None:
     """Say how a file differs from its seal; None if it does not, is not there, or has no seal."""
+    if not seal_of(path).is_file():
+        return None
     try:
-        content = seal_of(path).read_bytes()
-        with contextlib.suppress(ValueError):
+        with seal_of(path).open("rb") as file:
+            content = file.read(_LONGEST)
+        with contextlib.suppress(ValueError, IndexError):
             if _content(path, int(content.split()[1])) == content:
                 return None
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return None
-    except IndexError:
-        pass
     except OSError as error:
         return f"{path} cannot be read ({error.strerror})"
     return f"{path} is damaged: it does not have the checksum in {seal_of(path).name}"

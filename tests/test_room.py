@@ -26,7 +26,7 @@ def test_what_is_full_and_how_much_is_needed_is_said(error: Exception, tmp_path:
 
 
 def test_what_is_needed_is_more_than_is_free_where_it_is_not_known(tmp_path: Path) -> None:
-    with pytest.raises(DiskFullError, match=r"file needs more than [\d.]+ .B, and [\d.]+ .B are free"):
+    with pytest.raises(DiskFullError, match=r"file needs more than [\d.]+ .B, and there are [\d.]+ .B"):
         with room_for(tmp_path / "file"):
             raise FULL
 

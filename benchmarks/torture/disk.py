@@ -27,7 +27,8 @@ from tests.support.commands import Workspace
 
 BLOCK = 4096  # bytes, of a tmpfs
 MEGABYTES = 64  # of the small disk, far more than the pipeline takes
-SAYS = re.compile(r"error: .*(is full|may not be that large).*: .+ needs .*\d [kMG]?B, and .*\d [kMG]?B are free")
+SAYS = re.compile(r"error: .*(is full|may not be that large).*: .+ needs .*\d [kMG]?B, and there are \d")
+HINT = re.compile(r"hint: (make room for|allow) .*\d [kMG]?B, then run the same command again")
 _MOUNTS = "SPIRL_TORTURE_MOUNTS"  # set in a process that has mounts of its own
 
 
@@ -54,7 +55,8 @@ def fill_all(lab: Lab, places: int, stages: Sequence[str] = tuple(COMMANDS)) -> 
 
 
 def _even(most: int, places: int) -> list[int]:
-    return [most * number // places // BLOCK * BLOCK for number in range(places)]
+    """Return numbers of bytes, from one block to nearly the most."""
+    return [max(BLOCK, most * number // places // BLOCK * BLOCK) for number in range(places)]
 
 
 def _disturb(
@@ -71,7 +73,7 @@ def _disturb(
             command = work.start(COMMANDS[stage], FILE, **OFTEN).wait()
         if command.returncode == 0:
             row.add("had room enough")
-        elif command.returncode != 1 or not SAYS.search(command.stderr) or "hint: make room" not in command.stderr:
+        elif command.returncode != 1 or not SAYS.search(command.stderr) or not HINT.search(command.stderr):
             raise Fault(f"exit code {command.returncode}: {command.stderr[-2000:]}")
         else:
             row.add("refused with what is full and what is needed")

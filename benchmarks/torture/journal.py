@@ -92,7 +92,9 @@ class Journal:
     def moment(self, event: str) -> None:
         """Look at the folder and write down what a power cut at this moment could leave."""
         self._look()
-        found = Moment(event, self._durable, tuple(self._pending), self._content)
+        alive = {*self._durable.values(), *self._names.values(), *(change[3] for change in self._pending)}
+        content = {node: kept for node, kept in self._content.items() if node in alive}
+        found = Moment(event, self._durable, tuple(self._pending), content)
         self._moments.write(json.dumps(asdict(found)) + "\n")
         self._moments.flush()
 

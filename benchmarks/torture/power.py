@@ -26,6 +26,9 @@ from benchmarks.torture.table import show
 from tests.support.commands import Workspace, cli_environment
 
 
+NOW_AND_THEN = {"SPIRL_CHECKPOINT_SECONDS": "0.5"}  # a few checkpoints
+
+
 def cut_all(lab: Lab, states: int, seed: int = 0, stages: Sequence[str] = tuple(COMMANDS)) -> Row:
     """Cut the power while each stage runs, and run its command again.
 
@@ -50,21 +53,20 @@ def cut_all(lab: Lab, states: int, seed: int = 0, stages: Sequence[str] = tuple(
 def record(lab: Lab, stage: str) -> list[State]:
     """Run a stage under a journal; return the states in which a power cut could have left its folder of the store."""
     work, out = lab.before(stage), lab.folder / f"journal-{stage}"
+    shutil.rmtree(out, ignore_errors=True)
     folder = lab.artifacts(work) / stage
     folder.mkdir(parents=True)
     arguments = [str(folder), str(out), COMMANDS[stage], FILE]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.torture.journal", *arguments],
         cwd=work.folder,
-        env=cli_environment(**work.variables, **OFTEN),
+        env=cli_environment(**work.variables, **NOW_AND_THEN),
         capture_output=True,
         text=True,
     )
     if done.returncode != 0:
         raise Fault(f"{COMMANDS[stage]} under a journal: {done.stderr[-2000:]}")
-    found = list(crash_states(out))
-    shutil.rmtree(out)
-    return found
+    return list(crash_states(out))
 
 
 def _recover(lab: Lab, stage: str, state: State, row: Row) -> None:
@@ -108,7 +110,7 @@ def _require_all_there(state: State, folder: Path) -> None:
     """Check that a refusal has thrown nothing away but what nobody can use."""
     gone = [
         path
-        for path, data in state.files.items()
+        for path, data in state.data().items()
         if not path.endswith((".tmp", ".raw", ".lock", ".holder.json"))
         and not ((folder / path).is_file() and (folder / path).read_bytes() == data)
         and "/." not in f"/{path}"

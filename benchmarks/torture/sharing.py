@@ -102,7 +102,7 @@ def _share_cache(folder: Path, count: int) -> None:
 
 def _run_all(what: str, folder: Path, count: int, variables: dict[str, str]) -> None:
     """Let so many processes want something at once, each in a folder of its own."""
-    places = {"XDG_CACHE_HOME": folder / "cache", "MINARI_DATASETS_PATH": folder / "datasets"}
+    places: dict[str, str | Path] = {"XDG_CACHE_HOME": folder / "cache", "MINARI_DATASETS_PATH": folder / "datasets"}
     command = [sys.executable, "-m", "benchmarks.torture.sharing", "--want", what]
     running = []
     for number in range(count):

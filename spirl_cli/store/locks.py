@@ -75,8 +75,8 @@ def hold(lock: Path, what: str, *, wait: bool, on_wait: Callable[[str], None] | 
     with _acquired(lock, what, wait, on_wait):
         sidecar = _sidecar(lock)
         holder = Holder(os.getpid(), platform.node(), now())
-        sidecar.write_text(json.dumps(asdict(holder)), encoding="utf-8")
         try:
+            sidecar.write_text(json.dumps(asdict(holder)), encoding="utf-8")
             yield
         finally:
             with contextlib.suppress(OSError):

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.torture.crashes import State, crash_states
+from benchmarks.torture.crashes import Kept, State, crash_states
 from tests.support.commands import CHECKOUT, cli_environment
 
 PROGRAM = """
@@ -46,7 +46,7 @@ def states_of(body: str, tmp_path: Path) -> list[State]:
 
 
 def contents(states: list[State], name: str) -> set[bytes | None]:
-    return {state.files.get(name) for state in states}
+    return {state.data().get(name) for state in states}
 
 
 def test_what_is_synced_before_its_name_is_old_or_new(tmp_path: Path) -> None:
@@ -67,6 +67,7 @@ def test_what_was_synced_of_a_log_stays(tmp_path: Path) -> None:
 
 
 def test_a_state_is_written_as_it_is(tmp_path: Path) -> None:
-    state = State("", ("empty", "deep"), {"deep/file": b"content"})
-    state.write(tmp_path)
-    assert (tmp_path / "empty").is_dir() and (tmp_path / "deep/file").read_bytes() == b"content"
+    (tmp_path / "digest").write_bytes(b"content")
+    state = State("", ("empty", "deep"), {"deep/file": Kept(None, "digest", "half")}, tmp_path)
+    state.write(tmp_path / "new")
+    assert (tmp_path / "new/empty").is_dir() and (tmp_path / "new/deep/file").read_bytes() == b"con"
