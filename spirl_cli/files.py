@@ -150,6 +150,7 @@ def discard(path: Path) -> None:
         os.replace(path, trash)
     except FileNotFoundError:
         return
+    sync(path.parent)  # or a crash could bring the folder back without some of its files
     shutil.rmtree(trash, ignore_errors=True)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from spirl_cli.files import SEAL_SUFFIX, sync, write_whole, written_whole
@@ -81,12 +81,20 @@ def seal_problem(path: Path) -> str | None:
     return f"{path} is damaged: it does not have the checksum in {seal_of(path).name}"
 
 
-def seal_problems(folder: Path) -> dict[Path, str]:
-    """Compare all files below a folder with their seals; return a sentence for each damaged one."""
+def seal_problems(folder: Path, besides: Sequence[str] = ()) -> dict[Path, str]:
+    """Compare the files below a folder with their seals.
+
+    Args:
+        folder: whose files.
+        besides: patterns of names that are left out.
+
+    Returns:
+        a sentence for each damaged file.
+    """
     problems = {}
     for found in sorted(folder.rglob(f".*{SEAL_SUFFIX}")):
         path = found.with_name(found.name.removeprefix(".").removesuffix(SEAL_SUFFIX))
-        if problem := seal_problem(path):
+        if not any(map(path.match, besides)) and (problem := seal_problem(path)):
             problems[path] = problem
     return problems
 

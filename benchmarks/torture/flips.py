@@ -18,12 +18,25 @@ from pathlib import Path
 
 from benchmarks.torture.lab import COMMANDS, FILE, NAME, OFTEN, Fault, Lab, Row, open_lab
 from benchmarks.torture.table import show
-from spirl_cli.payload import AGENT, CLIPS, EVALUATION, GENERATED_FOLDER, PRIOR, SKILLS, STAGE_NAMES
+from spirl_cli.payload import (
+    AGENT,
+    CHECKPOINTS,
+    CLIPS,
+    EVALUATION,
+    FINISHED_FOLDER,
+    GENERATED_FOLDER,
+    PRIOR,
+    SKILLS,
+    STAGE_NAMES,
+)
 from tests.support.commands import Workspace
 
 UNREAD = ("*.lock",)  # empty files whose content means nothing
 READERS = {CLIPS: SKILLS, SKILLS: PRIOR, PRIOR: AGENT, AGENT: EVALUATION}  # stages that read an artifact
-_WAITED_FOR = {CLIPS: f"{GENERATED_FOLDER}/*.hdf5", EVALUATION: "finished/*.csv"}  # what makes a run worth resuming
+_WAITED_FOR = {
+    CLIPS: f"{GENERATED_FOLDER}/*.hdf5",
+    EVALUATION: f"{FINISHED_FOLDER}/*.csv",
+}  # what makes a run worth resuming
 
 
 def flip_all(lab: Lab, flips: int, seed: int = 0, stages: Sequence[str] = STAGE_NAMES) -> list[Row]:
@@ -45,7 +58,7 @@ def unfinished_run(lab: Lab, stage: str) -> Workspace:
     for _ in range(20):
         work = lab.before(stage)
         command = work.start(COMMANDS[stage], FILE, **OFTEN)
-        folder, pattern = lab.artifacts(work) / stage, _WAITED_FOR.get(stage, "checkpoint-*")
+        folder, pattern = lab.artifacts(work) / stage, _WAITED_FOR.get(stage, CHECKPOINTS)
         wanted = 1 if stage in _WAITED_FOR else 2
         command.wait_until(lambda: len(list(folder.glob(f"run-*/{pattern}"))) >= wanted)  # noqa: B023
         if command.running():

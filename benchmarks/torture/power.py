@@ -25,7 +25,6 @@ from benchmarks.torture.lab import COMMANDS, FILE, OFTEN, Fault, Lab, Row, open_
 from benchmarks.torture.table import show
 from tests.support.commands import Workspace, cli_environment
 
-
 NOW_AND_THEN = {"SPIRL_CHECKPOINT_SECONDS": "0.5"}  # a few checkpoints
 
 

@@ -13,7 +13,7 @@ from spirl_cli.pipeline.changes import CHANGES, changes
 from spirl_cli.pipeline.plan import PlannedStage, Request, plan
 from spirl_cli.room import room_for
 from spirl_cli.stages.context import ExtractOptions, Options, StageContext, StageResult, TrainRLOptions
-from spirl_cli.store.writer import open_run
+from spirl_cli.store.writer import open_run, tidy
 
 if TYPE_CHECKING:
     from spirl_cli.monitor.reporter import Reporter
@@ -133,6 +133,7 @@ def _ensure(
     stage: PlannedStage, request: Request, settings: ExecutionSettings, inputs: Mapping[str, Artifact]
 ) -> Outcome:
     if stage.artifact is not None:
+        tidy(stage.artifact.path.parent)
         outcome = Outcome(stage, stage.artifact, made=False)
     else:
         settings.reporter.message(f"{stage.spec.command} {request.recipe.id}: {'; '.join(stage.reasons)}")

@@ -17,7 +17,7 @@ from spirl_cli.seals import seal_of, seal_problems, write_sealed
 from spirl_cli.store import provenance
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.fingerprint import plain, sha256_file
-from spirl_cli.store.locks import hold, now, run_lock, stage_lock, written_store
+from spirl_cli.store.locks import forget_dead_holders, hold, now, run_lock, stage_lock, written_store
 from spirl_cli.store.manifest import InputRecord, Manifest, OutputRecord
 from spirl_cli.store.names import (
     MANIFEST,
@@ -140,13 +140,12 @@ class Run:
         Raises:
             ArtifactError: a file is damaged.
         """
-        for path, problem in seal_problems(self._path).items():
-            if not any(path.match(pattern) for pattern in (CHECKPOINTS, REPLAY_FILES)):
-                raise ArtifactError(
-                    problem,
-                    "put a sound copy in its place, or move it elsewhere, and run the same command again: "
-                    "what can be made again is made again",
-                )
+        for problem in seal_problems(self._path, besides=(CHECKPOINTS, REPLAY_FILES)).values():
+            raise ArtifactError(
+                problem,
+                "put a sound copy in its place, or move it elsewhere, and run the same command again: "
+                "what can be made again is made again",
+            )
 
     def forget_if_empty(self) -> None:
         """Delete a run folder that nothing was written to: there is nothing to resume."""
@@ -212,6 +211,14 @@ class Run:
         discard(staging)
         if self.existing is not None and read_started(self._path) == self.existing.manifest.started:
             discard(self._path)
+
+
+def tidy(stage_folder: Path) -> None:
+    """Delete what commits and deletions that were cut short left beside artifacts, where this process may."""
+    with suppress(ArtifactError, OSError):
+        sweep(stage_folder)
+        _sweep_commits(stage_folder, own="")
+        forget_dead_holders(stage_folder)
 
 
 def _sweep_commits(folder: Path, own: str) -> None:

@@ -230,3 +230,15 @@ def test_a_store_that_cannot_be_written_to_says_so(tmp_path: Path) -> None:
         open_run(Store(tmp_path / "file"), "kitchen", "skills", "0" * 12),
     ):
         pass
+
+
+@pytest.mark.parametrize("step", ["staging", "clean"])
+def test_what_a_killed_commit_left_goes_when_the_artifact_is_up_to_date(store: Store, step: str) -> None:
+    process = start_python(KILLED, store.root, step)
+    process.communicate(timeout=60)
+    folder = store.root / "kitchen" / "skills"
+    (folder / ".trash-7-run-0").mkdir()
+    writer.tidy(folder)
+    left = {path.name for path in folder.iterdir() if not path.name.endswith(".lock")}
+    unfinished = "run-" + "0" * 12
+    assert left == ({"v001-" + "0" * 12} if step == "clean" else {unfinished})
