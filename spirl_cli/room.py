@@ -63,7 +63,7 @@ def disk_full(error: Exception, path: Path | None = None, needed: int | None = N
     wanted = size(needed) if needed is not None and needed > there else f"more than {size(there)}"
     return DiskFullError(
         f"{_FULL[number].format(folder=folder)}: {path.name} needs {wanted}, and there are {size(there)}",
-        f"{do} {wanted}, then run the same command again: it goes on from what is saved",
+        f"{do} {wanted} and for what comes after it, then run the same command again: it goes on from what is saved",
     )
 
 

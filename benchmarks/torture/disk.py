@@ -28,7 +28,7 @@ from tests.support.commands import Workspace
 BLOCK = 4096  # bytes, of a tmpfs
 MEGABYTES = 64  # of the small disk, far more than the pipeline takes
 SAYS = re.compile(r"error: .*(is full|may not be that large).*: .+ needs .*\d [kMG]?B, and there are \d")
-HINT = re.compile(r"hint: (make room for|allow) .*\d [kMG]?B, then run the same command again")
+HINT = re.compile(r"hint: (make room for|allow) .*\d [kMG]?B and .*, then run the same command again")
 _MOUNTS = "SPIRL_TORTURE_MOUNTS"  # set in a process that has mounts of its own
 
 
