@@ -17,11 +17,11 @@ from spirl_cli.store.writer import open_run
 from tests.support.store_data import commit, identity, make, names_in, start_python
 
 
-@pytest.mark.parametrize("call", range(1, 4))
+@pytest.mark.parametrize("call", range(1, 5))
 def test_a_commit_cut_short_at_any_rename_can_be_repeated(
     store: Store, monkeypatch: pytest.MonkeyPatch, call: int
 ) -> None:
-    """The renames of a commit: the manifest into place, the artifact into being, the run folder away."""
+    """The renames of a commit: the manifest and its seal into place, the artifact into being, the run folder away."""
     calls = 0
     real = os.replace
 
@@ -40,7 +40,7 @@ def test_a_commit_cut_short_at_any_rename_can_be_repeated(
         monkeypatch.setattr(writer, "discard", lambda path: files.discard(path) if path.exists() else None)
         commit(run, parameters)
     monkeypatch.undo()
-    appeared = call == 3
+    appeared = call == 4
     assert len(store.artifacts()) == appeared and store.broken() == []
     with open_run(store, "kitchen", "skills", mark) as run:
         assert (run.existing is not None) == appeared
