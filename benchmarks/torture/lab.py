@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -61,12 +62,13 @@ class Row:
 
     @contextlib.contextmanager
     def case(self, description: str) -> Iterator[None]:
-        """Note what goes wrong in a case, and go on with the next."""
+        """Note and print what goes wrong in a case, and go on with the next."""
         begun = time.monotonic()
         try:
             yield
         except AssertionError as error:
             self.faults.append(f"{description}: {error}")
+            print(f"FAULT in {self.name}: {self.faults[-1]}", file=sys.stderr, flush=True)
         finally:
             self.seconds += time.monotonic() - begun
 

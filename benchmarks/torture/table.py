@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +12,7 @@ from spirl_cli.files import write_whole
 
 
 def show(rows: Sequence[Row], to: Path | None = None) -> int:
-    """Print a line per row and every fault, write both as JSON, and return the exit code.
+    """Print a line per row, write them with all faults as JSON, and return the exit code.
 
     Args:
         rows: what became of each kind of harm.
@@ -21,9 +20,6 @@ def show(rows: Sequence[Row], to: Path | None = None) -> int:
     """
     if to is not None:
         write_whole(to, (json.dumps([asdict(row) for row in rows], indent=2) + "\n").encode())
-    for row in rows:
-        for fault in row.faults:
-            print(f"FAULT in {row.name}: {fault}", file=sys.stderr)
     for row in rows:
         counts = ", ".join(f"{count:,} {what}" for what, count in row.counts.items())
         print(f"{row.name:<12} {len(row.faults):>3} faults  {row.seconds:>5.0f} s  {counts}")

@@ -92,7 +92,8 @@ def test_the_table_names_faults_and_is_written(tmp_path: Path, capsys: pytest.Ca
     assert show([row]) == 0
     with row.case("a case"):
         raise Fault("lost")
-    assert show([row], tmp_path / "table.json") == 1
     assert "FAULT in kills: a case: lost" in capsys.readouterr().err
+    assert show([row], tmp_path / "table.json") == 1
+    assert "1 faults" in capsys.readouterr().out
     [written] = json.loads((tmp_path / "table.json").read_text())
     assert written["counts"] == {"resumed": 3} and written["faults"] == ["a case: lost"]
