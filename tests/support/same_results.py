@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from spirl_cli.monitor.checkpoint import read_state
-from tests.support.warm import Command
+from tests.support.warm import PATIENCE, Command
 
 
 def payload(artifact: Path) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def checkpoint_content(path: Path) -> Any:
 
 def assert_no_process_left(command: Command) -> None:
     """Environment workers must not outlive the learner."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while left := list(processes_of(command)):
         assert time.monotonic() < deadline, f"processes {left} are left of {command.pid}"
         time.sleep(0.02)
