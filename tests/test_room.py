@@ -21,7 +21,9 @@ def test_what_is_full_and_how_much_is_needed_is_said(error: Exception, tmp_path:
     with pytest.raises(DiskFullError) as said, room_for(tmp_path / "deep" / "file", 5 * 10**18):
         raise error
     assert f"the disk of {tmp_path} is full: file needs 5000000000.0 GB" in said.value.message
-    assert "make room for 5000000000.0 GB and for what comes after it, then run the same command again" in said.value.hint
+    assert (
+        "make room for 5000000000.0 GB and for what comes after it, then run the same command again" in said.value.hint
+    )
     assert said.value.exit_code == 1
 
 
