@@ -8,6 +8,7 @@ WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 CASES ?= 20000
+TORTURE_ARGS ?=
 
 # two test processes with one thread each suit two cores; more threads would only wait for one another
 export OMP_NUM_THREADS = 1
@@ -58,8 +59,8 @@ house: $(STAMP)  ## count what keeps the code small: lines, imports, who knows w
 tables: $(STAMP)  ## renew the tables of results in docs/results.md and README.md
 	$(BIN)/python -m benchmarks.tables --docs docs/results.md --readme README.md
 
-torture: $(STAMP)  ## try random recipes, overrides, manifests and networks on all commands (CASES=20000; minutes)
-	$(BIN)/python -m benchmarks.torture.fuzz --cases $(CASES)
+torture: $(STAMP)  ## kills, power cuts, full disks, flipped bits, sharing, random inputs (TORTURE_ARGS="--only kills")
+	$(BIN)/python -m benchmarks.torture --cases $(CASES) $(TORTURE_ARGS)
 
 clean:  ## remove the virtual environment, builds and caches (not artifacts)
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -8,7 +8,10 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from spirl_cli.room import room_for
+
 TEMPORARY_SUFFIX = ".tmp"
+SEAL_SUFFIX = ".sha256"  # of the checksum beside a file (`spirl_cli/seals.py`)
 _TRASH = ".trash-"
 
 
@@ -33,7 +36,7 @@ def cache_folder() -> Path | None:
 
 
 @contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def written_whole(path: Path, size: int | None = None) -> Iterator[Path]:
     """Yield a temporary sibling of a file to write; on success it takes the file's place.
 
     Content reaches the disk before the name does: a crash at any moment leaves either the old
@@ -42,28 +45,33 @@ def written_whole(path: Path) -> Iterator[Path]:
 
     Args:
         path: the file, in a folder that exists (`make_folder`).
+        size: bytes that the file will have, for the message when there is no room; None: not known.
+
+    Raises:
+        DiskFullError: there is no room for it; the old file is as it was.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
-    try:
-        yield temporary
-        sync(temporary)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync(path.parent)
+    with room_for(path, size):
+        try:
+            yield temporary
+            sync(temporary)
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync(path.parent)
 
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file so that readers, also after a crash, see the old content or the new one."""
-    with written_whole(path) as temporary:
+    with written_whole(path, len(data)) as temporary:
         temporary.write_bytes(data)
 
 
 def copy_whole(source: Path, destination: Path) -> None:
     """Copy a file's content so that the copy appears whole; its folder is created."""
     make_folder(destination.parent)
-    with written_whole(destination) as temporary:
+    with written_whole(destination, source.stat().st_size) as temporary:
         shutil.copyfile(source, temporary)
 
 
@@ -113,7 +121,7 @@ def link_or_copy(source: Path, destination: Path) -> None:
 def files_below(folder: Path, names: Iterable[str]) -> Iterator[Path]:
     """Yield, sorted and once each, the files that relative names of files and folders stand for.
 
-    Files that a crash left half written (`written_whole`) are left out of folders.
+    Files that a crash left half written (`written_whole`), and seals, are left out of folders.
 
     Raises:
         ValueError: for a name that leads out of the folder.
@@ -126,7 +134,7 @@ def files_below(folder: Path, names: Iterable[str]) -> Iterator[Path]:
             raise ValueError(f"'{name}' leads out of the run's folder")
         path = folder / relative
         if path.is_dir():
-            found.update(file for file in path.rglob("*") if file.is_file() and not _is_temporary(file))
+            found.update(file for file in path.rglob("*") if file.is_file() and not _is_aside(file))
         elif path.is_file():
             found.add(path)
         else:
@@ -142,6 +150,7 @@ def discard(path: Path) -> None:
         os.replace(path, trash)
     except FileNotFoundError:
         return
+    sync(path.parent)  # or a crash could bring the folder back without some of its files
     shutil.rmtree(trash, ignore_errors=True)
 
 
@@ -152,5 +161,5 @@ def sweep(folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _is_temporary(path: Path) -> bool:
-    return path.name.startswith(".") and path.name.endswith(TEMPORARY_SUFFIX)
+def _is_aside(path: Path) -> bool:
+    return path.name.startswith(".") and path.name.endswith((TEMPORARY_SUFFIX, SEAL_SUFFIX))

@@ -28,5 +28,15 @@ def is_printable(text: str) -> bool:
     return _IN_A_LINE.search(text) is None
 
 
+def size(count: int) -> str:
+    """Write a number of bytes with a decimal unit: `4.2 MB`."""
+    value = float(count)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"
+
+
 def _escape(match: re.Match[str]) -> str:
     return f"\\u{ord(match[0]):04x}"

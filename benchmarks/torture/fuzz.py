@@ -31,6 +31,7 @@ from spirl_cli.files import write_whole
 from spirl_cli.inference.decoders import load_decoder
 from spirl_cli.inference.network_file import DecoderHeader, encode_header, write_network
 from spirl_cli.payload import AGENT, POLICY_FILE
+from spirl_cli.seals import break_seal
 from spirl_cli.store.fingerprint import fingerprint
 from spirl_cli.store.names import MANIFEST
 from spirl_cli.store.store import Store
@@ -162,6 +163,7 @@ class Cases:
             facts: dict[str, Any] = {"inputs": {}, "seed": 0, "metrics": {"loss": 0.5}, "extra": {"recipe": recipe}}
             made = work.commit(stage_version=1, parameters=parameters, keep=[POLICY_FILE], **facts)
         path = made.path / MANIFEST
+        break_seal(path)  # which would refuse all others at once
         return path, json.loads(path.read_text())
 
 

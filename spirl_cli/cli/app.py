@@ -35,6 +35,7 @@ from spirl_cli.errors import SpirlError, UsageError, did_you_mean
 from spirl_cli.files import working_folder_is_gone
 from spirl_cli.monitor.signals import heeded
 from spirl_cli.monitor.streams import guard_stderr, show_warnings_once
+from spirl_cli.room import disk_full
 
 # Typer's own base class of usage errors, whichever version of click it brings.
 _COMMAND_LINE_ERROR: Any = typer.BadParameter.__mro__[1]
@@ -159,7 +160,7 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
     except (typer.Abort, KeyboardInterrupt):
         code = 130
     except Exception as error:
-        return _fail(folder_is_gone() if working_folder_is_gone() else _unexpected(error), debug)
+        return _fail(folder_is_gone() if working_folder_is_gone() else disk_full(error) or _unexpected(error), debug)
     if code == 130:
         note("interrupted")
     return code if isinstance(code, int) else 0

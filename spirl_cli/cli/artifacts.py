@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spirl_cli.cli import complete
-from spirl_cli.cli.console import columns, duration, emit, emit_json, metrics_line, note, size
+from spirl_cli.cli.console import columns, duration, emit, emit_json, metrics_line, note
 from spirl_cli.cli.matching import chosen
 from spirl_cli.cli.options import ArtifactsOption, JsonOption, ReferenceArgument, StageName
 from spirl_cli.cli.requests import open_store
 from spirl_cli.errors import ArtifactError
-from spirl_cli.printable import printable
+from spirl_cli.printable import printable, size
 from spirl_cli.store.changes import CHANGES, changes_text
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def verify(
     root: ArtifactsOption = _ROOT,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare artifacts with their checksums.
+    """Compare artifacts, and without REF also unfinished runs, with their checksums.
 
     Reads every file; exits with 3 when one is missing or damaged.
     """
@@ -109,6 +109,9 @@ def verify(
     names = {str(artifact.path): artifact.reference for artifact in checked}
     for entry in contents.broken:
         problems[str(entry.path)] = [entry.problem]
+    for run in [] if references else store.runs():
+        if not run.locked and (found := run.problems()):
+            problems[str(run.path)] = found
     if as_json:
         rows = [{"artifact": names.get(path), "path": path, "problems": found} for path, found in problems.items()]
         emit_json(rows)
@@ -119,7 +122,7 @@ def verify(
     if damaged:
         raise ArtifactError(
             f"{damaged} of {len(problems)} artifacts are damaged.",
-            "move their folders elsewhere and run the stages again",
+            "move their folders elsewhere and run the stages again; in a run, put a sound copy in the file's place",
         )
 
 

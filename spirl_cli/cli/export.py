@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spirl_cli.cli import complete
-from spirl_cli.cli.console import emit, emit_json, note, size
+from spirl_cli.cli.console import emit, emit_json, note
 from spirl_cli.cli.options import ArtifactsOption, JsonOption
 from spirl_cli.cli.requests import open_store
 from spirl_cli.payload import CLIPS
+from spirl_cli.printable import size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spirl_cli.cli.console import columns, number, size
+from spirl_cli.cli.console import columns, number
+from spirl_cli.printable import size
 
 Summary = Mapping[str, Any]
 _SHOWN = 6  # places of constant numbers in a cell

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spirl_cli.cli import complete
-from spirl_cli.cli.console import emit, emit_json, note, size
+from spirl_cli.cli.console import emit, emit_json, note
 from spirl_cli.cli.options import ArtifactsOption, JsonOption
 from spirl_cli.cli.requests import open_store
 from spirl_cli.errors import UsageError
+from spirl_cli.printable import size
 
 if TYPE_CHECKING:
     from spirl_cli.store.artifact import Artifact

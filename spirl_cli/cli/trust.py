@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from spirl_cli.errors import UsageError
 from spirl_cli.files import cache_folder, make_folder, write_whole
+from spirl_cli.room import DiskFullError
 
 if TYPE_CHECKING:
     from spirl_cli.domains.section import EnvSection
@@ -27,7 +28,7 @@ def remember_modules(section: EnvSection) -> None:
     new = [name for name in section.foreign_modules if name not in known]
     if not new or path is None:
         return
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, DiskFullError):
         make_folder(path.parent)
         write_whole(path, json.dumps([*known, *new][-REMEMBERED:], indent=1).encode())
 

@@ -23,6 +23,7 @@ read page by page.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Mapping
@@ -37,6 +38,7 @@ from spirl_cli.clips.drawing import Drawing, pack_scene
 from spirl_cli.demos.episode import ActionBounds, Episode
 from spirl_cli.errors import DatasetError
 from spirl_cli.files import written_whole
+from spirl_cli.room import room_for
 
 FORMAT = "spirl-clips-1"
 COPY_ROWS = 65_536  # rows handled at once, since a whole array may not fit into memory
@@ -56,13 +58,23 @@ class ClipWriter:
         bounds: action bounds, `(A,)` each.
         unused_final_starts: number of last start positions of every episode that are left out
             (docs/method.md#final-start-positions-are-never-drawn).
+        expected: number of episodes that will come at most, to say how much room they need; None: not known.
     """
 
-    def __init__(self, path: Path, horizon: int, bounds: ActionBounds, unused_final_starts: int = 0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        horizon: int,
+        bounds: ActionBounds,
+        unused_final_starts: int = 0,
+        expected: int | None = None,
+    ) -> None:
         self._path = path
         self._horizon = horizon
         self._bounds = bounds
         self._unused = unused_final_starts
+        self._expected = expected or 0
+        self._bytes = 0  # of the plain files
         self._lengths: list[int] = []  # rows (T+1) of every episode
         self._numbers: list[int] = []
         self._scenes: list[np.ndarray] = []  # packed
@@ -80,7 +92,8 @@ class ClipWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for file, raw in zip(self._files, self._raw, strict=True):
-            file.close()
+            with contextlib.suppress(OSError):  # of a full disk: what is not written is not needed any more
+                file.close()
             raw.unlink(missing_ok=True)
 
     @property
@@ -116,10 +129,16 @@ class ClipWriter:
             )
         self._observation_dim = size
         self._append_scene(episode)
-        self._append_images(episode)
         padding = np.zeros((1, len(self._bounds.low)), np.float32)
-        self._files[0].write(np.ascontiguousarray(episode.observations, np.float32).tobytes())
-        self._files[1].write(np.concatenate([episode.actions, padding]).astype(np.float32).tobytes())
+        blocks = [
+            np.ascontiguousarray(episode.observations, np.float32),
+            np.concatenate([episode.actions, padding]).astype(np.float32),
+            *self._images_of(episode),
+        ]
+        self._bytes += sum(block.nbytes for block in blocks)
+        with room_for(self._path, self._needed(len(self._lengths) + 1)):
+            for file, block in zip(self._files, blocks, strict=False):
+                file.write(block.data)
         self._lengths.append(len(episode.observations))
         self._numbers.append(episode.number)
 
@@ -133,15 +152,18 @@ class ClipWriter:
         if episode.scene is not None:
             self._scenes.append(pack_scene(episode.scene))
 
-    def _append_images(self, episode: Episode) -> None:
+    def _needed(self, episodes: int) -> int:
+        """Return how many bytes all episodes take, as plain files and in the file, if they are like the first ones."""
+        return round(2 * self._bytes * max(1.0, self._expected / episodes))
+
+    def _images_of(self, episode: Episode) -> list[np.ndarray]:
         shape = None if episode.images is None else episode.images.shape[1:]
         if self._lengths and shape != self._image_shape:
             raise DatasetError(
                 f"episode {episode.number} has images of shape {shape}, those before have {self._image_shape}"
             )
         self._image_shape = shape
-        if episode.images is not None:
-            self._files[2].write(np.ascontiguousarray(episode.images, np.uint8).data)
+        return [] if episode.images is None else [np.ascontiguousarray(episode.images, np.uint8)]
 
     def finish(
         self,
@@ -165,7 +187,7 @@ class ClipWriter:
         """
         validation = split_episodes(self.episodes, validation_fraction, seed)
         offsets = np.concatenate([[0], np.cumsum(self._lengths)]).astype(np.int64)  # (E+1,)
-        with written_whole(self._path) as temporary, h5py.File(temporary, "w") as file:
+        with written_whole(self._path, self._needed(self.episodes)) as temporary, h5py.File(temporary, "w") as file:
             file.attrs.update(
                 format=FORMAT,
                 horizon=self._horizon,

@@ -22,7 +22,7 @@ import numpy as np
 
 from spirl_cli.demos.dataset import StoredEpisode
 from spirl_cli.domains.domain import GeneratedEpisode, Generator
-from spirl_cli.files import written_whole
+from spirl_cli.seals import written_sealed
 
 
 def chunks(generator: Generator, folder: Path) -> dict[Path, range]:
@@ -39,7 +39,7 @@ def chunk_path(folder: Path, numbers: range) -> Path:
 
 def write_chunk(path: Path, episodes: Sequence[GeneratedEpisode]) -> None:
     """Write episodes to a file that appears only when it is complete."""
-    with written_whole(path) as temporary, h5py.File(temporary, "w") as file:
+    with written_sealed(path) as temporary, h5py.File(temporary, "w") as file:
         file["lengths"] = np.array([len(episode.actions) for episode in episodes], np.int64)
         file["observations"] = np.concatenate([episode.observations for episode in episodes])
         file["actions"] = np.concatenate([episode.actions for episode in episodes])

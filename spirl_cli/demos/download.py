@@ -8,18 +8,18 @@ folder that is renamed at the end.
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import re
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from spirl_cli.demos.formats.minari import datasets_folder, local_datasets, require_datasets_folder
+from spirl_cli.demos.formats.minari import datasets_folder, is_local, local_datasets
+from spirl_cli.demos.publishing import only_maker, published
 from spirl_cli.errors import DatasetError, did_you_mean
-from spirl_cli.files import make_folder, publish_folder
 from spirl_cli.monitor.children import python_command
 
 REACH_SECONDS = 3.0  # limit for reaching the server, name resolution included
@@ -38,7 +38,7 @@ except Exception as error:
 
 
 def download(dataset_id: str, announce: Callable[[str], None]) -> None:
-    """Download a Minari dataset into the local folder of datasets.
+    """Download a Minari dataset into the local folder of datasets, unless another process is faster.
 
     Args:
         dataset_id: such as `D4RL/kitchen/mixed-v2`.
@@ -53,12 +53,10 @@ def download(dataset_id: str, announce: Callable[[str], None]) -> None:
     reason = _unreachable(server)
     if reason:
         raise unavailable(dataset_id, f"{server} cannot be reached ({reason})")
-    root = require_datasets_folder()
-    announce(f"downloading {dataset_id} from {server} to {root}")
-    make_folder(root)
-    with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as folder:
-        _run_minari(dataset_id, Path(folder))
-        _move(Path(folder) / dataset_id, root / dataset_id)
+    with only_maker(dataset_id, announce, "downloads"):
+        if not is_local(dataset_id):  # another process may have downloaded it meanwhile
+            announce(f"downloading {dataset_id} from {server} to {datasets_folder()}")
+            _download(dataset_id)
 
 
 def unavailable(dataset_id: str, reason: str) -> DatasetError:
@@ -101,17 +99,18 @@ def _run_minari(dataset_id: str, folder: Path) -> None:
     )
     if done.returncode != 0 or not (folder / dataset_id / "data" / "metadata.json").is_file():
         reason = " ".join(done.stdout.split()) or f"Minari stopped with exit code {done.returncode}"
+        if f"[Errno {errno.ENOSPC}]" in reason:
+            raise OSError(errno.ENOSPC, reason)
         raise unavailable(dataset_id, f"its download failed: {reason.rstrip('.')}")
 
 
-def _move(downloaded: Path, target: Path) -> None:
-    """Move the complete dataset to its place, unless another process was faster."""
-    make_folder(target.parent)
+def _download(dataset_id: str) -> None:
     try:
-        publish_folder(downloaded, target)
+        with published(dataset_id) as folder:
+            _run_minari(dataset_id, folder)
     except OSError as error:
-        if not (target / "data" / "metadata.json").is_file():
-            raise DatasetError(f"{target} is in the way of the download: {error}", "move it away") from error
+        target = datasets_folder() / dataset_id
+        raise DatasetError(f"{target} is in the way of the download: {error}", "move it away") from error
 
 
 def _server() -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from spirl_cli.demos.dataset import Dataset
 from spirl_cli.files import cache_folder, make_folder, write_whole
+from spirl_cli.room import DiskFullError
 from spirl_cli.store.fingerprint import canonical, sha256_file
 
 REMEMBERED = 200  # datasets
@@ -111,5 +112,5 @@ def _remember(key: str, entry: dict[str, Any]) -> None:
     try:
         make_folder(path.parent)
         write_whole(path, json.dumps(dict(newest), indent=1).encode())
-    except OSError:
+    except (OSError, DiskFullError):
         return

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from spirl_cli.demos.formats.minari import MinariFolder, datasets_folder, is_local, require_datasets_folder
+from spirl_cli.demos.formats.minari import MinariFolder, datasets_folder, is_local
 from spirl_cli.demos.generation import GeneratedDataset, generate
 from spirl_cli.demos.identity import DatasetIdentity
+from spirl_cli.demos.publishing import only_maker, published
 from spirl_cli.domains.domain import Generator, SharedDataset
 from spirl_cli.errors import DatasetError
-from spirl_cli.files import make_folder, publish_folder
 from spirl_cli.monitor.children import variables
 from spirl_cli.monitor.reporter import Reporter
-
-_POLL_SECONDS = 0.2
 
 
 def shared_dataset(
@@ -44,7 +39,7 @@ def shared_dataset(
     """
     dataset_id = identity.name
     if not is_local(dataset_id):
-        with _only_maker(dataset_id, reporter):
+        with only_maker(dataset_id, reporter.message):
             if not is_local(dataset_id):  # another process may have made it meanwhile
                 generate(generator, folder, reporter)
                 made = GeneratedDataset(generator, folder)
@@ -52,32 +47,6 @@ def shared_dataset(
                 return MinariFolder(dataset_id), made.success_rate
     _check_same(dataset_id, identity)
     return MinariFolder(dataset_id), None
-
-
-@contextmanager
-def _only_maker(dataset_id: str, reporter: Reporter) -> Iterator[None]:
-    """Be the only process that makes a dataset; what a killed one left half written is removed."""
-    from filelock import FileLock, Timeout
-
-    root = datasets_folder()
-    make_folder(root)
-    lock = FileLock(root / f"{_temporary_prefix(dataset_id)}lock")  # hidden, so that Minari lists no dataset there
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        reporter.message(f"another process makes {dataset_id}; waiting for it")
-        lock.acquire(poll_interval=_POLL_SECONDS)
-    try:
-        for left in root.glob(f"{_temporary_prefix(dataset_id)}*"):
-            if left.is_dir():
-                shutil.rmtree(left, ignore_errors=True)
-        yield
-    finally:
-        lock.release()
-
-
-def _temporary_prefix(dataset_id: str) -> str:
-    return f".scripted-{dataset_id.replace('/', '-')}-"
 
 
 def _check_same(dataset_id: str, identity: DatasetIdentity) -> None:
@@ -101,10 +70,8 @@ def _store(made: GeneratedDataset, shared: SharedDataset, identity: DatasetIdent
     from minari import create_dataset_from_buffers
 
     observations, actions = shared.spaces()
-    root = require_datasets_folder()
-    make_folder(root)
-    with tempfile.TemporaryDirectory(prefix=_temporary_prefix(identity.name), dir=root) as folder:
-        with variables({"MINARI_DATASETS_PATH": folder}), warnings.catch_warnings():
+    with published(identity.name) as folder, variables({"MINARI_DATASETS_PATH": str(folder)}):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # warnings about missing fields for an author
             create_dataset_from_buffers(
                 identity.name,
@@ -114,9 +81,6 @@ def _store(made: GeneratedDataset, shared: SharedDataset, identity: DatasetIdent
                 algorithm_name=shared.algorithm,
                 description=f"{shared.description}, {identity.sha256}.",
             )
-        target = root / identity.name
-        make_folder(target.parent)
-        publish_folder(Path(folder) / identity.name, target)
 
 
 def _buffers(made: GeneratedDataset, shared: SharedDataset) -> Iterator[Any]:

@@ -26,7 +26,6 @@ from spirl_cli.monitor.streams import show_warnings_once, shown_warnings
 CLOSE_SECONDS = 5.0
 BUSY_SECONDS = 2.0  # the same for workers that are at a step, which may never end
 SILENT_SECONDS = 60.0  # after which a worker that does not answer is talked about
-WAKE_SECONDS = 0.5  # a signal that comes just before a wait begins is noticed only when the wait ends
 Env: TypeAlias = "gym.Env[Any, Any]"
 Step: TypeAlias = tuple[Any, float, bool, bool, dict[str, Any]]
 Command = Literal["spaces", "reset", "step", "get", "set"]
@@ -179,12 +178,13 @@ class WorkerVector(VectorEnv[Any, Any, Any]):
         """Wait for the answer of a worker; say so if that takes long, and give up at the limit."""
         begun = time.monotonic()
         limit = float("inf") if self._limit is None else self._limit
-        if not _answers(pipe, min(SILENT_SECONDS, limit)) and limit > SILENT_SECONDS:
+        if not pipe.poll(min(SILENT_SECONDS, limit)) and limit > SILENT_SECONDS:
             self._warn(
                 f"environment worker {index} (process {self.processes[index].pid}) has not answered for "
                 f"{SILENT_SECONDS:.0f} s; still waiting for it"
             )
-        if not _answers(pipe, limit - (time.monotonic() - begun)):
+        rest = None if self._limit is None else max(limit - (time.monotonic() - begun), 0.0)
+        if not pipe.poll(rest):
             raise SpirlError(
                 f"environment worker {index} did not answer within {limit:.3g} s: its environment hangs",
                 "env.step_seconds sets this limit; the last checkpoint is kept",
@@ -308,15 +308,6 @@ def _as_spirl_error(error: Exception) -> SpirlError:
     if isinstance(error, SpirlError):
         return error
     return SpirlError(f"the environment failed: {type(error).__name__}: {error}")
-
-
-def _answers(pipe: Connection, seconds: float) -> bool:
-    """Wait for an answer, in short waits; return whether there is one."""
-    end = time.monotonic() + seconds
-    while not pipe.poll(max(min(WAKE_SECONDS, end - time.monotonic()), 0.0)):
-        if time.monotonic() >= end:
-            return False
-    return True
 
 
 def _death(processes: Sequence[multiprocessing.process.BaseProcess]) -> SpirlError:

@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from spirl_cli.demos.publishing import published
 from spirl_cli.domains.farama import silence_notices
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.envs.make import SelectObservation, make_raw_env
@@ -19,6 +20,7 @@ from spirl_cli.evaluation.replay import replay
 from spirl_cli.evaluation.rollouts import RolloutSettings
 from spirl_cli.inference.decoders import SkillDecoder
 from spirl_cli.inference.policies import SkillPolicy
+from spirl_cli.monitor.children import variables
 from spirl_cli.monitor.reporter import Reporter
 
 
@@ -122,7 +124,11 @@ def _create(dataset_id: str, episodes: Sequence[dict[str, Any]], env: gym.Env[An
     from minari import create_dataset_from_buffers
     from minari.data_collector import EpisodeBuffer
 
-    with warnings.catch_warnings():
+    with (
+        published(dataset_id) as folder,
+        variables({"MINARI_DATASETS_PATH": str(folder)}),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore")  # about fields that describe an author, and that we do not know
         create_dataset_from_buffers(
             dataset_id,

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from spirl_cli.errors import ArtifactError
-from spirl_cli.files import written_whole
+from spirl_cli.seals import written_sealed
 
 FIXED_COLUMNS = ("method", "policy", "env_steps", "episode", "return", "length")
 
@@ -44,7 +44,7 @@ class PolicyEpisodes:
 def write_episodes(path: Path, evaluated: Sequence[PolicyEpisodes]) -> None:
     """Write one CSV row per episode: `FIXED_COLUMNS`, then the metrics."""
     names = list(evaluated[0].episodes[0].metrics)
-    with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with written_sealed(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*FIXED_COLUMNS, *names])
         for group in evaluated:

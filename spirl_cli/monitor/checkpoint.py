@@ -17,8 +17,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from spirl_cli.errors import ArtifactError, SpirlError
-from spirl_cli.files import TEMPORARY_SUFFIX, make_folder, write_whole
+from spirl_cli.files import TEMPORARY_SUFFIX, make_folder
 from spirl_cli.payload import CHECKPOINTS, checkpoint_file, checkpoint_steps
+from spirl_cli.seals import remove_sealed, write_sealed
 
 FORMAT_VERSION = 1
 _METADATA_KEY = "spirl"  # a single key, since safetensors does not fix the order of several
@@ -62,7 +63,7 @@ def write_state(path: Path, state: State) -> None:
     header = {"format": FORMAT_VERSION, "scalars": content, "sha256": _digest(tensors, content)}
     try:
         # not `save_file`, which denies other users reading
-        write_whole(path, save(tensors, {_METADATA_KEY: json.dumps(header)}))
+        write_sealed(path, save(tensors, {_METADATA_KEY: json.dumps(header)}))
     except (OSError, SafetensorError) as error:
         message = f"Cannot write {path}: {error}. The checkpoint before it is kept."
         raise SpirlError(message, "Make room on the disk, then run the same command again to resume.") from error
@@ -140,12 +141,12 @@ class CheckpointFolder:
         """Remove checkpoints after `step`, since a run that goes on from `step` replaces them."""
         for later in self.steps():
             if later > step:
-                self._path(later).unlink(missing_ok=True)
+                remove_sealed(self._path(later))
 
     def _prune(self, newest: int) -> None:
         older = [step for step in self.steps() if step != newest]
         for step in older[: max(0, len(older) - (self.keep - 1))]:
-            self._path(step).unlink(missing_ok=True)
+            remove_sealed(self._path(step))
         for leftover in self.folder.glob(f".{CHECKPOINTS}*{TEMPORARY_SUFFIX}"):
             leftover.unlink(missing_ok=True)
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from spirl_cli.files import make_folder, sync
+from spirl_cli.room import room_for
+from spirl_cli.seals import seal
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event
@@ -39,10 +41,12 @@ class EventFile:
         self._purge = step
 
     def flush(self) -> None:
-        """Wait until everything is on the disk."""
+        """Wait until everything is on the disk, and seal it."""
         if self._file is not None:
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            with room_for(Path(self._file.name)):
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            seal(Path(self._file.name))
 
     def close(self) -> None:
         """Close the file; the next value starts a new one."""
@@ -74,5 +78,6 @@ class EventFile:
         from tensorboard.summary.writer.record_writer import RecordWriter
 
         assert self._file is not None
-        RecordWriter(self._file).write(event.SerializeToString())
-        self._file.flush()
+        with room_for(Path(self._file.name)):
+            RecordWriter(self._file).write(event.SerializeToString())
+            self._file.flush()

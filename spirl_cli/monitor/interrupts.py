@@ -40,14 +40,13 @@ class Interrupts:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
-        self._put_back()
+        self._put_back()  # what a second signal then meets; the exit does it again
         if signal.getsignal(number) is signal.SIG_IGN:  # shells start jobs in the background so
             signal.signal(number, signal.default_int_handler)
         with contextlib.suppress(OSError):
             os.write(STDERR, _FIRST.encode())  # `print` must not interrupt another `print`
 
     def _put_back(self) -> None:
-        while self._previous:
-            number, handler = self._previous.popitem()
+        for number, handler in self._previous.items():
             # None means a handler from outside Python, which Python cannot restore
             signal.signal(number, signal.SIG_DFL if handler is None else handler)

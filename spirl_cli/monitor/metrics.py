@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from spirl_cli.errors import ArtifactError
-from spirl_cli.files import make_folder, written_whole
+from spirl_cli.files import make_folder
 from spirl_cli.monitor.events import EventFile
 from spirl_cli.payload import EVENTS_FOLDER, METRICS_FILE
+from spirl_cli.room import room_for
+from spirl_cli.seals import seal, written_sealed
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Digest
@@ -50,8 +52,9 @@ class MetricsLog:
         if new or self._file is None:
             self._open([*self._columns, *new])
         assert self._file is not None
-        csv.writer(self._file, lineterminator="\n").writerow(_cells(self._columns, {STEP: step, **row}))
-        self._file.flush()
+        with room_for(self.path):
+            csv.writer(self._file, lineterminator="\n").writerow(_cells(self._columns, {STEP: step, **row}))
+            self._file.flush()
         _digest([{STEP: int(step), **row}], self._digest)
         self._events.add(step, row)
 
@@ -91,9 +94,11 @@ class MetricsLog:
         return _read(self.path)[1]
 
     def flush(self) -> None:
-        """Wait until all rows are on the disk."""
+        """Wait until all rows are on the disk, and seal them."""
         if self._file is not None:
-            os.fsync(self._file.fileno())
+            with room_for(self.path):
+                os.fsync(self._file.fileno())
+            seal(self.path)
         self._events.flush()
 
     def close(self) -> None:
@@ -158,7 +163,7 @@ def _digest(rows: Iterable[Row], begun: Digest | None = None) -> Digest:
 
 
 def _write(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
-    with written_whole(path) as temporary, temporary.open("w", newline="") as file:
+    with written_sealed(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([STEP, *columns])
         writer.writerows(_cells(columns, row) for row in rows)

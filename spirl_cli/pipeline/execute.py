@@ -11,9 +11,10 @@ from spirl_cli.errors import ArtifactError
 from spirl_cli.payload import AGENT, PRIOR, SKILLS
 from spirl_cli.pipeline.changes import changes
 from spirl_cli.pipeline.plan import PlannedStage, Request, plan
+from spirl_cli.room import room_for
 from spirl_cli.stages.context import ExtractOptions, Options, StageContext, StageResult, TrainRLOptions
 from spirl_cli.store.changes import CHANGES
-from spirl_cli.store.writer import open_run
+from spirl_cli.store.writer import open_run, tidy
 
 if TYPE_CHECKING:
     from spirl_cli.monitor.reporter import Reporter
@@ -133,6 +134,7 @@ def _ensure(
     stage: PlannedStage, request: Request, settings: ExecutionSettings, inputs: Mapping[str, Artifact]
 ) -> Outcome:
     if stage.artifact is not None:
+        tidy(stage.artifact.path.parent)
         outcome = Outcome(stage, stage.artifact, made=False)
     else:
         settings.reporter.message(f"{stage.spec.command} {request.recipe.id}: {'; '.join(stage.reasons)}")
@@ -146,12 +148,16 @@ def _run(stage: PlannedStage, request: Request, settings: ExecutionSettings, inp
     if stage.fingerprint is None:
         raise ArtifactError(f"{stage.spec.command}: the dataset of the recipe cannot be identified.")
     forced = stage.spec.name in request.force
-    with open_run(
-        request.store, request.recipe.id, stage.spec.name, stage.fingerprint, on_wait=settings.reporter.message
-    ) as run:
+    place = (request.recipe.id, stage.spec.name, stage.fingerprint)
+    with (
+        room_for(request.store.run_folder(*place)),
+        open_run(request.store, *place, on_wait=settings.reporter.message) as run,
+    ):
         if run.existing is not None and not forced:
             return Outcome(stage, run.existing, made=False)
-        if not settings.resume:
+        if settings.resume:
+            run.require_sound()
+        else:
             run.fresh()
         context = _context(stage, request, settings, inputs, run)
         result: StageResult = import_module(stage.spec.module).execute(context)

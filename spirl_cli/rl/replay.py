@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spirl_cli.errors import ArtifactError
-from spirl_cli.files import written_whole
 from spirl_cli.payload import REPLAY_FILES, replay_end, replay_file
 from spirl_cli.rl.image_store import ImageStore, Pixels
+from spirl_cli.seals import remove_sealed, written_sealed
 
 Array = NDArray[np.float32]
 Slots = NDArray[np.int64]
@@ -213,7 +213,7 @@ class Replay:
             needed = {name for names in self._listed for name in names}
             for path in folder.glob(REPLAY_FILES):
                 if path.name not in needed:
-                    path.unlink(missing_ok=True)
+                    remove_sealed(path)
 
     def restore(self, folder: Path, segments: list[str], digests: Mapping[str, str] | None = None) -> None:
         """Read the segments that a checkpoint lists, in order.
@@ -256,7 +256,8 @@ def _read_segment(path: Path, digest: str | None) -> Segment:
 
 def _write_segment(path: Path, segment: Segment) -> str:
     """Write a segment; return its checksum."""
-    with written_whole(path) as temporary:
+    size = segment.rows.nbytes + segment.images.nbytes + segment.shown.nbytes
+    with written_sealed(path, size) as temporary:
         with h5py.File(temporary, "w") as file:
             file.create_dataset("transitions", data=segment.rows)
             if len(segment.images):

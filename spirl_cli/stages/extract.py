@@ -115,7 +115,8 @@ def _planned_source(context: StageContext) -> Source:
 def _write(path: Path, recipe: Recipe, demonstrations: Demonstrations, reporter: Reporter) -> dict[str, float]:
     """Stream the episodes into the file; count used episodes and too short ones."""
     section, title = recipe.extract, f"extract {demonstrations.identity.reference}"
-    with ClipWriter(path, recipe.train_skills.horizon, demonstrations.bounds, section.unused_final_starts) as writer:
+    horizon, unused = recipe.train_skills.horizon, section.unused_final_starts
+    with ClipWriter(path, horizon, demonstrations.bounds, unused, len(demonstrations)) as writer:
         with Interrupts() as interrupts, reporter.progress(title, len(demonstrations), "episodes") as bar:
             skipped = _append_all(writer, _watched(demonstrations, bar, interrupts), section)
         for note in demonstrations.notes:

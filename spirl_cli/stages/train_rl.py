@@ -41,6 +41,7 @@ from spirl_cli.rl.loop import SkillLearning
 from spirl_cli.rl.replay import Replay
 from spirl_cli.rl.sac import SAC
 from spirl_cli.rl.watch import Watch
+from spirl_cli.seals import break_seal, seal
 from spirl_cli.skills.export_densities import export_policy
 from spirl_cli.skills.model_files import load_prior
 from spirl_cli.skills.networks import Normalizer
@@ -203,7 +204,9 @@ def _note(metrics: dict[str, float]) -> str:
 def _save_snapshot(folder: Path, learning: SkillLearning, step: int) -> None:
     path = folder / snapshot_file(step)
     make_folder(path.parent)
+    break_seal(path)
     export_policy(path, learning.sac.policy, learning.section.squash, learning.sac.bounds)
+    seal(path)
 
 
 def _adopt(finished: Artifact, context: StageContext) -> None:
@@ -222,6 +225,7 @@ def _adopt(finished: Artifact, context: StageContext) -> None:
     for name in sorted(names, key=lambda name: bool(checkpoint_steps([name]))):
         try:
             copy_whole(finished.file(name), context.folder / name)
+            seal(context.folder / name)
         except ArtifactError as error:
             raise ArtifactError(
                 f"the steps of {finished.reference} cannot be continued: {error.message}",

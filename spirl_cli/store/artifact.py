@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from spirl_cli.errors import ArtifactError, did_you_mean
+from spirl_cli.seals import seal_problem
 from spirl_cli.store.fingerprint import is_fingerprint_of, sha256_file
 from spirl_cli.store.head import Head, head_of
 from spirl_cli.store.index import Index
@@ -53,8 +54,10 @@ class Artifact:
         data = read_manifest(path / MANIFEST)
         sha256 = hashlib.sha256(data).hexdigest()
         head = index.get(sha256) if index is not None else None
-        if head is not None:
+        if head is not None:  # these very bytes were checked before
             return cls(path, head, data, sha256)
+        if problem := seal_problem(path / MANIFEST):
+            raise ArtifactError(problem, f"move {path} elsewhere and run the stage again")
         manifest = parse_manifest(data, str(path / MANIFEST))
         artifact = cls(path, head_of(manifest), data, sha256)
         artifact.__dict__["manifest"] = manifest

@@ -8,7 +8,8 @@ from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
-from spirl_cli.files import discard, make_folder, publish_folder, write_whole
+from spirl_cli.files import discard, make_folder, publish_folder
+from spirl_cli.seals import write_sealed
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.locks import stage_lock, written_store
 from spirl_cli.store.manifest import Manifest
@@ -64,7 +65,7 @@ def _copy(artifact: Artifact, folder: Path, manifest: Manifest) -> Artifact:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(artifact.file(output.file), target)
     staging.mkdir(exist_ok=True)
-    write_whole(staging / MANIFEST, manifest.to_json())
+    write_sealed(staging / MANIFEST, manifest.to_json())
     copy = folder / version_folder(manifest.version, manifest.fingerprint)
     publish_folder(staging, copy)
     return Artifact.open(copy)

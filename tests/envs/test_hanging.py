@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 
@@ -70,17 +69,3 @@ def test_a_run_that_hung_goes_on_from_its_checkpoint(workspace: MakeWorkspace) -
     hung = work.spirl("train-rl", "swing.yaml", *limited, code=1, SPIRL_CHECKPOINT_SECONDS="0")
     assert "did not answer within 0.6 s" in hung.stderr
     assert "resuming at" in work.spirl("train-rl", "swing.yaml", *limited, code=1).stderr
-
-
-def test_a_signal_between_two_waits_is_noticed_soon() -> None:
-    """Python looks at signals before and after a wait, so one that comes just before it must not last."""
-
-    class Pipe:
-        waits: ClassVar[list[float]] = []
-
-        def poll(self, seconds: float) -> bool:
-            self.waits.append(seconds)
-            return len(self.waits) > 3
-
-    assert workers._answers(Pipe(), float("inf"))  # type: ignore[arg-type]
-    assert Pipe.waits == [workers.WAKE_SECONDS] * 4 and workers.WAKE_SECONDS <= 1

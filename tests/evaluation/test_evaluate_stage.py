@@ -90,7 +90,7 @@ def test_sigterm_stops_the_stage_and_keeps_what_is_done(
     with pytest.raises(Interrupted) as stopped:
         evaluate(store, tmp_path, make_agent(store, pendulum_recipe()))
     assert "same command" in stopped.value.hint
-    assert [path.name for path in (tmp_path / "run" / "finished").iterdir()] == ["sampled-1000.csv"]
+    assert [path.name for path in (tmp_path / "run" / "finished").glob("*.csv")] == ["sampled-1000.csv"]
 
 
 def test_skills_of_another_environment_are_refused(store: Store, tmp_path: Path) -> None:

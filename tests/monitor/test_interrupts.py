@@ -47,5 +47,6 @@ def test_a_second_signal_ends_what_was_started_with_sigint_ignored() -> None:
             signal.raise_signal(signal.SIGINT)
             assert interrupts.requested
             signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # as it was, for what comes after
     finally:
         signal.signal(signal.SIGINT, before)

@@ -15,6 +15,7 @@ from spirl_cli.payload import STAGE_NAMES
 from spirl_cli.pipeline.graph import STAGES
 from spirl_cli.pipeline.plan import Request, plan
 from spirl_cli.recipe.load import load_recipe
+from spirl_cli.seals import break_seal
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.fingerprint import fingerprint
 from spirl_cli.store.manifest import InputRecord
@@ -112,6 +113,7 @@ def as_before(artifact: Artifact, text: str) -> Artifact:
     manifest["inputs"]["dataset"]["reference"] = f"hdf5:{text}"
     inputs = {name: record["fingerprint"] for name, record in manifest["inputs"].items()}
     manifest["fingerprint"] = fingerprint("clips", 1, manifest["parameters"], inputs)
+    break_seal(artifact.path / MANIFEST)
     (artifact.path / MANIFEST).write_text(json.dumps(manifest))
     return Artifact.open(artifact.path.rename(artifact.path.with_name(version_folder(1, manifest["fingerprint"]))))
 

@@ -6,7 +6,6 @@ random states, replay, logged metrics and evaluated episodes.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
@@ -14,18 +13,16 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import h5py
 import numpy as np
 import pytest
 
 from spirl_cli.monitor.checkpoint import read_state
 from tests.support.commands import MakeWorkspace, Workspace
 from tests.support.datasets import SyntheticMinari
-from tests.support.warm import Command, WarmServer
+from tests.support.same_results import assert_no_process_left, payload
+from tests.support.warm import WarmServer
 
 # stage of artifacts, the stages it reads, what makes it long enough to be killed in the middle
 STAGES = {
@@ -38,40 +35,6 @@ FAST_AND_SLOW = [pytest.param(stage, marks=pytest.mark.slow) for stage in ("trai
     "train-rl"
 ]
 OFTEN = {"SPIRL_CHECKPOINT_SECONDS": "0.05"}
-
-
-def payload(artifact: Path) -> dict[str, Any]:
-    """Everything in an artifact that must not depend on when it was saved or interrupted, by name."""
-    content: dict[str, Any] = {}
-    replay = hashlib.sha256()
-    for path in sorted(artifact.rglob("*")):
-        name = path.relative_to(artifact).as_posix()
-        if path.is_dir() or name.startswith("tensorboard/") or name in ("manifest.json", "learning_curve.png"):
-            continue
-        if path.name.startswith("replay-"):
-            replay.update(read_segment(path).tobytes())
-        elif path.name.startswith("checkpoint-"):
-            content[name] = checkpoint_content(path)
-        elif path.name == "results.json":
-            content[name] = [{**row, "command": None} for row in json.loads(path.read_text())["rows"]]
-        else:
-            content[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    metrics = json.loads((artifact / "manifest.json").read_text())["metrics"]
-    return {**content, "replay": replay.hexdigest(), "metrics": metrics}
-
-
-def read_segment(path: Path) -> np.ndarray:
-    with h5py.File(path) as file:
-        return np.asarray(file["transitions"])
-
-
-def checkpoint_content(path: Path) -> Any:
-    state = read_state(path)
-    tensors = {name: hashlib.sha256(tensor.numpy().tobytes()).hexdigest() for name, tensor in state.tensors.items()}
-    # how long it took, and into which segments the replay was cut, depends on when it was saved
-    return tensors, {
-        name: value for name, value in state.scalars.items() if name not in ("run", "replay", "replay_sha256")
-    }
 
 
 def checkpoints(work: Workspace) -> set[int]:
@@ -94,25 +57,6 @@ def kill_repeatedly(work: Workspace, arguments: list[str], generator: random.Ran
         assert command.wait().returncode == -signal.SIGKILL
         assert_no_process_left(command)
     return kills
-
-
-def assert_no_process_left(command: Command) -> None:
-    """Environment workers must not outlive the learner."""
-    deadline = time.monotonic() + 30
-    while left := list(processes_of(command)):
-        assert time.monotonic() < deadline, f"processes {left} are left of {command.pid}"
-        time.sleep(0.02)
-
-
-def processes_of(command: Command) -> Iterator[int]:
-    """Yield the live processes of the session that a command leads, as far as the system tells."""
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, session = path.read_text().rpartition(")")[2].split()[:4]
-        except (OSError, ValueError):
-            continue  # it has just ended
-        if int(session) == command.pid and state not in "ZX":
-            yield int(path.parent.name)
 
 
 # ---- killed

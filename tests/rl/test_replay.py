@@ -108,7 +108,8 @@ class TestReplay:
             lists.append(replay.save(tmp_path))
             needed = {name for names in lists[-2:] for name in names}
             assert needed <= {path.name for path in tmp_path.iterdir()}
-        assert len(list(tmp_path.iterdir())) == 4  # two that count, and two of the two checkpoints before
+        # two that count, and two of the two checkpoints before
+        assert len(list(tmp_path.glob("replay-*"))) == 4 == len(list(tmp_path.glob(".replay-*")))
         again = Replay(8, STATE, LATENT)
         again.restore(tmp_path, lists[-1], replay.digests)
         assert np.array_equal(np.sort(again.rows, axis=0), np.sort(replay.rows, axis=0))

@@ -17,11 +17,11 @@ from spirl_cli.store.writer import open_run
 from tests.support.store_data import commit, identity, make, names_in, start_python
 
 
-@pytest.mark.parametrize("call", range(1, 4))
+@pytest.mark.parametrize("call", range(1, 5))
 def test_a_commit_cut_short_at_any_rename_can_be_repeated(
     store: Store, monkeypatch: pytest.MonkeyPatch, call: int
 ) -> None:
-    """The renames of a commit: the manifest into place, the artifact into being, the run folder away."""
+    """The renames of a commit: the manifest and its seal into place, the artifact into being, the run folder away."""
     calls = 0
     real = os.replace
 
@@ -40,7 +40,7 @@ def test_a_commit_cut_short_at_any_rename_can_be_repeated(
         monkeypatch.setattr(writer, "discard", lambda path: files.discard(path) if path.exists() else None)
         commit(run, parameters)
     monkeypatch.undo()
-    appeared = call == 3
+    appeared = call == 4
     assert len(store.artifacts()) == appeared and store.broken() == []
     with open_run(store, "kitchen", "skills", mark) as run:
         assert (run.existing is not None) == appeared
@@ -230,3 +230,15 @@ def test_a_store_that_cannot_be_written_to_says_so(tmp_path: Path) -> None:
         open_run(Store(tmp_path / "file"), "kitchen", "skills", "0" * 12),
     ):
         pass
+
+
+@pytest.mark.parametrize("step", ["staging", "clean"])
+def test_what_a_killed_commit_left_goes_when_the_artifact_is_up_to_date(store: Store, step: str) -> None:
+    process = start_python(KILLED, store.root, step)
+    process.communicate(timeout=60)
+    folder = store.root / "kitchen" / "skills"
+    (folder / ".trash-7-run-0").mkdir()
+    writer.tidy(folder)
+    left = {path.name for path in folder.iterdir() if not path.name.endswith(".lock")}
+    unfinished = "run-" + "0" * 12
+    assert left == ({"v001-" + "0" * 12} if step == "clean" else {unfinished})

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from spirl_cli.seals import break_seal
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.names import MANIFEST
 from spirl_cli.store.store import Store
@@ -42,6 +43,7 @@ def rewrite(artifact: Artifact, change: Change) -> None:
     path = artifact.path / MANIFEST
     content = json.loads(path.read_text())
     change(content)
+    break_seal(path)  # as who changes a manifest on purpose would
     path.write_text(json.dumps(content))
 
 

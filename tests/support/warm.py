@@ -81,6 +81,11 @@ class WarmServer:
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
 
+    @property
+    def pid(self) -> int:
+        """The process from which commands inherit their limits."""
+        return self._process.pid
+
     def start(self, *arguments: str | Path, cwd: Path, environment: dict[str, str]) -> Command:
         """Start ``spirl *arguments`` in a folder."""
         folder = Path(tempfile.mkdtemp(dir=self._folder))
@@ -116,6 +121,13 @@ def serve() -> None:
     import matplotlib.pyplot  # noqa: F401
     import torch
     import torch._dynamo  # making an optimiser imports it
+
+    import spirl_cli.cli.app
+    import spirl_cli.pipeline.execute
+    import spirl_cli.stages.evaluate
+    import spirl_cli.stages.extract
+    import spirl_cli.stages.train_rl
+    import spirl_cli.stages.train_skills  # noqa: F401
 
     torch.set_num_threads(1)
     running: set[int] = set()
