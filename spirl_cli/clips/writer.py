@@ -8,6 +8,7 @@ Layout of the HDF5 file (E episodes of T_e steps, N = sum of T_e + 1 over the ep
     episode_numbers   int64 (E,)       position of the episode in the source dataset
     starts/train      int64            rows at which a window may start, training episodes
     starts/validation int64            the same for the other episodes
+    dataset_offsets   int64 (K+1,)     first episode of each of K datasets; missing if there is one
     scenes            uint8 (E, n)     the bits of one bool array per episode; its shape is the attribute
                                        ``shape``; missing if images need no scenes
     images            uint8 (N, rows, columns, channels)
@@ -25,7 +26,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -65,6 +66,7 @@ class ClipWriter:
         self._unused = unused_final_starts
         self._lengths: list[int] = []  # rows (T+1) of every episode
         self._numbers: list[int] = []
+        self._firsts: list[int] = [0]  # first episode of every dataset
         self._scenes: list[np.ndarray] = []  # packed
         self._scene_shape: tuple[int, ...] | None = None
         self._observation_dim: int | None = None
@@ -97,6 +99,10 @@ class ClipWriter:
     def steps(self) -> int:
         """Number of steps (actions) appended so far."""
         return sum(self._lengths) - len(self._lengths)
+
+    def next_dataset(self) -> None:
+        """Say that the episodes from here on come from another dataset."""
+        self._firsts.append(self.episodes)
 
     def append(self, episode: Episode) -> None:
         """Add one episode of at least `shortest` steps.
@@ -141,7 +147,10 @@ class ClipWriter:
             )
         self._image_shape = shape
         if episode.images is not None:
-            self._files[2].write(np.ascontiguousarray(episode.images, np.uint8).data)
+            step = max(1, COPY_BYTES // math.prod(episode.images.shape[1:]))
+            for first in range(0, len(episode.images), step):
+                block = np.asarray(episode.images[first : first + step])
+                self._files[2].write(np.ascontiguousarray(block, np.uint8).data)
 
     def finish(
         self,
@@ -151,7 +160,7 @@ class ClipWriter:
         drawing: Drawing | None = None,
         frames: int = 1,
     ) -> None:
-        """Split the episodes and write the file.
+        """Split the episodes of each dataset and write the file.
 
         Args:
             validation_fraction: share of the episodes kept for validation; at least one.
@@ -163,7 +172,8 @@ class ClipWriter:
         Raises:
             DatasetError: fewer than two episodes: nothing could be split.
         """
-        validation = split_episodes(self.episodes, validation_fraction, seed)
+        datasets = np.array([*self._firsts, self.episodes], np.int64)  # (K+1,)
+        validation = split_datasets(np.diff(datasets).tolist(), validation_fraction, seed)
         offsets = np.concatenate([[0], np.cumsum(self._lengths)]).astype(np.int64)  # (E+1,)
         with written_whole(self._path) as temporary, h5py.File(temporary, "w") as file:
             file.attrs.update(
@@ -175,6 +185,8 @@ class ClipWriter:
             )
             file["episode_offsets"] = offsets
             file["episode_numbers"] = np.array(self._numbers, np.int64)
+            if len(datasets) > 2:
+                file["dataset_offsets"] = datasets
             file["starts/train"] = self._starts(offsets, ~validation)
             file["starts/validation"] = self._starts(offsets, validation)
             self._write_scenes(file, drawing)
@@ -220,7 +232,28 @@ class ClipWriter:
                 target[first : first + len(block)] = block
 
 
-def split_episodes(count: int, validation_fraction: float, seed: int) -> np.ndarray:
+def split_datasets(counts: Sequence[int], validation_fraction: float, seed: int) -> np.ndarray:
+    """Choose validation episodes of each dataset, so that each has its share of them: bool `(E,)`.
+
+    A dataset of one episode is trained on, unless all are such.
+
+    Args:
+        counts: usable episodes of every dataset, E in all.
+        validation_fraction, seed: as for `split_episodes`.
+
+    Raises:
+        DatasetError: fewer than two episodes in all.
+    """
+    if len(counts) == 1 or max(counts) < 2:
+        return split_episodes(sum(counts), validation_fraction, seed)
+    masks = [
+        split_episodes(count, validation_fraction, [seed, place]) if count > 1 else np.zeros(count, bool)
+        for place, count in enumerate(counts)
+    ]
+    return np.concatenate(masks)
+
+
+def split_episodes(count: int, validation_fraction: float, seed: int | Sequence[int]) -> np.ndarray:
     """Choose validation episodes: a boolean mask of shape (count,), at least one of each kind.
 
     Raises:

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from spirl_cli.demos.dataset import Contents, StoredEpisode
+from spirl_cli.demos.formats.rows import rows_of
 from spirl_cli.errors import DatasetError
 
 FLAGS = ("terminals", "timeouts")
@@ -124,18 +125,18 @@ class FlatEpisodes:
                 if following is not None:
                     states = np.concatenate([observations[first:stop], following[stop - 1 : stop]])
                 elif named == ["observations"]:  # `stop` was moved back by one, so this row exists
-                    states = observations[first : stop + 1]
+                    states = rows_of(observations, first, stop + 1)
                 else:
                     rows = partial(self._rows_of, arrays, first, stop + 1)
                     states = NamedRows(named, rows, lambda name: len(arrays[name]) == len(actions))
                 yield StoredEpisode(number, states, actions[first:stop])
 
-    def _rows_of(self, arrays: Mapping[str, Any], first: int, stop: int, name: str) -> np.ndarray:
+    def _rows_of(self, arrays: Mapping[str, Any], first: int, stop: int, name: str) -> Any:
         """Return some rows of an array that is as long as the others."""
         rows, expected = len(arrays[name]), len(arrays["actions"])
         if rows != expected:
             raise DatasetError(f"{self._where}: `{name}` has {rows} rows, but there are {expected} actions")
-        return np.asarray(arrays[name][first:stop])
+        return rows_of(arrays[name], first, stop)
 
     def _spans(self) -> list[tuple[int, int]]:
         """Return the first row of every episode and the row after its last usable action."""

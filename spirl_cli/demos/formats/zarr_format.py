@@ -25,6 +25,7 @@ from spirl_cli.demos.formats.checks import (
     load_extra,
     stored_bounds,
 )
+from spirl_cli.demos.formats.rows import rows_of
 from spirl_cli.demos.formats.zarr_files import ZarrFiles
 from spirl_cli.errors import DatasetError
 from spirl_cli.files import expanded
@@ -200,12 +201,12 @@ class _Rows(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._arrays.keys())
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        """Return an array (T+1, …)."""
+    def __getitem__(self, name: str) -> Any:
+        """Return an array (T+1, …), or what is read in blocks."""
         if name not in self._arrays.keys():
             raise KeyError(name)
         with damage_refused(f"{self._arrays.where}: {name}"):
-            return np.asarray(self._arrays.array(f"data/{name}")[self._first : self._stop])
+            return rows_of(self._arrays.array(f"data/{name}"), self._first, self._stop)
 
 
 def is_zarr_folder(path: Path) -> bool:
