@@ -162,3 +162,19 @@ def test_a_dataset_that_is_not_there_exits_with_3(
 ) -> None:
     done = command("inspect", name)
     assert (done.returncode, done.stdout) == (3, "") and message in done.stderr
+
+
+def test_several_datasets_are_shown_with_whether_they_fit(tmp_path: Path, command: RunCli) -> None:
+    names = [write_ogbench(tmp_path / "a.npz", EPISODES), write_flat(tmp_path / "b.hdf5", make_episodes(3))]
+    both = json.loads(command("inspect", *names, "--json").stdout)
+    assert [one["dataset"] for one in both["datasets"]] == list(map(str, names)) and both["differences"] == []
+    shown = command("inspect", *names).stdout
+    assert "they hold the same observations and actions" in shown and shown.count("\nformat ") == 2
+    names.append(write_robomimic(tmp_path / "c.hdf5", make_episodes(3, actions=3)))
+    apart = json.loads(command("inspect", *names, "--json").stdout)["differences"]
+    assert apart == [
+        f"{names[0]} has the observations (plain array) 5; {names[2]} has state 5",
+        f"{names[0]} has actions of 2 numbers, those of {names[2]} have 3",
+    ]
+    refused = command("inspect", *names, "--plot", "a.png")
+    assert refused.returncode == 2 and "--plot draws one dataset, not 3" in refused.stderr

@@ -23,7 +23,7 @@ from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.settings import WHOLE_OBSERVATION
 from spirl_cli.stages.context import StageContext, StageResult, StageSpec
 from spirl_cli.stages.extract import execute, identify
-from tests.support.commands import MakeWorkspace
+from tests.support.commands import run_spirl
 from tests.support.format_writers import make_episodes, write_flat, write_ogbench, write_robomimic, write_rollouts
 
 SPEC = StageSpec("clips", "extract", "extract", 1, (), lambda recipe: {}, "spirl_cli.stages.extract")
@@ -173,17 +173,18 @@ def test_a_dataset_that_is_not_here_leaves_the_identity_unknown(tmp_path: Path) 
     assert identify(recipe) is None and len(find_sources(recipe.extract, recipe.env)) == 2
 
 
-def test_content_and_not_the_path_decides(workspace: MakeWorkspace) -> None:
-    work = workspace()
+def test_content_and_not_the_path_decides(tmp_path: Path) -> None:
     for number, name in enumerate(("a.npz", "b.npz")):
-        write_ogbench(work.folder / name, make_episodes(6, states=3, actions=1, shortest=20 + number))
-    (work.folder / "two.yaml").write_text(
+        write_ogbench(tmp_path / name, make_episodes(6, states=3, actions=1, shortest=20 + number))
+    (tmp_path / "two.yaml").write_text(
         "env: {kind: gymnasium, id: Pendulum-v1, episode_length: 60}\n"
         "extract: {dataset: [a.npz, ./b.npz], action_bounds: [-2, 2]}\n"
         "train_skills: {horizon: 5}\n"
     )
-    made = work.spirl("extract", "two.yaml", "--json")
+    made = run_spirl("extract", "two.yaml", "--json", cwd=tmp_path)
     assert "held out" in made.stderr and json.loads(made.stdout)["metrics"]["episodes"] == 12
-    (work.folder / "a.npz").rename(work.folder / "moved.npz")
-    again = work.spirl("extract", "two.yaml", "--set", "extract.dataset=[moved.npz, b.npz]", "--json")
+    (tmp_path / "a.npz").rename(tmp_path / "moved.npz")
+    again = run_spirl(
+        "extract", "two.yaml", "--set", "extract.dataset=[moved.npz, b.npz]", "--json", cwd=tmp_path
+    )
     assert json.loads(again.stdout)["path"] == json.loads(made.stdout)["path"] and "up to date" in again.stderr
