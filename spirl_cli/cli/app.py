@@ -16,7 +16,19 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from spirl_cli.cli import artifacts, doctor, export, inspect, new_recipe, recipes, remove, report, stages, sweep
+from spirl_cli.cli import (
+    artifacts,
+    demonstrations,
+    doctor,
+    export,
+    inspect,
+    new_recipe,
+    recipes,
+    remove,
+    report,
+    stages,
+    sweep,
+)
 from spirl_cli.cli.console import folder_is_gone, note, say_error
 from spirl_cli.errors import SpirlError, UsageError, did_you_mean
 from spirl_cli.files import working_folder_is_gone
@@ -87,6 +99,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "export": export.export,
     "report": report.report,
     "inspect": inspect.inspect,
+    "demonstrations": demonstrations.demonstrations,
     "doctor": doctor.doctor,
 }
 _RECIPE_COMMANDS: dict[str, Callable[..., None]] = {
