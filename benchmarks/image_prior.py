@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from spirl_cli.payload import RESULTS_FILE
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.store import Store
 
+CHECKOUT = Path(__file__).resolve().parents[1]
 RECIPE = Path(__file__).with_suffix(".yaml")
 SIZE = (64, 64)  # rows and columns of a frame, as in the recipe's `render_image`
 METRICS = ("success", "return")
@@ -74,7 +76,9 @@ def write_demonstrations(folder: Path, episodes: int) -> None:
 def spirl(folder: Path, *arguments: str) -> Path:
     """Run a command and return the artifact that it names."""
     command = [sys.executable, "-m", "spirl_cli", *arguments, "--json"]
-    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True, check=True)
+    paths = [str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]  # has the module of the environment
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return folder / str(json.loads(done.stdout)["path"])
 
 
