@@ -25,7 +25,7 @@ from benchmarks.likelihood import likelihood_row
 from spirl_cli.camera import resize
 from spirl_cli.demos.pendulum import swing_up_torque
 from spirl_cli.evaluation.results import read_rows
-from spirl_cli.files import make_folder
+from spirl_cli.files import make_folder, written_whole
 from spirl_cli.payload import RESULTS_FILE
 from spirl_cli.store.artifact import Artifact
 from spirl_cli.store.store import Store
@@ -67,10 +67,9 @@ def write_demonstrations(folder: Path, episodes: int) -> None:
             actions.append(swing_up_torque(states[-1], rng))
             states.append(env.step(actions[-1])[0])
             frames.append(env.render())
-        with h5py.File(path.with_suffix(".part"), "w") as file:
+        with written_whole(path) as temporary, h5py.File(temporary, "w") as file:
             file["actions"], file["observations/state"] = np.array(actions), np.array(states, np.float32)
             file["observations/pixels"] = resize(np.array(frames), SIZE)
-        path.with_suffix(".part").rename(path)
 
 
 def spirl(folder: Path, *arguments: str) -> Path:

@@ -25,7 +25,7 @@ import numpy as np
 from benchmarks.measurement import Measurement
 from benchmarks.random_camera import ID, SIZE
 from spirl_cli.clips.reader import Clips
-from spirl_cli.files import make_folder
+from spirl_cli.files import make_folder, write_whole, written_whole
 from spirl_cli.payload import CLIPS_FILE
 
 STEPS = 1000  # of an episode
@@ -61,7 +61,7 @@ def write_rollouts(folder: Path, gigabytes: float) -> int:
     make_folder(folder)
     rng, episodes = np.random.default_rng(0), max(2, round(gigabytes * 1e9 / FRAME / STEPS))
     for number in range(episodes):
-        with h5py.File(folder / f"{number:05}.h5", "w") as file:
+        with written_whole(folder / f"{number:05}.h5") as temporary, h5py.File(temporary, "w") as file:
             file["observations/state"] = rng.normal(size=(STEPS + 1, 3)).astype(np.float32)
             file["observations/camera"] = rng.integers(0, 256, (STEPS + 1, SIZE, SIZE, 3), np.uint8)
             file["actions"] = rng.uniform(-2, 2, (STEPS, 1)).astype(np.float32)
@@ -87,7 +87,7 @@ def _two_cores() -> None:
 def measure(folder: Path, gigabytes: float) -> list[Measurement]:
     """Measure extraction, reading and training."""
     size = write_rollouts(folder / "rollouts", gigabytes)
-    (folder / "images.yaml").write_text(RECIPE)
+    write_whole(folder / "images.yaml", RECIPE.encode())
     extraction = run(folder, "extract")
     (clips,) = folder.glob(f"artifacts/images/clips/v*/{CLIPS_FILE}")
     reading = _reading(clips)
@@ -97,8 +97,11 @@ def measure(folder: Path, gigabytes: float) -> list[Measurement]:
     speed = f"{size / 1e9:.1f} GB in {extraction.seconds:.0f} s, {extraction.processor:.0f} s of the processor, {load}"
     return [
         _least("extraction of images", megabytes / extraction.seconds, "MB per second", MEGABYTES_LIMIT, speed),
-        _most("memory of the extraction", extraction.gigabytes, f"{megabytes / extraction.processor:.0f} MB per second "
-              "of the processor"),
+        _most(
+            "memory of the extraction",
+            extraction.gigabytes,
+            f"{megabytes / extraction.processor:.0f} MB per second of the processor",
+        ),
         reading,
         _most("memory of training on images", memory, f"skills {trainings[0].gigabytes:.2f}, prior {memory:.2f}"),
     ]

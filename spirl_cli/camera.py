@@ -92,15 +92,17 @@ class Cameras:
             leaves: of `leaves`, with one leading axis.
             first, stop: the first row and the one after the last.
         """
+        forms = [part.image for part in self._parts if part.image is not None]
+        steps = [max(1, BLOCK_BYTES // max(1, math.prod(leaf.shape[1:]))) for leaf in leaves]
+        if len(leaves) == 1 and 0 < stop - first <= steps[0]:  # one block needs no copy
+            return _formed(np.asarray(leaves[0][first:stop]), forms[0])
         images = np.empty((max(stop - first, 0), *self.shape), np.uint8)
         channel = 0
-        for leaf, part in zip(leaves, self._parts, strict=True):
-            assert part.image is not None
-            step = max(1, BLOCK_BYTES // max(1, math.prod(leaf.shape[1:])))
+        for leaf, form, step in zip(leaves, forms, steps, strict=True):
             for row in range(first, stop, step):
-                block = _formed(np.asarray(leaf[row : min(row + step, stop)]), part.image)
-                images[row - first : row - first + step, ..., channel : channel + part.image.channels] = block
-            channel += part.image.channels
+                block = _formed(np.asarray(leaf[row : min(row + step, stop)]), form)
+                images[row - first : row - first + step, ..., channel : channel + form.channels] = block
+            channel += form.channels
         return images
 
     def _leaf(self, leaf: Any, part: ObservationPart, leading: int) -> Any:

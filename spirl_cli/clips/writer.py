@@ -37,7 +37,7 @@ import numpy as np
 from spirl_cli.clips.drawing import Drawing, pack_scene
 from spirl_cli.demos.episode import ActionBounds, Episode
 from spirl_cli.errors import DatasetError
-from spirl_cli.files import written_whole
+from spirl_cli.files import copy_into, written_whole
 
 FORMAT = "spirl-clips-1"
 COPY_ROWS = 65_536  # rows handled at once, since a whole array may not fit into memory
@@ -191,7 +191,10 @@ class ClipWriter:
             file["starts/validation"] = self._starts(offsets, validation)
             self._write_scenes(file, drawing)
             self._copy_raw(file, int(offsets[-1]))
-            self._copy_images(file, int(offsets[-1]), frames)
+            place = self._reserve_images(file, int(offsets[-1]), frames)
+            file.close()
+            if place is not None:
+                copy_into(self._raw[2], temporary, place)
 
     def _starts(self, offsets: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         """Return the rows at which a window of the chosen episodes may start."""
@@ -217,19 +220,18 @@ class ClipWriter:
             for first in range(0, rows, COPY_ROWS):
                 target[first : first + COPY_ROWS] = source[first : first + COPY_ROWS]
 
-    def _copy_images(self, file: h5py.File, rows: int, frames: int) -> None:
+    def _reserve_images(self, file: h5py.File, rows: int, frames: int) -> int | None:
+        """Make room for the images; return at which byte of the file it begins, None without images."""
         if self._image_shape is None:
-            return
+            return None
         self._files[2].flush()
-        target = file.create_dataset("images", shape=(rows, *self._image_shape), dtype=np.uint8)
-        target.attrs["frames"] = frames
-        images = np.empty((max(1, COPY_BYTES // math.prod(self._image_shape)), *self._image_shape), np.uint8)
-        # read, not mapped: pages of a mapped file would count as memory of this process
-        with self._raw[2].open("rb") as source:
-            for first in range(0, rows, len(images)):
-                block = images[: rows - first]
-                source.readinto(block.data)
-                target[first : first + len(block)] = block
+        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        space = h5py.h5s.create_simple((rows, *self._image_shape))
+        made = h5py.h5d.create(file.id, b"images", h5py.h5t.NATIVE_UINT8, space, creation)
+        h5py.Dataset(made).attrs["frames"] = frames
+        return int(made.get_offset())
 
 
 def split_datasets(counts: Sequence[int], validation_fraction: float, seed: int) -> np.ndarray:

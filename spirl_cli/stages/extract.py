@@ -53,7 +53,9 @@ def execute(context: StageContext) -> StageResult:
     _say_success(datasets, metrics, context.reporter)
     extra: dict[str, Any] = {"dataset": {**asdict(identity), "why": sources[0].why}}
     if len(datasets) > 1:
-        rows = [{"dataset": printable(one.identity.reference), **row} for one, row in zip(datasets, counts, strict=True)]
+        rows = [
+            {"dataset": printable(one.identity.reference), **row} for one, row in zip(datasets, counts, strict=True)
+        ]
         context.reporter.table("episodes of each dataset, of which each has a share held out", rows)
         extra["datasets"] = rows
     return StageResult(metrics, (CLIPS_FILE,), {"dataset": _record(identity)}, extra)
@@ -185,9 +187,7 @@ def _windows(path: Path) -> list[dict[str, float]]:
     """Count the windows of each dataset by opening the written file, which also proves that it can be read."""
     clips = Clips.open(path, load=False)
     edges = clips.episode_offsets[clips.dataset_offsets]  # (K+1,) first row of every dataset
-    train, validation = (
-        np.diff(np.searchsorted(clips.starts(split), edges)) for split in get_args(Split)
-    )
+    train, validation = (np.diff(np.searchsorted(clips.starts(split), edges)) for split in get_args(Split))
     pairs = zip(train.tolist(), validation.tolist(), strict=True)
     return [{"windows_train": one, "windows_validation": other} for one, other in pairs]
 

@@ -192,8 +192,6 @@ def test_nothing_appears_where_an_episode_does_not_fit(tmp_path: Path) -> None:
         ("nothing", "minari", "is no Minari dataset id"),
     ],
 )
-def test_names_that_do_not_go_with_a_format_are_refused(
-    target: str, format: str, message: str, recipe: Path
-) -> None:
+def test_names_that_do_not_go_with_a_format_are_refused(target: str, format: str, message: str, recipe: Path) -> None:
     done = run_spirl("demonstrations", recipe, target, "--save-format", format, cwd=recipe.parent)
     assert done.returncode == 2 and message in done.stderr

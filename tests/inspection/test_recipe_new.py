@@ -122,9 +122,7 @@ def test_the_recipe_of_an_environment_with_goals_runs_as_it_stands(reach: None, 
     assert done.returncode == 0 and "mine/evaluation/v001-" in done.stdout, done.stderr
 
 
-def test_several_datasets_get_one_recipe(
-    synthetic_minari: SyntheticMinari, command: RunCli, tmp_path: Path
-) -> None:
+def test_several_datasets_get_one_recipe(synthetic_minari: SyntheticMinari, command: RunCli, tmp_path: Path) -> None:
     alone = written(command, tmp_path, *PENDULUM)
     (tmp_path / "mine.yaml").unlink()
     more = write_ogbench(tmp_path / "more.npz", make_episodes(4, states=3, actions=1, shortest=21))

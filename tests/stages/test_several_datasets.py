@@ -122,7 +122,10 @@ def test_differing_datasets_are_refused_before_they_are_read(
 
 
 def test_other_keys_are_refused(tmp_path: Path) -> None:
-    paths = [write_robomimic(tmp_path / "a.hdf5", make_episodes(3)), write_ogbench(tmp_path / "b.npz", make_episodes(3))]
+    paths = [
+        write_robomimic(tmp_path / "a.hdf5", make_episodes(3)),
+        write_ogbench(tmp_path / "b.npz", make_episodes(3)),
+    ]
     with pytest.raises(DatasetError, match=r"ogbench:.*b.npz: episode 0: the observation has no key 'state'"):
         extract(tmp_path / "run", paths, observation=STATES)
 
@@ -184,7 +187,5 @@ def test_content_and_not_the_path_decides(tmp_path: Path) -> None:
     made = run_spirl("extract", "two.yaml", "--json", cwd=tmp_path)
     assert "held out" in made.stderr and json.loads(made.stdout)["metrics"]["episodes"] == 12
     (tmp_path / "a.npz").rename(tmp_path / "moved.npz")
-    again = run_spirl(
-        "extract", "two.yaml", "--set", "extract.dataset=[moved.npz, b.npz]", "--json", cwd=tmp_path
-    )
+    again = run_spirl("extract", "two.yaml", "--set", "extract.dataset=[moved.npz, b.npz]", "--json", cwd=tmp_path)
     assert json.loads(again.stdout)["path"] == json.loads(made.stdout)["path"] and "up to date" in again.stderr

@@ -9,7 +9,7 @@ from typing import Any
 from spirl_cli.demos.formats.checks import damage_refused, load_extra
 
 _BUFFER = 2**20  # bytes of a column of a Parquet file that are read at once
-_BATCH_BYTES = 16 * 2**20  # unpacked
+_BATCH = 64  # rows of a Parquet file that are unpacked at once
 
 
 class ArrowFile:
@@ -77,9 +77,7 @@ class ArrowFile:
 
     def _batches(self, path: tuple[str, ...]) -> Iterator[Any]:
         file = self._arrow.parquet.ParquetFile(self._path, buffer_size=_BUFFER)
-        stored = max(file.metadata.row_group(0).total_byte_size, 1) if file.num_row_groups else 1
-        rows = max(int(_BATCH_BYTES * max(len(self), 1) / stored), 1)
-        for batch in file.iter_batches(batch_size=rows, columns=[".".join(path)]):
+        for batch in file.iter_batches(batch_size=_BATCH, columns=[".".join(path)]):
             yield _field(batch, path)
 
 

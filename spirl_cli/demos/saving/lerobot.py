@@ -19,6 +19,7 @@ import numpy as np
 from spirl_cli.demos.formats.checks import load_extra
 from spirl_cli.demos.saving.target import STATE, About, SavedEpisode
 from spirl_cli.errors import DatasetError
+from spirl_cli.files import make_folder, write_whole
 
 _DATA, _EPISODES = "data/chunk-000/file-000.parquet", "meta/episodes/chunk-000/file-000.parquet"
 _PATTERN = "chunk-{chunk_index:03d}/file-{file_index:03d}"
@@ -46,7 +47,7 @@ class LeRobotWriter:
         self._episodes: list[dict[str, Any]] = []
         self._rows = 0
         for name in (_DATA, _EPISODES):
-            (folder / name).parent.mkdir(parents=True)
+            make_folder((folder / name).parent)
 
     def __enter__(self) -> LeRobotWriter:
         return self
@@ -82,7 +83,7 @@ class LeRobotWriter:
         self._parquet.write_table(self._arrow.Table.from_pylist(self._episodes), self._folder / _EPISODES)
         self._write_tasks(meta / "tasks.parquet")
         statistics = {name: one.result() for name, one in self._statistics.items()}
-        (meta / "stats.json").write_text(json.dumps(statistics, indent=1), encoding="utf-8")
+        write_whole(meta / "stats.json", json.dumps(statistics, indent=1).encode())
         info = {
             "codebase_version": "v3.0",
             "robot_type": None,
@@ -98,7 +99,7 @@ class LeRobotWriter:
             "video_path": None,
             "features": self._features,
         }
-        (meta / "info.json").write_text(json.dumps(info, indent=1), encoding="utf-8")
+        write_whole(meta / "info.json", json.dumps(info, indent=1).encode())
 
     def _columns(self, episode: SavedEpisode) -> dict[str, np.ndarray]:
         """Return all columns of an episode, one row for each of its T+1 states."""
@@ -110,11 +111,16 @@ class LeRobotWriter:
         columns["next.done"] = (np.arange(rows) >= rows - 2)[:, None]
         columns["timestamp"] = (np.arange(rows) / self._about.fps).astype(np.float32)[:, None]
         counters = (np.arange(rows), np.full(rows, len(self._episodes)), np.arange(rows) + self._rows, np.zeros(rows))
-        return {**columns, **{name: one.astype(np.int64)[:, None] for name, one in zip(_COUNTERS, counters, strict=True)}}
+        return {
+            **columns,
+            **{name: one.astype(np.int64)[:, None] for name, one in zip(_COUNTERS, counters, strict=True)},
+        }
 
     def _encoded(self, array: np.ndarray) -> Any:
         if is_picture(array):
-            return self._arrow.array([{"bytes": png(image), "path": None} for image in array], picture_type(self._arrow))
+            return self._arrow.array(
+                [{"bytes": png(image), "path": None} for image in array], picture_type(self._arrow)
+            )
         flat = self._arrow.array(np.ascontiguousarray(array).reshape(-1))
         size = array.shape[1]
         return flat if size == 1 else self._arrow.FixedSizeListArray.from_arrays(flat, size)

@@ -18,12 +18,12 @@ class RobomimicWriter:
     """Writes demonstrations into one file; use it as a context manager.
 
     Args:
-        path: the file.
+        temporary: the file, which gets its final name when it is complete.
         about: environment and bounds.
     """
 
-    def __init__(self, path: Path, about: About) -> None:
-        self._file = h5py.File(path, "w")
+    def __init__(self, temporary: Path, about: About) -> None:
+        self._file = h5py.File(temporary, "w")
         self._data = self._file.create_group("data")
         self._data.attrs["env_args"] = json.dumps({"env_name": about.env, "type": _GYM, "env_kwargs": {}})
         self._data.attrs.update(action_low=about.low, action_high=about.high)
