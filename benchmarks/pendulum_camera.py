@@ -41,4 +41,4 @@ def make(render_mode: str | None = None) -> gym.Env[Any, Any]:
 
 
 if ID not in gym.registry:
-    gym.register(ID, make)
+    gym.register(ID, f"{__name__}:make")

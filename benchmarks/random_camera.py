@@ -32,4 +32,4 @@ class RandomCamera(gym.Env[Any, Any]):
 
 
 if ID not in gym.registry:
-    gym.register(ID, RandomCamera)
+    gym.register(ID, f"{__name__}:RandomCamera")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from spirl_cli.demos.dataset import Contents, StoredEpisode
 from spirl_cli.demos.formats.checked_hdf5 import CheckedFile
 from spirl_cli.demos.formats.checks import DAMAGE, guarded, load_extra
 from spirl_cli.demos.formats.minari_arrow import FORMATS as ARROW_FORMATS
-from spirl_cli.demos.formats.minari_arrow import read_arrow_episodes
+from spirl_cli.demos.formats.minari_arrow import read_arrow_episodes, read_arrow_rewards
 from spirl_cli.demos.formats.minari_hdf5 import FILE as HDF5_FILE
 from spirl_cli.demos.formats.minari_hdf5 import read_hdf5_episode
 from spirl_cli.errors import DatasetError
@@ -104,6 +104,12 @@ class MinariFolder:
     def action_dim(self) -> int:
         """Return the size A of an action; raises as :meth:`action_bounds`."""
         return int(self._action_space().shape[0])
+
+    def outcomes(self, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        """Yield the rewards of every episode in the Arrow layouts; those in HDF5 are found as in any such file."""
+        if self._layout() in ARROW_FORMATS and "rewards" in names:
+            episodes = read_arrow_rewards(self._data, self._layout(), self.contents().episodes, self._where)
+            yield from (("rewards", rewards) for rewards in episodes)
 
     def episodes(self) -> Iterator[StoredEpisode]:
         """Yield the episodes; memory holds one of them.

@@ -42,14 +42,26 @@ def read_arrow_episodes(
     for number in range(count):
         folder = data / str(number)
         with damage_refused(f"{where}: {folder}"):
-            files = [path for path in sorted(folder.iterdir()) if path.name[0] not in "._" and path.suffix != ".json"]
-            if len(files) != 1:
-                raise DatasetError(f"{where}: {folder} has {len(files)} data files; one is expected")
-            file = ArrowFile(files[0], format, where)
+            file = _opened(folder, format, where)
             observations = _decoded(file, spaces[0], ("observations",))
             actions = np.asarray(_decoded(file, spaces[1], ("actions",)))
             steps = _steps(folder, len(file), where)
         yield StoredEpisode(number, observations, actions[:steps])
+
+
+def read_arrow_rewards(data: Path, format: str, count: int, where: str) -> Iterator[np.ndarray]:
+    """Yield the rewards of the episodes, `(T,)` each, in the order of their numbers."""
+    for number in range(count):
+        folder = data / str(number)
+        file = _opened(folder, format, where)
+        yield file.read(("rewards",), 0, _steps(folder, len(file), where)).to_numpy(zero_copy_only=False)
+
+
+def _opened(folder: Path, format: str, where: str) -> ArrowFile:
+    files = [path for path in sorted(folder.iterdir()) if path.name[0] not in "._" and path.suffix != ".json"]
+    if len(files) != 1:
+        raise DatasetError(f"{where}: {folder} has {len(files)} data files; one is expected")
+    return ArrowFile(files[0], format, where)
 
 
 def _steps(folder: Path, rows: int, where: str) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -62,6 +62,13 @@ class OGBenchFile:
         """Return the size A of an action."""
         with damage_refused(self._where), self._arrays() as arrays:
             return action_size(self._where, arrays["actions"].shape, arrays["actions"].dtype)
+
+    def outcomes(self, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        """Yield those of the named arrays that are there, one number for each step."""
+        with damage_refused(self._where), self._arrays() as arrays:
+            for name in names:
+                if name in arrays:
+                    yield name, arrays[name][:]
 
     def episodes(self) -> Iterator[StoredEpisode]:
         """Yield the episodes; memory holds one of them."""

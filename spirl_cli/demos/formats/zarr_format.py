@@ -10,7 +10,7 @@ The zarr library (an optional dependency) reads versions 2 and 3 of the format o
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,13 @@ class ZarrFolder:
         with self._opened() as arrays:
             actions = arrays.actions()
             return action_size(self._where, actions.shape, actions.dtype)
+
+    def outcomes(self, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        """Yield those of the named arrays that are there, one number for each step."""
+        with self._opened() as arrays:
+            for name in names:
+                if name in arrays.keys():
+                    yield name, np.asarray(arrays.array(f"data/{name}")[:])
 
     def episodes(self) -> Iterator[StoredEpisode]:
         """Yield the episodes; memory holds one of them."""

@@ -108,8 +108,8 @@ def opened_target(target: str, format: Format, about: About) -> Iterator[Episode
         return None
     from spirl_cli.demos.saving.lerobot import LeRobotWriter
 
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as temporary:
-        folder = Path(temporary) / path.name
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as parent:
+        folder = Path(parent) / path.name
         with LeRobotWriter(folder, about) as writer:
             yield writer
             writer.finish()
