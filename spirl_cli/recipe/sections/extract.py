@@ -38,7 +38,7 @@ class ExtractSection(Section):
     episodes: PositiveInt | None = None  # at most so many episodes, from the start of each dataset; null: all
     # parts of the dataset's observation, the same numbers as in `env.observation`; null: as in the environment
     observation: Observation | None = None
-    # a mask of a robomimic file, such as train, or a list with one for each of several datasets; null: all demonstrations
+    # a mask of a robomimic file, such as train, or a list with one for each of several datasets; null: all of them
     filter: str | tuple[str | None, ...] | None = None
     # low and high of the actions, for all dimensions or a list with one for each; null: those of the dataset's action
     # space. Try: the environment's bounds

@@ -12,6 +12,7 @@ import pytest
 from spirl_cli.demos.formats import flat
 from spirl_cli.demos.formats.detect import open_dataset
 from spirl_cli.errors import DatasetError
+from tests.support.format_writers import make_episodes, write_flat
 
 LENGTHS = (4, 6, 5)
 ROWS = sum(LENGTHS)
