@@ -19,7 +19,7 @@ from spirl_cli.domains.registry import domain_of, read_section
 from spirl_cli.errors import SpirlError
 from spirl_cli.evaluation.naming import training_data
 from spirl_cli.evaluation.results import ResultRow
-from spirl_cli.evaluation.statistics import bootstrap_mean, interval_name
+from spirl_cli.evaluation.statistics import estimate
 from spirl_cli.payload import CLIPS, CLIPS_FILE, MODEL_FILE, PRIOR, SKILLS
 from spirl_cli.skills.likelihood import held_out_log_likelihoods
 from spirl_cli.skills.model_files import load_prior, load_skills
@@ -45,7 +45,7 @@ def likelihood_row(store: Store, artifact: Artifact) -> ResultRow:
         env=domain_of(env).setting(env).env,
         method=f"prior-{section['family']}",
         metric=METRIC,
-        **asdict(bootstrap_mean([values])),
+        **asdict(estimate([values], values="demonstrations")),
         seeds=1,
         episodes=len(values),
         policy="sampled",
@@ -57,7 +57,6 @@ def likelihood_row(store: Store, artifact: Artifact) -> ResultRow:
         data=training_data(artifact),
         commit=manifest.commit,
         command=shlex.join(manifest.command),
-        interval=interval_name(seeds=1, values="demonstrations"),
     )
 
 

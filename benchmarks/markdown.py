@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from benchmarks.headlines import HEADLINES, PUBLISHED_TASKS, Headline, PublishedPoint, published_points
 from spirl_cli.evaluation.results import ResultRow
+from spirl_cli.evaluation.statistics import interval_text
+from spirl_cli.report.result_table import markdown_lines
 
 # Recordings that are not on a public server.
 UNFETCHABLE = ("relay/",)
@@ -19,7 +21,7 @@ PUBLISHED_COLUMNS = ("published method", "step on its own axis", "step with its 
 def headline_table(rows: Sequence[ResultRow]) -> str:
     """Render the short table: our headline results beside the published ones."""
     ours = [headline.row(rows) for headline in HEADLINES]
-    lines = table(HEADLINE_COLUMNS, map(_headline_cells, HEADLINES, ours))
+    lines = markdown_lines(HEADLINE_COLUMNS, map(_headline_cells, HEADLINES, ours))
     return "\n".join([*lines, *_note(ours)]) + "\n"
 
 
@@ -30,18 +32,9 @@ def result_tables(rows: Sequence[ResultRow]) -> str:
         lines += [f"## {env}", ""]
         by_title = groupby(sorted(of_env, key=_title), _title)  # a stable sort: curves stay together
         for title, points in by_title:
-            lines += [f"### {title}", "", *table(POINT_COLUMNS, map(_point_cells, points)), ""]
+            lines += [f"### {title}", "", *markdown_lines(POINT_COLUMNS, map(_point_cells, points)), ""]
         lines += _published_lines(env)
     return "\n".join([*lines[:-1], *_note(rows)]) + "\n"  # without the empty line at the end
-
-
-def table(columns: Sequence[str], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """Render a table, one string per line."""
-    return [_line(columns), "|---" * len(columns) + "|", *map(_line, rows)]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _headline_cells(headline: Headline, row: ResultRow) -> tuple[str, ...]:
@@ -70,7 +63,8 @@ def _title(row: ResultRow) -> str:
     reward = None if row.reward is None else f"{row.reward} reward"
     order = {None: None, "any": "any order", "in-order": "in order"}[row.order]
     study = None if row.study is None else f"study {row.study}"
-    parts = (row.metric, row.task, row.condition, order, noise, reward, row.layout, study, row.cell)
+    success = "success at the last step" if row.success == "last" else None
+    parts = (row.metric, success, row.task, row.condition, order, noise, reward, row.layout, study, row.cell)
     return ", ".join(filter(None, parts))
 
 
@@ -79,7 +73,12 @@ def _published_lines(env: str) -> list[str]:
     lines: list[str] = []
     for task in PUBLISHED_TASKS:
         if task.split(",")[0] == env:
-            lines += [f"### Published by others: {task}", "", *table(PUBLISHED_COLUMNS, _published_cells(task)), ""]
+            lines += [
+                f"### Published by others: {task}",
+                "",
+                *markdown_lines(PUBLISHED_COLUMNS, _published_cells(task)),
+                "",
+            ]
     return lines
 
 
@@ -89,7 +88,7 @@ def _published_cells(task: str) -> Iterator[tuple[str, ...]]:
 
 
 def _mean(row: ResultRow) -> str:
-    return f"**{row.mean:.2f}** [{row.low:.2f}, {row.high:.2f}]"
+    return f"**{row.mean:.2f}** {interval_text(row)}"
 
 
 def _counts(row: ResultRow) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 
 from spirl_cli.evaluation.results import ResultRow, read_rows
 from spirl_cli.files import make_folder, write_whole
+from spirl_cli.report.result_table import rows_csv
 
 RESULTS = Path("artifacts/reference/results.json")  # relative to the root of the repository
 
@@ -29,11 +28,7 @@ def publish(path: Path, rows: Iterable[ResultRow]) -> list[ResultRow]:
 
 def write_csv(path: Path, rows: Sequence[ResultRow]) -> None:
     """Write rows as CSV, for drawing learning curves."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, [field.name for field in fields(ResultRow)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    write_text(path, stream.getvalue())
+    write_text(path, rows_csv(rows))
 
 
 def write_text(path: Path, text: str) -> None:

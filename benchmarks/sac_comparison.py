@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.sac_learners import Curve
 from spirl_cli.evaluation.results import ResultRow
-from spirl_cli.evaluation.statistics import bootstrap_mean, interval_name
+from spirl_cli.evaluation.statistics import estimate
 
 OURS, THEIRS = "sac", "stable-baselines3"  # methods in rows of results
 
@@ -99,7 +99,7 @@ class Comparison:
                     env=self.task.env,
                     method=method,
                     metric="return",
-                    **asdict(bootstrap_mean(returns)),
+                    **asdict(estimate(returns)),
                     seeds=len(curves),
                     episodes=sum(map(len, returns)),
                     policy="mean",
@@ -111,7 +111,6 @@ class Comparison:
                     data=None,
                     commit=self.commit,
                     command=command,
-                    interval=interval_name(len(curves)),
                 )
 
 

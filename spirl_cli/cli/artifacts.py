@@ -1,4 +1,4 @@
-"""The commands that look at artifacts: list, show, verify, diff, lineage."""
+"""The commands that look at artifacts: list, show, verify, lineage."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import typer
 
 from spirl_cli.cli import complete
 from spirl_cli.cli.console import columns, duration, emit, emit_json, metrics_line, note, size
+from spirl_cli.cli.matching import chosen
 from spirl_cli.cli.options import ArtifactsOption, JsonOption, ReferenceArgument, StageName
 from spirl_cli.cli.requests import open_store
 from spirl_cli.errors import ArtifactError
+from spirl_cli.pipeline.changes import CHANGES, changes_text, recorded_changes
 from spirl_cli.printable import printable
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from spirl_cli.store.runs import RunInfo
 
 _ROOT = Path("artifacts")
+_COLUMNS = ("artifact", "fingerprint", "finished", "took", "size", "method", "profile", "seed", "changes", "metrics")
 
 
 def list_(
@@ -30,13 +33,22 @@ def list_(
         str | None, typer.Argument(metavar="RECIPE", help="Only of this recipe.", autocompletion=complete.recipe_ids)
     ] = None,
     stage: Annotated[StageName | None, typer.Option("--stage", help="Only of this stage.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Only with this seed.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Only with this value in the recipe (repeatable)."),
+    ] = None,
     root: ArtifactsOption = _ROOT,
     as_json: JsonOption = False,
 ) -> None:
-    """List artifacts, oldest first, and unfinished runs."""
+    """List artifacts, oldest first, and unfinished runs.
+
+    CHANGES is what differs from the recipe of that name. Unfinished runs are left out with --seed and --set.
+    """
     store = open_store(root)
     wanted = (recipe, stage.value if stage else None)
-    found, runs, broken = store.artifacts(*wanted), store.runs(*wanted), store.broken(*wanted)
+    runs, broken = store.runs(*wanted) if seed is None and not settings else [], store.broken(*wanted)
+    found = chosen(store.artifacts(*wanted), seed, settings or [])
     if as_json:
         emit_json(
             {
@@ -48,11 +60,18 @@ def list_(
         return
     rows = [*map(_row, found), *map(_run_row, runs)]
     if rows:
-        emit(columns(("ARTIFACT", "FINGERPRINT", "FINISHED", "TOOK", "SIZE", "METHOD", "PROFILE", "METRICS"), rows))
+        emit(columns([name.upper() for name in _COLUMNS], rows))
     else:
-        note(f"no artifacts in {store.root}" + (f" of the recipe '{recipe}'" if recipe else ""))
+        note(
+            f"no artifacts in {store.root}" + (f" of the recipe '{recipe}'" if recipe else "") + _asked(seed, settings)
+        )
     for entry in broken:
         note(f"broken: {entry.problem}")
+
+
+def _asked(seed: int | None, settings: Sequence[str] | None) -> str:
+    asked = [*([f"seed {seed}"] if seed is not None else []), *(settings or [])]
+    return f" with {', '.join(asked)}" if asked else ""
 
 
 def show(
@@ -100,26 +119,6 @@ def verify(
         )
 
 
-def diff(
-    left: ReferenceArgument,
-    right: ReferenceArgument,
-    root: ArtifactsOption = _ROOT,
-    as_json: JsonOption = False,
-) -> None:
-    """Say how two artifacts differ: in parameters, inputs and package versions."""
-    from spirl_cli.store.diff import diff as differences_of
-
-    store = open_store(root)
-    found = differences_of(store.resolve(left), store.resolve(right))
-    if as_json:
-        emit_json([asdict(difference) for difference in found])
-        return
-    for difference in found:
-        emit(str(difference))
-    if not found:
-        note("no difference in parameters, inputs and package versions")
-
-
 def lineage(
     reference: ReferenceArgument,
     root: ArtifactsOption = _ROOT,
@@ -148,6 +147,7 @@ def summary(artifact: Artifact) -> dict[str, Any]:
         "profile": manifest.profile,
         "method": _method(artifact),
         "seed": manifest.seed,
+        CHANGES: recorded_changes(manifest),
         "started": manifest.started,
         "finished": manifest.finished,
         "seconds": manifest.seconds,
@@ -166,6 +166,8 @@ def _row(artifact: Artifact) -> list[str]:
         size(artifact.bytes),
         _method(artifact) or "-",
         manifest.profile or "-",
+        str(manifest.seed),
+        changes_text(recorded_changes(manifest)) or "-",
         metrics_line(manifest.metrics, limit=3),
     ]
 
@@ -177,7 +179,7 @@ def _method(artifact: Artifact) -> str | None:
 
 
 def _run_row(run: RunInfo) -> list[str]:
-    return [f"{run.recipe}/{run.stage}", run.fingerprint, "unfinished", "-", "-", "-", "-", _run_state(run)]
+    return [f"{run.recipe}/{run.stage}", run.fingerprint, "unfinished", *"------", _run_state(run)]
 
 
 def _run_state(run: RunInfo) -> str:

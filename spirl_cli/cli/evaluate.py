@@ -92,6 +92,7 @@ def _recorded(artifact: Artifact, options: StageOptions, trusted: Sequence[str])
     Raises:
         UsageError: an override is wrong, or the recipe names a module that is not trusted.
     """
+    from spirl_cli.pipeline.changes import CHANGES
     from spirl_cli.recipe.load import load_recipe
     from spirl_cli.recipe.recorded import recorded_recipe
 
@@ -100,7 +101,9 @@ def _recorded(artifact: Artifact, options: StageOptions, trusted: Sequence[str])
         raise UsageError(f"{option} needs a recipe.", "name the recipe as well")
     data = artifact.manifest.recorded("recipe")
     if isinstance(data, Mapping):
-        recipe = recorded_recipe(data, f"the recipe of {artifact.reference}", options.set_ or [])
+        changes = artifact.manifest.recorded(CHANGES)
+        where = f"the recipe of {artifact.reference}"
+        recipe = recorded_recipe(data, where, options.set_ or [], changes if isinstance(changes, Mapping) else None)
         require_trust(recipe.env, artifact.reference, trusted)
         return recipe
     return load_recipe(artifact.manifest.recipe, overrides=options.set_ or [])

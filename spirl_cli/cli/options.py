@@ -90,7 +90,10 @@ AgentOption = Annotated[str | None, reference_option(AGENT)]
 
 
 StepOption = Annotated[
-    int | None, typer.Option("--step", min=0, metavar="N", help="Evaluate the weights kept at this step only.")
+    str | None,
+    typer.Option(
+        "--step", metavar="N|best", help="Evaluate only the weights kept at this step, or those of the best episodes."
+    ),
 ]
 TrustOption = Annotated[
     list[str] | None,

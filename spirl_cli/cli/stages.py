@@ -21,7 +21,7 @@ from spirl_cli.cli.options import (
     takes,
 )
 from spirl_cli.errors import UsageError
-from spirl_cli.payload import AGENT, CLIPS, PRIOR, SKILLS, STAGE_NAMES
+from spirl_cli.payload import AGENT, BEST, CLIPS, PRIOR, SKILLS, STAGE_NAMES
 
 if TYPE_CHECKING:
     from spirl_cli.demos.saving.target import Format
@@ -119,7 +119,7 @@ def evaluate(options: EvaluationOptions) -> None:
         asked,
         {SKILLS: options.skills, PRIOR: options.prior, AGENT: options.agent},
         prior_only=options.prior_only,
-        chosen=EvaluateOptions(options.step, options.save_dataset, _plain(options.save_format)),
+        chosen=EvaluateOptions(_step(options.step), options.save_dataset, _plain(options.save_format)),
         trusted=options.trust_module or (),
     )
     execute_one(request, asked)
@@ -143,6 +143,15 @@ def run(
 
 def _plain(format: SaveFormat | None) -> Format | None:
     return None if format is None else format.value
+
+
+def _step(text: str | None) -> int | str | None:
+    """Read `--step`."""
+    if text is None or text == BEST:
+        return text
+    if not (text.isascii() and text.isdigit()):
+        raise UsageError(f"--step {text}: this is no number of environment steps", f"write a number, or {BEST}")
+    return int(text)
 
 
 def _policies(policy: PolicyChoice) -> str:

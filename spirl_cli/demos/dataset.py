@@ -19,12 +19,16 @@ class StoredEpisode:
         observations: array, (nested) mapping of arrays or open HDF5 group; the first axis has T+1 entries.
         actions: array that should have shape `(T, A)`; not checked yet.
         scene: scene that images are drawn from (see `Episode`), or None.
+        rewards: rewards of its steps, not checked; None if the dataset has none.
+        success: whether it succeeds, of its steps or once, not checked; None if the dataset does not say.
     """
 
     number: int
     observations: Any
     actions: np.ndarray
     scene: np.ndarray | None = None
+    rewards: Any = None
+    success: Any = None
 
 
 @dataclass(frozen=True)

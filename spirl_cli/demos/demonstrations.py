@@ -14,6 +14,7 @@ from spirl_cli.demos.dataset import Episodes, StoredEpisode
 from spirl_cli.demos.episode import ActionBounds, Episode, EpisodeChecker, Treatment, action_bounds
 from spirl_cli.demos.episode_images import EpisodeImages
 from spirl_cli.demos.identity import DatasetIdentity
+from spirl_cli.demos.score import Score
 from spirl_cli.errors import DatasetError, SpirlError, UsageError
 from spirl_cli.observation import select
 from spirl_cli.recipe.sections.extract import ExtractSection
@@ -27,6 +28,7 @@ class Demonstrations:
         identity: identity and size of the whole dataset.
         bounds: finite bounds of the actions.
         success_rate: share of the attempts that were good enough to be kept; None if every attempt is kept.
+        score: outcomes that the dataset recorded; complete after iterating.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class Demonstrations:
         identity: DatasetIdentity,
         success_rate: float | None = None,
     ) -> None:
-        self.identity, self.success_rate = identity, success_rate
+        self.identity, self.success_rate, self.score = identity, success_rate, Score()
         if self.identity.episodes == 0:
             raise DatasetError(f"{self.identity.reference} has no episodes")
         self.bounds = _bounds(section, source, self.identity.reference)
@@ -81,6 +83,7 @@ class Demonstrations:
         """
         episodes = self._source.episodes()
         self._checker.reset()
+        self.score.reset()
         for number in range(len(self)):
             with self._refused(number):
                 episode = self._checked(next(episodes))
@@ -101,6 +104,7 @@ class Demonstrations:
             ) from error
 
     def _checked(self, raw: StoredEpisode) -> Episode | None:
+        self.score.add(raw.rewards, raw.success)
         observations, images = self._selected(raw)
         checked = self._checker.check(raw.number, observations, raw.actions, images)
         return None if checked is None else replace(checked, scene=raw.scene)

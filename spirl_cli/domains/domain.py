@@ -53,6 +53,7 @@ class Setting:
         words: the task in words, for the note under a figure; may be empty.
         open_loop_apart: whether open-loop skills get a method name of their own (`spirl-open-loop`); if not, open-loop
             skills are the paper's SPiRL in this domain.
+        success: ever | last: which steps of an episode count for the metric `success`; None without that metric.
     """
 
     env: str
@@ -62,6 +63,7 @@ class Setting:
     layout: str | None = None
     words: str = ""
     open_loop_apart: bool = True
+    success: str | None = None
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from spirl_cli.domains.domain import RETURN, Metric
 from spirl_cli.domains.registry import domain_of
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.errors import ArtifactError
 from spirl_cli.evaluation.episodes import PolicyEpisodes
-from spirl_cli.evaluation.statistics import Estimate, bootstrap_mean, interval_name, metric_rates
+from spirl_cli.evaluation.statistics import Estimate, Range, estimate, metric_rates
 from spirl_cli.files import write_whole
+
+_YARDSTICKS = "yardsticks"  # in `results.json`
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,10 @@ class ResultRow:
         task: None for the task of the recipe; the name of another one, such as ten-held-out.
         condition: input of the prior besides the state: history | goal | event.
         study: name of a sweep; `cell` holds the settings in which this row differs from others of the sweep.
-        interval: kind of the interval, such as `95 % bootstrap over seeds and episodes`; None in rows older than this
-            field, which have intervals of that kind.
+        interval: kind of the interval, see `spirl_cli.evaluation.statistics`; None in rows older than this field, which
+            have bootstrap intervals over seeds and episodes.
+        success: ever | last: whether an episode counts as a success if it succeeded at any step or at the last one;
+            None for other metrics, and in rows older than this field, which count any step.
     """
 
     env: str
@@ -65,13 +70,14 @@ class ResultRow:
     study: str | None = None
     cell: str | None = None
     interval: str | None = None
+    success: str | None = None
 
     @property
     def identity(self) -> tuple[object, ...]:
         """The values that are equal in two rows exactly if they describe the same thing."""
         task = (self.task, self.condition, self.order, self.noise, self.reward, self.layout)
         steps = (self.metric, self.policy, self.env_steps)
-        return (self.env, self.method, *steps, *task, self.data, self.study, self.cell)
+        return (self.env, self.method, *steps, *task, self.data, self.study, self.cell, self.success or "ever")
 
 
 @dataclass(frozen=True)
@@ -96,9 +102,16 @@ def result_rows(
     rows = []
     for group in evaluated:
         for metric in domain_of(env).metrics(env):
-            estimate = bootstrap_mean([metric_values(group, metric.name)], resamples=resamples, seed=seed)
-            rows.append(_row(group, metric.name, estimate, env, provenance))
+            values = metric_values(group, metric.name)
+            found = estimate([values], bounds_of(metric), resamples=resamples, seed=seed)
+            place = (group.method, group.policy, group.env_steps)
+            rows.append(_row(place, metric.name, found, len(values), env, provenance))
     return rows
+
+
+def bounds_of(metric: Metric) -> Range | None:
+    """Return the smallest and the largest possible value of a metric; None if they are not known."""
+    return None if metric.highest is None else (0.0, metric.highest)
 
 
 def metric_values(evaluated: PolicyEpisodes, metric: str) -> list[float]:
@@ -108,32 +121,46 @@ def metric_values(evaluated: PolicyEpisodes, metric: str) -> list[float]:
     return [float(result.metrics[metric]) for result in evaluated.episodes]
 
 
-def _row(group: PolicyEpisodes, metric: str, estimate: Estimate, env: EnvSection, provenance: Provenance) -> ResultRow:
+def yardstick_row(
+    method: str, policy: str, metric: str, found: Estimate, episodes: int, env: EnvSection, provenance: Provenance
+) -> ResultRow:
+    """Return the row of something to compare with that no training has made: it is at 0 steps."""
+    return _row((method, policy, 0), metric, found, episodes, env, provenance)
+
+
+def _row(
+    place: tuple[str, str, int], metric: str, found: Estimate, episodes: int, env: EnvSection, provenance: Provenance
+) -> ResultRow:
     setting = domain_of(env).setting(env)
+    method, policy, env_steps = place
     return ResultRow(
         env=setting.env,
-        method=group.method,
+        method=method,
         metric=metric,
-        mean=estimate.mean,
-        low=estimate.low,
-        high=estimate.high,
+        **asdict(found),
         seeds=1,
-        episodes=len(group.episodes),
-        policy=group.policy,
-        env_steps=group.env_steps,
+        episodes=episodes,
+        policy=policy,
+        env_steps=env_steps,
         order=setting.order,
         noise=setting.noise,
         reward=setting.reward,
         layout=setting.layout,
-        interval=interval_name(seeds=1),
+        success=setting.success if metric == "success" else None,
         **asdict(provenance),
     )
 
 
 def write_results(
-    path: Path, rows: Sequence[ResultRow], evaluated: Sequence[PolicyEpisodes], *, resamples: int, seed: int
+    path: Path,
+    rows: Sequence[ResultRow],
+    evaluated: Sequence[PolicyEpisodes],
+    yardsticks: Sequence[ResultRow] = (),
+    *,
+    resamples: int,
+    seed: int,
 ) -> None:
-    """Write `results.json` of one evaluation: its rows, and mean and interval of every metric."""
+    """Write `results.json` of one evaluation: its rows, mean and interval of every metric, what to compare with."""
     rates = [
         {
             "method": group.method,
@@ -143,14 +170,18 @@ def write_results(
         }
         for group in evaluated
     ]
-    content = {"rows": [asdict(row) for row in rows], "metrics": rates}
+    content = {"rows": _plain(rows), "metrics": rates, _YARDSTICKS: _plain(yardsticks)}
     write_whole(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
 
-def _rates(group: PolicyEpisodes, resamples: int, seed: int) -> dict[str, dict[str, float]]:
+def _plain(rows: Sequence[ResultRow]) -> list[dict[str, object]]:
+    return [asdict(row) for row in rows]
+
+
+def _rates(group: PolicyEpisodes, resamples: int, seed: int) -> dict[str, dict[str, float | str]]:
     metrics = [result.metrics for result in group.episodes]
     rates = metric_rates(metrics, resamples=resamples, seed=seed)
-    return {name: asdict(estimate) for name, estimate in rates.items()}
+    return {name: asdict(rate) for name, rate in rates.items()}
 
 
 def read_rows(path: Path) -> list[ResultRow]:
@@ -161,9 +192,29 @@ def read_rows(path: Path) -> list[ResultRow]:
     Raises:
         ArtifactError: the file holds no such JSON, or a row lacks a field or has an unknown one.
     """
+    content = _content(path)
+    return _rows(path, content["rows"] if isinstance(content, Mapping) and "rows" in content else content)
+
+
+def read_yardsticks(path: Path) -> list[ResultRow]:
+    """Read what the evaluation of a `results.json` compares with; older ones have nothing.
+
+    Raises:
+        ArtifactError: as for `read_rows`.
+    """
+    content = _content(path)
+    return _rows(path, content.get(_YARDSTICKS, ()) if isinstance(content, Mapping) else ())
+
+
+def _content(path: Path) -> object:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        rows = content["rows"] if isinstance(content, Mapping) else content
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path} does not hold rows of results: {error}") from error
+
+
+def _rows(path: Path, rows: Any) -> list[ResultRow]:
+    try:
         return [ResultRow(**row) for row in rows]
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except TypeError as error:
         raise ArtifactError(f"{path} does not hold rows of results: {error}") from error

@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -22,12 +22,13 @@ from spirl_cli import payload
 from spirl_cli.camera import View
 from spirl_cli.domains.registry import domain_of, read_section
 from spirl_cli.domains.section import EnvSection
-from spirl_cli.errors import ArtifactError, UsageError
+from spirl_cli.errors import ArtifactError, SpirlError, UsageError
+from spirl_cli.inference.agent_card import AgentCard, make_card
 from spirl_cli.inference.decoders import DecoderFile, SkillDecoder
 from spirl_cli.inference.densities import read_density_header
 from spirl_cli.inference.network_file import Array
 from spirl_cli.inference.policies import PolicyKind, SkillPolicy, load_policy
-from spirl_cli.payload import AGENT, DECODER_FILE, POLICY_FILE, snapshot_file
+from spirl_cli.payload import AGENT, BEST, BEST_FILE, DECODER_FILE, POLICY_FILE, snapshot_file
 from spirl_cli.settings import ObservationPart
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Agent:
         pixels: P, count of pixels after them; 0 if the agent looks at no image.
         frames: successive raw images that are stacked along the channels.
         seed: seed of the sampled policy's noise.
+        card: what the agent is, for people; `load_agent` gives it.
 
     Attributes:
         horizon: H, steps per skill.
@@ -63,13 +65,18 @@ class Agent:
         pixels: int = 0,
         frames: int = 1,
         seed: int = 0,
+        card: AgentCard | None = None,
     ) -> None:
-        self.horizon = decoder.horizon
+        self.horizon, self.card = decoder.horizon, card
         self.policy, self.parts, self.size, self.frames = policy, tuple(parts), state_dim + pixels, frames
         self.low, self.high = bounds
         self._decoder = decoder
         self._seeds = np.random.SeedSequence(seed)
         self.reset()
+
+    def __repr__(self) -> str:
+        """Say what the agent is: method, recipe, what it sees and does, its score."""
+        return object.__repr__(self) if self.card is None else f"Agent {self.card}"
 
     def reset(self, batch: int | None = None) -> None:
         """Start an episode: the next `act` chooses a new skill.
@@ -149,17 +156,19 @@ def load_agent(
     policy: PolicyKind = "mean",
     seed: int = 0,
     store: Store | None = None,
-    snapshot: int | None = None,
+    snapshot: int | Literal["best"] | None = None,
 ) -> Agent:
     """Load a trained agent.
 
     Args:
-        reference: `kitchen/agent`, `kitchen/agent@v3` or the path of an artifact.
+        reference: `kitchen/agent`, `kitchen/agent@v3` or a path: of an artifact, or of the folder of its versions, such
+            as `shared/kitchen/agent` after an export to `shared`.
         policy: `mean`, or `sampled` as in training.
         seed: of the sampled policy.
         store: folder in which references are looked up; default: $SPIRL_ARTIFACTS, else `./artifacts`, else the
             reference artifacts of a checkout.
-        snapshot: environment steps at which the weights were kept; default: the final weights.
+        snapshot: environment steps at which the weights were kept, or `best` for those whose training episodes were
+            best; default: the final weights.
 
     Raises:
         ArtifactError: there is no such agent, or one of its files is corrupt.
@@ -167,20 +176,30 @@ def load_agent(
     """
     if policy not in ("sampled", "mean"):
         raise UsageError(f"policy '{policy}' is not known", "use 'mean' or 'sampled'")
-    artifact = find_agent(str(reference), store)
+    try:
+        return _load(find_agent(str(reference), store), policy, seed, snapshot)
+    except SpirlError as error:
+        if error.hint:
+            error.add_note(f"hint: {error.hint}")
+        raise error.with_traceback(None) from None  # one sentence is better than the way to where it was said
+
+
+def _load(artifact: Artifact, policy: PolicyKind, seed: int, snapshot: int | str | None) -> Agent:
     skills, weights = agent_decoder(artifact), policy_file(artifact, snapshot)
     header = skills.header
     pixels = max(header.pixels, read_density_header(weights).pixels)
     env = artifact.section("env", read_section)
+    parts, state_dim = _seen_parts(env, pixels), _state_size(env, header.state_dim)
     return Agent(
         load_policy(weights, policy),
         skills.load(),
         bounds=(np.asarray(header.action_low, np.float32), np.asarray(header.action_high, np.float32)),
-        parts=_seen_parts(env, pixels),
-        state_dim=_state_size(env, header.state_dim),
+        parts=parts,
+        state_dim=state_dim,
         pixels=pixels,
         frames=env.stacked_frames,
         seed=seed,
+        card=make_card(artifact, skills, policy, snapshot, parts, (state_dim, pixels)),
     )
 
 
@@ -217,19 +236,38 @@ def agent_decoder(artifact: Artifact) -> DecoderFile:
     return DecoderFile.of(artifact.file(DECODER_FILE), artifact.manifest.parameters)
 
 
-def policy_file(artifact: Artifact, snapshot: int | None = None) -> Path:
-    """Return the verified file of an agent's final policy, or of its snapshot at a step.
+def policy_file(artifact: Artifact, snapshot: int | str | None = None) -> Path:
+    """Return the verified file of an agent's final policy, of its snapshot at a step, or of its best weights.
 
     Raises:
         ArtifactError: the agent has no such snapshot, or the file is corrupt.
     """
     if snapshot is None:
         return artifact.file(POLICY_FILE)
+    if snapshot == BEST:
+        best_step(artifact)
+        return artifact.file(BEST_FILE)
     known = snapshot_steps(artifact)
     if snapshot not in known:
         kept = ", ".join(map(str, known)) or "none"
         raise ArtifactError(f"{artifact.reference} has no snapshot at step {snapshot}", f"steps that it has: {kept}")
-    return artifact.file(snapshot_file(snapshot))
+    return artifact.file(snapshot_file(int(snapshot)))
+
+
+def best_step(artifact: Artifact) -> int:
+    """Return the environment steps after which an agent's training episodes were best.
+
+    Raises:
+        ArtifactError: no best weights were kept.
+    """
+    step = artifact.manifest.recorded(BEST, "step")
+    if isinstance(step, int):
+        return step
+    kept = ", ".join(map(str, snapshot_steps(artifact))) or "none"
+    raise ArtifactError(
+        f"{artifact.reference} has no best weights: it is older than they are, or trained for fewer than 20 episodes",
+        f"name a step that it has: {kept}",
+    )
 
 
 def snapshot_steps(artifact: Artifact) -> list[int]:

@@ -17,6 +17,7 @@ from spirl_cli.inspection.survey import Survey
 
 _WIDTH = 46  # column of the comments
 _STEPS, _WARMUP_EPISODES, _LEAST_WARMUP = 100_000, 5, 1_000
+_CRITIC_WARMUP = 1_000  # updates
 _NAMED = 4  # observations that are left out
 _TARGET_KL = 1.0  # nats for each number of a skill
 
@@ -186,6 +187,8 @@ def _learning(found: Basis) -> list[Line]:
         Line("steps", str(steps), "environment steps, to begin with"),
         Line("warmup_steps", str(warmup), f"of the prior alone: {warmup / length:g} episodes"),
         Line("target_divergence", f"{divergence:g}", "nats from the prior: half of what a skill carries, at least 2"),
+        Line("critic_warmup", str(_CRITIC_WARMUP), "updates of the critics before the policy follows them"),
+        Line("initial_alpha", "auto", "from the spread of their values, whatever rewards are worth"),
         Line("environments", "2", "side by side, one process each"),
         Line("snapshots", str(snapshots), "kept weights, for the learning curve"),
     ]
@@ -193,14 +196,14 @@ def _learning(found: Basis) -> list[Line]:
 
 def _quick(found: Basis) -> str:
     length, _ = derive.episode_length(found)
-    warmup = min(length, 400)
+    warmup, rows = min(length, 400), "snapshots: [1000], log_every: 500"
     return "\n".join(
         [
             "profiles:",
             _commented("  quick:", "a smoke test, not a result"),
             "    train_skills: {iterations: 300, batch_size: 32, validate_every: 150, best_of: 10}",
             "    train_prior: {iterations: 300, batch_size: 32, validate_every: 150}",
-            f"    train_rl: {{steps: 1500, warmup_steps: {warmup}, snapshots: [1000], log_every: 500}}",
+            f"    train_rl: {{steps: 1500, warmup_steps: {warmup}, critic_warmup: 20, {rows}}}",
             "    evaluate: {episodes: 2, video_episodes: 0, bootstrap: 200}",
         ]
     )

@@ -5,7 +5,7 @@ Stdout is for results only, so nothing in this module writes to it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -91,6 +91,14 @@ class SilentReporter:
     ) -> AbstractContextManager[ProgressBar]:
         """Return a bar that shows nothing."""
         return SilentBar()
+
+
+def warned(reporter: Reporter, findings: Iterable[str]) -> tuple[str, ...]:
+    """Say each finding as a warning; return them all, for the artifact."""
+    said = tuple(findings)
+    for text in said:
+        reporter.warn(text)
+    return said
 
 
 def _cell(value: object) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from spirl_cli.errors import ArtifactError
 from spirl_cli.payload import AGENT, PRIOR, SKILLS
+from spirl_cli.pipeline.changes import CHANGES, changes
 from spirl_cli.pipeline.plan import PlannedStage, Request, plan
 from spirl_cli.stages.context import ExtractOptions, Options, StageContext, StageResult, TrainRLOptions
 from spirl_cli.store.writer import open_run
@@ -179,6 +180,7 @@ def _commit(context: StageContext, result: StageResult, run: Run) -> Artifact:
         extra={
             **result.extra,
             **({"findings": list(result.findings)} if result.findings else {}),
+            **({CHANGES: changed} if (changed := changes(recipe, context.spec)) else {}),
             "device": context.device,
             "recipe": recipe.model_dump(mode="json"),
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -60,7 +61,13 @@ def load_recipe(
     recipe, problems = _validate(tree, layers, profile, method)
     if recipe is None:
         raise _usage_error(problems)
-    return recipe
+    return recipe.known_as(partial(_named, layers, profile, method, recipe)) if overrides else recipe
+
+
+def _named(layers: Layers, profile: str | None, method: str | None, overridden: Recipe) -> Recipe:
+    """Return a recipe without its overrides; where it needs some of them, it is the recipe as it is."""
+    recipe, _ = _validate(layers.with_profile(profile), layers, profile, method)
+    return overridden if recipe is None else recipe
 
 
 def check_layers(layers: Layers) -> list[str]:

@@ -14,13 +14,16 @@ from spirl_cli.recipe.schema import Recipe
 from spirl_cli.recipe.yaml_places import Node, Place
 
 
-def recorded_recipe(data: Mapping[str, Any], where: str, overrides: Sequence[str] = ()) -> Recipe:
+def recorded_recipe(
+    data: Mapping[str, Any], where: str, overrides: Sequence[str] = (), changes: Mapping[str, Any] | None = None
+) -> Recipe:
     """Rebuild a resolved recipe from plain data and apply overrides.
 
     Args:
         data: what `Recipe.model_dump(mode="json")` gave when the artifact was made.
         where: what messages call it, such as `the recipe of kitchen/agent@v2`.
         overrides: as after `--set`.
+        changes: what had been changed in the recipe of that name, value by dotted key.
 
     Raises:
         UsageError: an override is wrong, or this version does not know the recipe's keys.
@@ -36,7 +39,8 @@ def recorded_recipe(data: Mapping[str, Any], where: str, overrides: Sequence[str
         problems += describe(error, tree)
     if problems:
         raise UsageError(problems[0], "Naming a recipe on the command line uses that one instead.")
-    return recipe
+    before = (lambda: recipe) if not overrides else (lambda: recorded_recipe(data, where))
+    return recipe.known_as(before, changes)
 
 
 def _node(value: Any, place: Place) -> Node:

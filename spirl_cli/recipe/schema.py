@@ -5,11 +5,19 @@ Unknown keys are refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, NonNegativeInt, SerializeAsAny, ValidationInfo, create_model, model_validator
+from pydantic import (
+    BeforeValidator,
+    NonNegativeInt,
+    PrivateAttr,
+    SerializeAsAny,
+    ValidationInfo,
+    create_model,
+    model_validator,
+)
 
 from spirl_cli.domains.registry import read_section
 from spirl_cli.domains.section import EnvSection
@@ -56,6 +64,24 @@ class Recipe(Section):
     train_prior: TrainPriorSection = TrainPriorSection()  # training of the skill prior
     train_rl: TrainRLSection = TrainRLSection()  # reinforcement learning with skills as actions
     evaluate: EvaluateSection = EvaluateSection()  # rollouts of the agent and what is made from them
+    _named: Callable[[], Recipe] | None = PrivateAttr(None)
+    _earlier: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+
+    def known_as(self, named: Callable[[], Recipe], earlier: Mapping[str, Any] | None = None) -> Self:
+        """Return the recipe that knows what overrides have changed.
+
+        Args:
+            named: returns the recipe without them.
+            earlier: what had been changed in that one already, value by dotted key.
+        """
+        recipe = self.model_copy()
+        recipe._named, recipe._earlier = named, earlier or {}
+        return recipe
+
+    @property
+    def named(self) -> tuple[Recipe, Mapping[str, Any]]:
+        """The recipe without overrides, and what had been changed in it already, value by dotted key."""
+        return (self if self._named is None else self._named()), self._earlier
 
     @model_validator(mode="after")
     def _policy_is_like_the_prior(self) -> Recipe:

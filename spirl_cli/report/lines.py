@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from spirl_cli.errors import ArtifactError
-from spirl_cli.evaluation.aggregate import aggregate
+from spirl_cli.evaluation.aggregate import aggregate, aggregate_yardsticks
 from spirl_cli.evaluation.results import ResultRow
+from spirl_cli.evaluation.statistics import Statistic, mean_of_seeds
 
 if TYPE_CHECKING:
     from spirl_cli.store.artifact import Artifact
@@ -26,6 +27,7 @@ class Line:
         rows: means and intervals over seeds and episodes, one per metric, policy and step.
         problem: why there are no rows; empty otherwise.
         settings: value of each axis of its sweep.
+        yardsticks: rows of what its evaluations compare with: the prior, skills without it, the demonstrations.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Line:
     rows: tuple[ResultRow, ...]
     problem: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    yardsticks: tuple[ResultRow, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Unfinished:
     state: str
 
 
-def lines_of(status: Status) -> tuple[list[Line], list[Unfinished]]:
+def lines_of(status: Status, statistic: Statistic = mean_of_seeds) -> tuple[list[Line], list[Unfinished]]:
     """Return the conditions of a sweep that have results, in its order, and the cells that have none yet."""
     evaluations: defaultdict[str, list[Artifact]] = defaultdict(list)
     settings = {cell.name: cell.settings for cell in status.plan.cells}
@@ -54,14 +57,22 @@ def lines_of(status: Status) -> tuple[list[Line], list[Unfinished]]:
             unfinished.append(Unfinished(cell.label, status.cell_state(cell)))
         else:
             evaluations[cell.name].append(found)
-    lines = [replace(line(name, found), settings=settings[name]) for name, found in evaluations.items()]
+    lines = [replace(line(name, found, statistic), settings=settings[name]) for name, found in evaluations.items()]
     return lines, unfinished
 
 
-def line(name: str, evaluations: Sequence[Artifact]) -> Line:
-    """Join evaluations of one condition; where they cannot be joined the line says why."""
+def line(name: str, evaluations: Sequence[Artifact], statistic: Statistic = mean_of_seeds) -> Line:
+    """Join evaluations of one condition; where they cannot be joined the line says why.
+
+    Args:
+        name: of the condition.
+        evaluations: one per seed.
+        statistic: what is made of the means of the seeds.
+    """
     try:
-        rows = aggregate(evaluations, command="")
+        rows = aggregate(evaluations, command="", statistic=statistic)
+        yardsticks = aggregate_yardsticks(evaluations)
     except ArtifactError as error:
         return Line(name, tuple(evaluations), (), error.message)
-    return Line(name, tuple(evaluations), tuple(row for row in rows if row.method != "random"))
+    own = tuple(row for row in rows if row.method != "random")
+    return Line(name, tuple(evaluations), own, yardsticks=tuple(yardsticks))

@@ -32,6 +32,7 @@ from spirl_cli.monitor.parts import (
     scalar_part,
 )
 from spirl_cli.recipe.sections.rl import TrainRLSection
+from spirl_cli.rl.best import BestWeights
 from spirl_cli.rl.replay import Batch, Replay
 from spirl_cli.rl.running_episodes import RunningEpisodes, Transitions, returns_to_go
 from spirl_cli.rl.sac import SAC
@@ -61,6 +62,7 @@ class SkillLearning:
         self.returns = np.zeros(vector.num_envs)  # rewards of the running episodes
         self.running = RunningEpisodes(vector.num_envs)  # used if the replay memory takes whole episodes
         self.finished: deque[dict[str, float]] = deque(maxlen=RECENT_EPISODES)
+        self.best = BestWeights(sac.policy)
         self.losses: dict[str, torch.Tensor] = {}
         self.scale_found = False  # of the rewards, where the recipe says auto
         self.exact = True  # False once a resumed environment did not come back to where it was
@@ -88,13 +90,18 @@ class SkillLearning:
         self._store(latents, step)
         self.states = self.sac.encode(step.observation)
         self.simulated += int(step.steps.sum())
+        self.best.look(self.steps, int(step.ended.sum()), self.recent_returns, trained=self.updates > 0)
 
     def _learn(self) -> None:
         if self.simulated < self.section.warmup_steps or not len(self.replay):
             return
         self.credit += self.section.updates_per_step * self.vector.num_envs
+        warmup = self.section.critic_warmup or 0
         while self.credit >= 1.0:
-            self.losses = self.sac.update(self._batch())
+            batch = self._batch()
+            if self.sac.finds_alpha and self.updates == warmup:
+                self.sac.find_alpha(batch)
+            self.losses = self.sac.update(batch, critics_only=self.updates < warmup)
             self.credit -= 1.0
             self.updates += 1
 
@@ -162,13 +169,18 @@ class SkillLearning:
         for name in self.finished[0] if self.finished else ():
             values[f"training/{name}"] = float(np.mean([episode[name] for episode in self.finished]))
         if self.finished:
-            returns = [episode["return"] for episode in self.finished]
+            returns = self.recent_returns
             values["training/best_return"] = max(returns)
             values["training/return_spread"] = float(np.std(returns))
             values["training/episodes"] = float(len(returns))
         if self._finds_scale:
             values["learner/reward_scale"] = self.sac.reward_scale
         return {**values, "learner/updates": float(self.updates)}
+
+    @property
+    def recent_returns(self) -> list[float]:
+        """Returns of the recent training episodes, the newest last."""
+        return [episode["return"] for episode in self.finished]
 
     def state(self, folder: Path) -> State:
         """Return everything that an identical continuation needs; the replay memory goes into files in `folder`."""
@@ -189,6 +201,7 @@ class SkillLearning:
             attribute_part(self, "credit"),
             scalar_part("finished", lambda: list(self.finished), self._restore_finished),
             Part("losses", self._save_losses, self._restore_losses),
+            self.best.part(),
             Part("replay", self._save_replay, self._restore_replay),
             scalar_part("log_alpha", lambda: float(sac.log_alpha.detach()), self._restore_log_alpha),
             Part("environments", self._save_environments, self._restore_environments),

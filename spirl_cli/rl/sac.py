@@ -39,6 +39,9 @@ from spirl_cli.skills.mixture import Mixture
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import Density, PriorNetwork
 
+FIRST_ALPHA = 0.02  # until one is found, where the recipe says auto
+SMALLEST_ALPHA = 1e-4  # where the critics tell no skill from another
+SKILLS_PER_STATE = 16  # by which the spread of values is found
 DIVERGENCE_SAMPLES = 10  # largest gradient norm of the policy if the recipe has none (as in the authors' code)
 
 
@@ -104,7 +107,9 @@ class SAC:
         self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
         # what rewards are multiplied by; the learning loop finds it where the recipe says auto
         self.reward_scale = 1.0 if section.reward_scale in (None, "auto") else float(section.reward_scale)
-        self.log_alpha = nn.Parameter(torch.tensor(math.log(section.initial_alpha), device=device))
+        # the learning loop finds the first alpha where the recipe says auto
+        alpha = FIRST_ALPHA if section.initial_alpha == "auto" else section.initial_alpha
+        self.log_alpha = nn.Parameter(torch.tensor(math.log(alpha), device=device))
         self.policy_optimizer = torch.optim.Adam(self.policy.parameters(), lr=section.policy_learning_rate, fused=True)
         self.critic_optimizer = torch.optim.Adam(self.critics.parameters(), lr=section.critic_learning_rate, fused=True)
         self.alpha_optimizer = torch.optim.Adam([self.log_alpha], lr=section.alpha_learning_rate)
@@ -115,6 +120,11 @@ class SAC:
     def alpha(self) -> Tensor:
         """Temperature α > 0."""
         return self.log_alpha.exp()
+
+    @property
+    def finds_alpha(self) -> bool:
+        """Whether the first α is found from values: only a prior gives them a spread."""
+        return self.section.initial_alpha == "auto" and self.section.regularizer == "prior"
 
     @property
     def target_penalty(self) -> float:
@@ -162,12 +172,22 @@ class SAC:
         sample = self.policy_density(torch.from_numpy(states).to(self.device)).sample(self.generator)
         return self._squash(sample).cpu().numpy()
 
-    def update(self, batch: Batch) -> dict[str, Tensor]:
-        """Update critics, policy, temperature and target networks once (Algorithm 1); return diagnostics."""
+    def update(self, batch: Batch, critics_only: bool = False) -> dict[str, Tensor]:
+        """Update critics, policy, temperature and target networks once (Algorithm 1); return diagnostics.
+
+        Args:
+            batch: transitions.
+            critics_only: leave policy and temperature as they are.
+        """
         batch = batch.to(self.device)
         critic_loss, value = self._update_critics(batch)
-        policy_loss, penalty = self._update_policy(batch)
-        self._update_alpha(penalty)
+        if critics_only:
+            with torch.no_grad():
+                policy_loss, penalty = self.policy_loss(batch)
+            penalty = self._clamped(penalty).mean()
+        else:
+            policy_loss, penalty = self._update_policy(batch)
+            self._update_alpha(penalty)
         torch._foreach_lerp_(self._target, self._online, self.section.target_rate)
         return {
             "critic_loss": critic_loss,
@@ -177,6 +197,20 @@ class SAC:
             "alpha": self.alpha.detach(),
             **self._out_of_distribution(batch.states),
         }
+
+    @torch.no_grad()
+    def find_alpha(self, batch: Batch) -> None:
+        """Set α to √(mean Var_z Q(s, z) / 2δ) with z ~ p(·|s).
+
+        The policy π ∝ p·exp(Q/α) minimises L_π, and KL(π ‖ p) = Var_p(Q) / 2α² + O(α⁻³): this α makes it δ.
+        """
+        states = batch.to(self.device).states
+        density = self.prior_density(states)
+        latents = torch.stack([density.sample(self.generator) for _ in range(SKILLS_PER_STATE)])
+        whole = self.whole_states(states)
+        values = torch.stack([self.critics(whole, self._squash(latent)).amin(0) for latent in latents])  # (S, B)
+        alpha = (values.var(0).mean() / (2 * self.section.target_divergence)).sqrt()
+        self.log_alpha.copy_(alpha.clamp(min=SMALLEST_ALPHA).log())
 
     def whole_states(self, states: Tensor) -> Tensor:
         """Return s `(B, …)` such that it begins with the environment's whole state `(B, D+X)`."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from spirl_cli.evaluation.statistics import Estimate, interval_text
 from spirl_cli.recipe.sections.rl import TrainRLSection
 
 Row = Mapping[str, float]
@@ -20,6 +21,14 @@ IMPOSSIBLE = 1.5  # times the largest return of any training episode
 EPISODES = 20  # that the first mean must rest on
 DOUBT = 3.0  # standard errors by which two means must differ
 REWARDLESS_SHARE = 0.3  # of the steps, after which it is worth a word that nothing was earned
+
+
+_CAUSES = {
+    "alpha": "alpha rose until the penalty outweighed the reward",
+    "divergence": "the policy went too far from the prior",
+    "values": "critics promised more than any episode has earned",
+    "reward": "no reward was found",
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,31 @@ class Watch:
         """All that was said in this run, earlier sessions included."""
         return tuple(self.said.values())
 
+    def verdict(self, had: Estimate, has: Estimate, best: str) -> tuple[str, ...]:
+        """Return the findings of a run whose last episodes are worse than the first ones.
+
+        The last finding says so and names the likely cause. It replaces what was said of a decline in between.
+
+        Args:
+            had: return of the first training episodes, which were those of the prior.
+            has: return of the last ones.
+            best: what is said about the best weights.
+        """
+        if self.section.initial_policy != "prior":
+            return self.findings
+        causes = [_CAUSES[kind] for kind in self.said if kind in _CAUSES]
+        cause = (
+            " and ".join(causes) or "no other sign was seen, so perhaps more updates or a larger δ than rewards bear"
+        )
+        signs = [text for kind, text in self.said.items() if kind != "decline"]
+        return (
+            *signs,
+            f"the last training episodes earn {has.mean:.3g} {interval_text(has)}, less than the {had.mean:.3g} "
+            f"{interval_text(had)} of the first ones, which were the prior's: learning has lost what the prior had. "
+            f"Likely cause: {cause}. {best}Try a smaller train_rl.policy_learning_rate or a smaller "
+            "train_rl.target_divergence",
+        )
+
     def look(self, row: Row) -> list[str]:
         """Return what is to be said about a new row, each kind once in a run.
 
@@ -70,7 +104,7 @@ class Watch:
         yield from self._decline()
 
     def _alpha(self) -> Iterator[Sign]:
-        limit = HIGH_ALPHA * self.section.initial_alpha
+        limit = HIGH_ALPHA * self._first_alpha
         if self._lasts(lambda row: row.get("learner/alpha", 0.0) > limit) and self._rises("learner/alpha"):
             alpha = self._rows[-1]["learner/alpha"]
             yield Sign(
@@ -79,6 +113,15 @@ class Watch:
                 f"δ = {self.section.target_divergence:g} nats allows, and the penalty outweighs the reward. Try "
                 "fewer train_rl.updates_per_step, a larger train_rl.target_divergence, or train_rl.max_reward",
             )
+
+    @property
+    def _first_alpha(self) -> float:
+        """The temperature at the start; infinite while it is not found."""
+        if self.section.initial_alpha != "auto":
+            return self.section.initial_alpha
+        begun = self.section.critic_warmup or 0
+        found = (row["learner/alpha"] for row in self._rows if row.get("learner/updates", 0.0) > begun)
+        return next(found, math.inf)
 
     def _divergence(self) -> Iterator[Sign]:
         delta = self.section.target_divergence
@@ -138,7 +181,7 @@ class Watch:
             yield Sign(
                 "decline",
                 f"training episodes earn {has:.3g}, less than the {had:.3g} of the first ones, which were those of "
-                "the prior: learning loses what the prior had. Evaluate the snapshots and keep the best, and try a "
+                "the prior: learning loses what the prior had. The best weights are kept (`--step best`); try a "
                 "smaller train_rl.policy_learning_rate or a smaller train_rl.target_divergence",
             )
 

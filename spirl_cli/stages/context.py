@@ -76,12 +76,12 @@ class EvaluateOptions:
     """Options of `evaluate` besides the recipe. They affect the result, so they are part of the fingerprint.
 
     Attributes:
-        step: step of the only kept weights to evaluate.
+        step: step of the only kept weights to evaluate, or `best`.
         save_dataset: id of a Minari dataset for the episodes of the first policy, or a file or folder.
         save_format: its format; None: the name tells.
     """
 
-    step: int | None = None
+    step: int | str | None = None
     save_dataset: str | None = None
     save_format: Format | None = None
 

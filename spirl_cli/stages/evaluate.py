@@ -11,6 +11,7 @@ from spirl_cli.demos.saving.target import format_of
 from spirl_cli.domains.domain import Replayed
 from spirl_cli.domains.registry import domain_of
 from spirl_cli.envs.make import check_compatible
+from spirl_cli.evaluation.below_prior import below_prior
 from spirl_cli.evaluation.dataset import check_new_dataset, save_dataset
 from spirl_cli.evaluation.episodes import PolicyEpisodes, read_episodes, write_episodes
 from spirl_cli.evaluation.figures import draw_learning_curve
@@ -18,14 +19,24 @@ from spirl_cli.evaluation.naming import training_data
 from spirl_cli.evaluation.replay import noted_episodes
 from spirl_cli.evaluation.results import Provenance, ResultRow, result_rows, write_results
 from spirl_cli.evaluation.rollouts import RolloutSettings, interrupted, rollout
-from spirl_cli.evaluation.statistics import metric_rates
+from spirl_cli.evaluation.statistics import interval_text, metric_rates
 from spirl_cli.evaluation.video import VideoRequest, record_videos
 from spirl_cli.files import make_folder
 from spirl_cli.monitor.interrupts import Interrupts
-from spirl_cli.payload import AGENT, CURVE_FILE, EPISODES_FILE, FINISHED_FOLDER, RESULTS_FILE, VIDEOS_FOLDER
+from spirl_cli.monitor.reporter import warned
+from spirl_cli.payload import (
+    AGENT,
+    CURVE_FILE,
+    EPISODES_FILE,
+    FINISHED_FOLDER,
+    RESULTS_FILE,
+    VIDEOS_FOLDER,
+    YARDSTICKS_FILE,
+)
 from spirl_cli.stages.compatibility import check_images
 from spirl_cli.stages.context import StageContext, StageResult
 from spirl_cli.stages.policy_set import PolicySet, Target, agent_policies, decoder_and_policy, prior_policies
+from spirl_cli.stages.yardsticks import MADE_FROM, Yardsticks, yardsticks_of
 from spirl_cli.store.provenance import checkout_commit, command_line
 
 Stop = Callable[[], bool]
@@ -48,16 +59,31 @@ def execute(context: StageContext) -> StageResult:
         def stop() -> bool:
             return interrupts.requested
 
-        evaluated = [_evaluate(context, policies, target, stop) for target in policies.targets]
-        rows = _write(context, policies, evaluated)
+        def play(target: Target, episodes: int) -> PolicyEpisodes:
+            return _evaluate(context, policies, target, stop, episodes)
+
+        evaluated = [play(target, context.recipe.evaluate.episodes) for target in policies.targets]
+        provenance = _provenance(policies)
+        yardsticks = yardsticks_of(context, policies, evaluated, play, provenance)
+        rows = _write(context, policies, evaluated, yardsticks, provenance)
         drawn = _draw_figures(context, policies, stop)
         filmed = _film(context, policies, stop)
         if target is not None:
             _save_dataset(context, policies, target, stop)
     keep = [EPISODES_FILE, RESULTS_FILE, CURVE_FILE, *drawn]
     keep += [VIDEOS_FOLDER] if filmed else []
-    extra = {"evaluated": policies.artifact.reference, "method": policies.method, "data": rows[0].data}
-    return StageResult(metrics=_headline(rows, policies.method), keep=tuple(keep), extra=extra)
+    keep += [YARDSTICKS_FILE] if yardsticks.played else []
+    extra = {
+        "evaluated": policies.artifact.reference,
+        "method": policies.method,
+        "data": rows[0].data,
+        MADE_FROM: yardsticks.made_from,
+    }
+    signs = [str(sign) for sign in policies.artifact.manifest.recorded("findings") or ()]
+    findings = below_prior(rows, yardsticks.rows, policies.method, signs, policies.artifact.reference)
+    return StageResult(
+        _headline(rows, policies.method), tuple(keep), extra=extra, findings=warned(context.reporter, findings)
+    )
 
 
 def _check_environment(context: StageContext, policies: PolicySet) -> None:
@@ -68,46 +94,55 @@ def _check_environment(context: StageContext, policies: PolicySet) -> None:
     check_images(context.recipe.env, policies.decoder.path, *weights)
 
 
-def _settings(context: StageContext) -> RolloutSettings:
+def _settings(context: StageContext, episodes: int | None = None) -> RolloutSettings:
     section = context.recipe.evaluate
-    return RolloutSettings(section.episodes, section.seed or 0, section.environments)
+    return RolloutSettings(episodes or section.episodes, section.seed or 0, section.environments)
 
 
-def _evaluate(context: StageContext, policies: PolicySet, target: Target, stop: Stop) -> PolicyEpisodes:
+def _evaluate(context: StageContext, policies: PolicySet, target: Target, stop: Stop, episodes: int) -> PolicyEpisodes:
     """Roll one policy out, unless an earlier session has done it."""
     path = context.folder / FINISHED_FOLDER / f"{target.label}.csv"
     if context.resume and path.exists():
         context.reporter.message(f"evaluate: {target.label} was done before the interruption")
         return read_episodes(path)[0]
-    episodes = rollout(
+    results = rollout(
         context.recipe.env,
         *decoder_and_policy(policies, target),
-        _settings(context),
+        _settings(context, episodes),
         context.reporter,
         description=f"evaluate {target.label}",
         stop=stop,
     )
-    evaluated = PolicyEpisodes(target.method, target.kind, target.env_steps, tuple(episodes))
+    evaluated = PolicyEpisodes(target.method, target.kind, target.env_steps, tuple(results))
     make_folder(path.parent)
     write_episodes(path, [evaluated])
     return evaluated
 
 
-def _write(context: StageContext, policies: PolicySet, evaluated: Sequence[PolicyEpisodes]) -> list[ResultRow]:
+def _provenance(policies: PolicySet) -> Provenance:
+    command = shlex.join(command_line())
+    return Provenance(data=training_data(policies.artifact), commit=checkout_commit(), command=command)
+
+
+def _write(
+    context: StageContext,
+    policies: PolicySet,
+    evaluated: Sequence[PolicyEpisodes],
+    yardsticks: Yardsticks,
+    provenance: Provenance,
+) -> list[ResultRow]:
     """Write the numbers and the figure, and show the numbers."""
     section, folder, env = context.recipe.evaluate, context.folder, context.recipe.env
-    provenance = Provenance(
-        data=training_data(policies.artifact),
-        commit=checkout_commit(),
-        command=shlex.join(command_line()),
-    )
     seed = section.seed or 0
     rows = result_rows(evaluated, env, provenance, resamples=section.bootstrap, seed=seed)
     write_episodes(folder / EPISODES_FILE, evaluated)
-    write_results(folder / RESULTS_FILE, rows, evaluated, resamples=section.bootstrap, seed=seed)
+    if yardsticks.played:
+        write_episodes(folder / YARDSTICKS_FILE, yardsticks.played)
+    write_results(folder / RESULTS_FILE, rows, evaluated, yardsticks.rows, resamples=section.bootstrap, seed=seed)
     curve = [row for row in rows if row.metric == rows[0].metric and row.method == policies.method]
-    draw_learning_curve(folder / CURVE_FILE, curve, env)
-    _show(context, rows, evaluated)
+    draw_learning_curve(folder / CURVE_FILE, curve, env, yardsticks.rows)
+    shown = {row.identity: row for row in (*rows, *yardsticks.rows)}
+    _show(context, list(shown.values()), evaluated)
     _say_if_nothing_succeeds(context, evaluated)
     return rows
 
@@ -128,7 +163,8 @@ def _show(context: StageContext, rows: Sequence[ResultRow], evaluated: Sequence[
             "episodes": row.episodes,
             "metric": row.metric,
             "mean": row.mean,
-            "95 % interval": f"{row.low:.2f} to {row.high:.2f}",
+            "95 % interval": interval_text(row),
+            **({"success at": row.success} if row.success else {}),
         }
         for row in rows
     ]

@@ -15,8 +15,10 @@ from spirl_cli.clips.reader import Clips, ClipWriter, Split
 from spirl_cli.demos.demonstrations import Demonstrations, refuse_differing
 from spirl_cli.demos.episode import Episode, join_short
 from spirl_cli.demos.identity import DatasetIdentity, joined_identity
+from spirl_cli.demos.score import SCORE
 from spirl_cli.demos.source import Source, find_sources
 from spirl_cli.errors import DatasetError, Interrupted
+from spirl_cli.evaluation.statistics import RATE, estimate
 from spirl_cli.monitor.interrupts import Interrupts
 from spirl_cli.monitor.progress import ProgressBar
 from spirl_cli.monitor.reporter import Reporter
@@ -51,7 +53,10 @@ def execute(context: StageContext) -> StageResult:
     counts = [{**made, **windows} for made, windows in zip(counts, _windows(path), strict=True)]
     metrics = {name: sum(one.get(name, 0) for one in counts) for name in dict.fromkeys(chain(*counts))}
     _say_success(datasets, metrics, context.reporter)
+    score = _score(datasets)
+    metrics |= {f"{SCORE}/{name}": float(values["mean"]) for name, values in score.items()}
     extra: dict[str, Any] = {"dataset": {**asdict(identity), "why": sources[0].why}}
+    extra |= {SCORE: score} if score else {}
     if len(datasets) > 1:
         rows = [
             {"dataset": printable(one.identity.reference), **row} for one, row in zip(datasets, counts, strict=True)
@@ -59,6 +64,17 @@ def execute(context: StageContext) -> StageResult:
         context.reporter.table("episodes of each dataset, of which each has a share held out", rows)
         extra["datasets"] = rows
     return StageResult(metrics, (CLIPS_FILE,), {"dataset": _record(identity)}, extra)
+
+
+def _score(datasets: Sequence[Demonstrations]) -> dict[str, dict[str, Any]]:
+    """Return mean, interval and number of the outcomes that all datasets recorded, by name."""
+    scores = [one.score.values() for one in datasets]
+    shared = [name for name in scores[0] if all(name in one for one in scores)]
+    values = {name: [value for one in scores for value in one[name]] for name in shared}
+    return {
+        name: {**asdict(estimate([numbers], None if name == "return" else RATE)), "episodes": len(numbers)}
+        for name, numbers in values.items()
+    }
 
 
 def identify(recipe: Recipe) -> InputRecord | None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from spirl_cli.evaluation.naming import method_name, nominal_steps, prior_name
-from spirl_cli.inference.agent import agent_decoder, policy_file, snapshot_steps
+from spirl_cli.inference.agent import agent_decoder, best_step, policy_file, snapshot_steps
 from spirl_cli.inference.decoders import DecoderFile, PrimitiveDecoder, SkillDecoder
 from spirl_cli.inference.policies import NormalPolicy, PolicyKind, SkillPolicy, UniformPolicy, load_policy
-from spirl_cli.payload import AGENT, DECODER_FILE, PRIOR, PRIOR_FILE, SKILLS
+from spirl_cli.payload import AGENT, BEST, DECODER_FILE, PRIOR, PRIOR_FILE, SKILLS
 from spirl_cli.recipe.sections.rl import TrainRLSection
 from spirl_cli.stages.context import StageContext
 from spirl_cli.store.artifact import Artifact
@@ -60,7 +60,7 @@ def agent_policies(context: StageContext) -> PolicySet:
     """Return the agent to evaluate, with its policies and the baselines.
 
     Raises:
-        ArtifactError: there is no snapshot at the requested step.
+        ArtifactError: there is no snapshot at the requested step, or no best weights.
     """
     agent = context.inputs[AGENT]
     section = agent.section("train_rl", TrainRLSection.model_validate)
@@ -77,8 +77,8 @@ def _agent_targets(context: StageContext, agent: Artifact, section: TrainRLSecti
     """
     evaluate, step = context.recipe.evaluate, context.options.evaluate.step
     final = step is None or step == section.steps
-    shown = section.steps if step is None else step
-    weights = policy_file(agent, None if final else shown)
+    shown = section.steps if step is None else best_step(agent) if step == BEST else int(step)
+    weights = policy_file(agent, None if final else step)
     for kind in evaluate.policies:
         yield Target(method, kind, nominal_steps(section, shown), weights)
     if step is not None or not evaluate.snapshots:

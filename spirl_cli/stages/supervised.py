@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -10,7 +9,6 @@ import torch
 
 from spirl_cli.errors import UsageError
 from spirl_cli.monitor.checkpoint import State
-from spirl_cli.monitor.reporter import Reporter
 from spirl_cli.monitor.training_run import TrainingRun
 from spirl_cli.recipe.sections.prior import TrainPriorSection
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
@@ -61,14 +59,6 @@ def train(
                 metrics = {**(metrics or {}), **validated}
             run.tick(iteration, metrics)
         return validated or trainer.validate(), run.seconds  # a run killed at its end has none left
-
-
-def warned(reporter: Reporter, findings: Iterable[str]) -> tuple[str, ...]:
-    """Say each finding as a warning; return them all, for the artifact."""
-    said = tuple(findings)
-    for text in said:
-        reporter.warn(text)
-    return said
 
 
 def use_one_thread() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from spirl_cli.clips.reader import Clips
 from spirl_cli.monitor.metrics import metric_rows
+from spirl_cli.monitor.reporter import warned
 from spirl_cli.payload import CLIPS, CLIPS_FILE, EVENTS_FOLDER, METRICS_FILE, MODEL_FILE, PRIOR_FILE, SKILLS
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.skills.export_densities import export_prior
@@ -15,7 +16,7 @@ from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.preparation import make_normalizer
 from spirl_cli.skills.prior_training import PriorTrainer
 from spirl_cli.stages.context import StageContext, StageResult
-from spirl_cli.stages.supervised import train, training_device, use_one_thread, warned
+from spirl_cli.stages.supervised import train, training_device, use_one_thread
 from spirl_cli.store.artifact import Artifact
 
 

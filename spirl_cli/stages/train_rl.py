@@ -15,8 +15,11 @@ from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.files import copy_whole, make_folder
 from spirl_cli.inference.decoders import DecoderFile
 from spirl_cli.inference.network_file import DecoderHeader
+from spirl_cli.monitor.reporter import warned
 from spirl_cli.monitor.training_run import TrainingRun
 from spirl_cli.payload import (
+    BEST,
+    BEST_FILE,
     CHECKPOINTS,
     DECODER_FILE,
     EVENTS_FOLDER,
@@ -33,6 +36,7 @@ from spirl_cli.payload import (
     snapshot_steps,
 )
 from spirl_cli.recipe.schema import Recipe
+from spirl_cli.rl.best import decline
 from spirl_cli.rl.loop import SkillLearning
 from spirl_cli.rl.replay import Replay
 from spirl_cli.rl.sac import SAC
@@ -43,7 +47,7 @@ from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.prior import PriorNetwork, StandardNormal
 from spirl_cli.stages.compatibility import check_images
 from spirl_cli.stages.context import StageContext, StageResult
-from spirl_cli.stages.supervised import training_device, use_one_thread, warned
+from spirl_cli.stages.supervised import training_device, use_one_thread
 from spirl_cli.stages.train_prior import state_normalizer
 from spirl_cli.store.artifact import Artifact
 
@@ -63,7 +67,7 @@ def execute(context: StageContext) -> StageResult:
     try:
         bounds = action_bounds(recipe, skills.header)
         learning = make_learning(recipe, vector, prior, latent_dim, context.device, bounds)
-        run_seconds, findings = _learn(context, learning)
+        run_seconds, watch = _learn(context, learning)
     finally:
         vector.close()
     copy_whole(skills.path, context.folder / DECODER_FILE)  # so that an agent works without other artifacts
@@ -74,7 +78,29 @@ def execute(context: StageContext) -> StageResult:
         keep.append(SNAPSHOTS_FOLDER)
     metrics = {name: value for name, value in learning.metrics().items() if name.startswith("training/")}
     metrics["steps"] = float(learning.steps)
-    return StageResult(metrics=metrics, keep=tuple(keep), seconds=run_seconds, findings=findings)
+    if learning.best.step is not None:
+        export_policy(context.folder / BEST_FILE, learning.best.policy(), section.squash, bounds)
+        keep.append(BEST_FILE)
+    findings = _findings(context, learning, watch)
+    return StageResult(metrics, tuple(keep), extra=_best(learning), seconds=run_seconds, findings=findings)
+
+
+def _best(learning: SkillLearning) -> dict[str, dict[str, float]]:
+    """Return where the best weights were met, for the manifest."""
+    best = learning.best
+    return {} if best.step is None else {BEST: {"step": best.step, "return": best.mean}}
+
+
+def _findings(context: StageContext, learning: SkillLearning, watch: Watch) -> tuple[str, ...]:
+    """Return what was said during the run; where its end is worse than its beginning, say so."""
+    compared = decline(learning.best.first, learning.recent_returns)
+    if compared is None:
+        return watch.findings
+    best = learning.best
+    kept = f"The best weights, at {best.step:,} steps with {best.mean:.3g}, are kept: `spirl evaluate --step best`. "
+    findings = watch.verdict(*compared, kept if best.step is not None else "")
+    warned(context.reporter, (text for text in findings if text not in watch.findings))
+    return findings
 
 
 def _prior(context: StageContext, skills: DecoderFile) -> tuple[PriorNetwork, int]:
@@ -136,8 +162,8 @@ def seeds(recipe: Recipe) -> dict[str, int]:
     return {name: int(value) for name, value in zip(names, values, strict=True)}
 
 
-def _learn(context: StageContext, learning: SkillLearning) -> tuple[float, tuple[str, ...]]:
-    """Run rounds until the steps are done, with metrics, snapshots and checkpoints; return seconds and findings."""
+def _learn(context: StageContext, learning: SkillLearning) -> tuple[float, Watch]:
+    """Run rounds until the steps are done, with metrics, snapshots and checkpoints; return seconds and the watch."""
     section = context.recipe.train_rl
     with TrainingRun(
         context.folder,
@@ -166,7 +192,7 @@ def _learn(context: StageContext, learning: SkillLearning) -> tuple[float, tuple
                 run.note = _note(metrics)
                 warned(context.reporter, watch.look({"step": learning.steps, **metrics}))
             run.tick(learning.steps, metrics)
-        return run.seconds, watch.findings
+        return run.seconds, watch
 
 
 def _note(metrics: dict[str, float]) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from spirl_cli.clips.reader import Clips
 from spirl_cli.envs.make import check_compatible
+from spirl_cli.monitor.reporter import warned
 from spirl_cli.payload import CLIPS, CLIPS_FILE, DECODER_FILE, EVENTS_FOLDER, METRICS_FILE, MODEL_FILE
 from spirl_cli.skills.export_decoders import export_decoder, export_primitive_decoder
 from spirl_cli.skills.model_files import save_skills
 from spirl_cli.skills.skill_training import SkillTrainer
 from spirl_cli.stages.context import StageContext, StageResult
-from spirl_cli.stages.supervised import train, training_device, use_one_thread, warned
+from spirl_cli.stages.supervised import train, training_device, use_one_thread
 
 
 def execute(context: StageContext) -> StageResult:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from spirl_cli.errors import ArtifactError, did_you_mean
 from spirl_cli.files import expanded
 from spirl_cli.store.artifact import Artifact, open_complete
-from spirl_cli.store.names import MANIFEST, Reference, parse_reference, parse_run_folder
+from spirl_cli.store.names import MANIFEST, Reference, parse_reference, parse_run_folder, parse_version_folder
 
 
 class Shelf(Protocol):
@@ -34,7 +36,7 @@ def resolve(store: Shelf, text: str) -> Artifact:
     reference = parse_reference(text)
     if reference is not None and os.path.isdir(store.root / reference.recipe / reference.stage):
         return _resolve_reference(store, reference)
-    path = expanded(text)
+    path = _versioned(expanded(text))
     if text and os.path.exists(path):  # unlike Path.exists it never raises, whatever the name
         return _resolve_path(store, path)
     raise _unknown(store, text)
@@ -75,10 +77,39 @@ def _resolve_path(store: Shelf, path: Path) -> Artifact:
     if parse_run_folder(folder.name) is not None:
         raise ArtifactError(f"{folder} is an unfinished run, not an artifact", hint="run its stage again to finish it")
     if not (folder / MANIFEST).is_file():
-        inside = [item.parent.name for item in sorted(folder.glob(f"v*/{MANIFEST}"))]
-        hint = f"name one of {', '.join(inside)} in it" if inside else _list_hint(store)
+        inside = [item.parent for item in sorted(folder.glob(f"v*/{MANIFEST}"))]
+        newest = _newest(inside)
+        if newest is not None:
+            return newest
+        names = ", ".join(item.name for item in inside)
+        hint = f"name one of {names} in it" if inside else _list_hint(store)
         raise ArtifactError(f"{folder} is not an artifact: it has no {MANIFEST}", hint=hint)
     return open_complete(folder)
+
+
+def _versioned(path: Path) -> Path:
+    """Return the folder of a version that was written as `FOLDER/recipe/stage@v3`; another path as it is."""
+    stage, _, version = path.name.rpartition("@")
+    number = version.removeprefix("v")
+    if not (stage and number.isascii() and number.isdigit()) or os.path.exists(path):
+        return path
+    found = (item for item in path.with_name(stage).glob("v*-*") if _version(item) == int(number))
+    return next(found, path)
+
+
+def _version(folder: Path) -> int | None:
+    parsed = parse_version_folder(folder.name)
+    return None if parsed is None else parsed[0]
+
+
+def _newest(folders: Sequence[Path]) -> Artifact | None:
+    """Return the artifact that was finished last, of those that are complete and of no quick profile."""
+    found = []
+    for folder in folders:
+        with contextlib.suppress(ArtifactError):
+            found.append(open_complete(folder))
+    usable = [artifact for artifact in found if not artifact.manifest.quick]
+    return max(usable, key=lambda item: (item.manifest.finished, item.manifest.version), default=None)
 
 
 def _unknown(store: Shelf, text: str) -> ArtifactError:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from spirl_cli.store.store import Store
 from spirl_cli.store.writer import open_run
-from tests.support.commands import RunCli
+from tests.support.commands import MakeWorkspace, RunCli
 
 
 def test_list_shows_artifacts_and_unfinished_runs(root: Path, run_cli: RunCli) -> None:
@@ -25,6 +25,24 @@ def test_list_shows_artifacts_and_unfinished_runs(root: Path, run_cli: RunCli) -
     found = json.loads(run_cli("list", "tiny", "--stage", "skills", "--json").stdout)
     assert [row["artifact"] for row in found["artifacts"]] == ["tiny/skills@v1", "tiny/skills@v2"]
     assert found["artifacts"][0]["metrics"] == {"loss": 0.5} and found["unfinished"] == []
+
+
+def test_list_shows_and_filters_by_seed_and_what_was_changed(workspace: MakeWorkspace) -> None:
+    work = workspace("clips", "skills")
+    work.spirl("train-prior", "swing.yaml")
+    changed = ("--set", "train_prior.iterations=40", "--set", "train_prior.width=8", "--seed", "3")
+    work.spirl("train-prior", "swing.yaml", *changed)
+    header, *rows = work.spirl("list", "--stage", "prior").stdout.splitlines()
+    assert header.split()[7:9] == ["SEED", "CHANGES"]
+    assert "  0     -  " in rows[0] and "  3     train_prior.iterations=40  " in rows[1]  # the width is the recipe's
+    found = json.loads(work.spirl("list", "--set", "train_prior.iterations=40", "--json").stdout)["artifacts"]
+    assert [(one["artifact"], one["seed"], one["changes"]) for one in found] == [
+        ("swing/prior@v2", 3, {"train_prior.iterations": "40"})
+    ]
+    seeded = json.loads(work.spirl("list", "--seed", "3", "--json").stdout)["artifacts"]
+    assert [one["artifact"] for one in seeded] == ["swing/prior@v2"]
+    assert "Did you mean 'train_prior.width'" in work.spirl("list", "--set", "train_prior.widht=8", code=2).stderr
+    assert "KEY=VALUE" in work.spirl("list", "--set", "train_prior.width", code=2).stderr
 
 
 def test_list_of_nothing_prints_nothing_on_stdout(run_cli: RunCli) -> None:

@@ -27,6 +27,25 @@ def test_true_and_one_are_success(value: Any, array: bool) -> None:
     assert successes(value=value, array=array, since=2) == [0.0, 1.0, 1.0]
 
 
+def test_of_the_last_step_only_where_the_recipe_says_so() -> None:
+    env = make_env(odd(Reports, success_key="success", reward="success", success="last", value=True, until=2))
+    env.reset(seed=0)
+    steps = [env.step(PUSH) for _ in range(3)]
+    assert [step[4]["metrics"]["success"] for step in steps] == [1.0, 0.0, 0.0]
+    assert [step[1] for step in steps] == [0.0, 0.0, 0.0]
+
+
+def test_the_last_step_is_paid_where_it_succeeds() -> None:
+    env = make_env(odd(Reports, success_key="success", reward="success", success="last", value=True, since=2))
+    env.reset(seed=0)
+    paid, over = [], False
+    while not over:
+        _, reward, terminated, truncated, _ = env.step(PUSH)
+        paid.append(reward)
+        over = terminated or truncated
+    assert paid == [0.0] * (len(paid) - 1) + [1.0]
+
+
 @pytest.mark.parametrize("value", [[True], [[1]]])
 def test_an_array_with_one_number_is_that_number(value: Any) -> None:
     assert successes(value=value, array=True, since=2) == [0.0, 1.0, 1.0]

@@ -24,7 +24,7 @@ from tests.support.evaluation_data import RESULT_FIELDS, evaluate
 
 def test_an_evaluation_writes_numbers_and_a_figure(store: Store, tmp_path: Path) -> None:
     context, result = evaluate(store, tmp_path, make_agent(store, pendulum_recipe()))
-    assert set(result.keep) == {"episodes.csv", "results.json", "learning_curve.png"}
+    assert set(result.keep) == {"episodes.csv", "results.json", "yardsticks.csv", "learning_curve.png"}
     evaluated = [(group.policy, group.env_steps) for group in read_episodes(context.folder / "episodes.csv")]
     assert evaluated == [("sampled", 1000), ("mean", 1000), ("sampled", 500)]
     content = json.loads((context.folder / "results.json").read_text())

@@ -42,8 +42,8 @@ def test_seeds_are_joined_into_one_row_per_condition(store: Store, tmp_path: Pat
         assert row.low <= row.mean <= row.high
         assert (row.seeds, row.episodes, row.command) == (2, 10, "make results")
         assert (own[0].interval, row.interval) == (
-            "95 % bootstrap over episodes",
-            "95 % bootstrap over seeds and episodes",
+            "95 % Student's t",
+            "95 % bootstrap over seeds and episodes, widened to 95 % Student's t",
         )
     with pytest.raises(ArtifactError, match="same weights"):
         aggregate([first, first], command="")

@@ -10,7 +10,7 @@ from spirl_cli.errors import ArtifactError
 from tests.support.rl_data import make_learning
 
 SCALARS = {"simulated", "updates", "credit", "finished", "losses", "replay", "log_alpha", "environments", "batches"}
-LATER = {"replay_sha256"}  # than the first checkpoints, which are still read
+LATER = {"replay_sha256", "best"}  # than the first checkpoints, which are still read
 OPTIMIZERS = {"policy_optimizer", "critic_optimizer", "alpha_optimizer"}
 TENSORS = {"returns", "policy", "critics", "target_critics", "samples", "environment0", "environment1"}
 

@@ -13,7 +13,7 @@ from tests.support.agent_data import evaluation_context, pendulum_recipe
 # What a row of results holds, in this order: programs that read results depend on it.
 RESULT_FIELDS = (
     "env method metric mean low high seeds episodes policy env_steps order noise reward layout data commit command "
-    "task condition study cell interval"
+    "task condition study cell interval success"
 )
 
 

@@ -35,10 +35,12 @@ class Cart(gym.Env[Any, Any]):
 
 
 class Reports(Cart):
-    """Says of success what it is told to, from a step on; before that it says False."""
+    """Says of success what it is told to, from a step on and before another one; else it says False."""
 
-    def __init__(self, key: str = "success", value: Any = True, since: int = 0, array: bool = False) -> None:
-        self.key, self.since = key, since
+    def __init__(
+        self, key: str = "success", value: Any = True, since: int = 0, array: bool = False, until: int = 1_000
+    ) -> None:
+        self.key, self.since, self.until = key, since, until
         self.value = np.array(value) if array else value
 
     def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
@@ -51,7 +53,7 @@ class Reports(Cart):
         return *super().step(action)[:4], self._info()
 
     def _info(self) -> dict[str, Any]:
-        said = self.value if self.count >= self.since else False
+        said = self.value if self.since <= self.count < self.until else False
         for name in reversed(self.key.split("/")):
             said = {name: said}
         return said  # type: ignore[return-value]

@@ -22,6 +22,7 @@ class ArrowFile:
 
     Attributes:
         where: dataset and file, for messages.
+        columns: names of the columns.
 
     Raises:
         DatasetError: pyarrow is missing, or the file is damaged.
@@ -33,7 +34,7 @@ class ArrowFile:
         load_extra("pyarrow.parquet", "arrow", where)
         self._streams: dict[tuple[str, ...], _Stream] = {}
         with damage_refused(self.where):
-            self._rows = self._count()
+            self._rows, self.columns = self._describe()
 
     def __len__(self) -> int:
         return self._rows
@@ -51,12 +52,15 @@ class ArrowFile:
                 piece.validate(full=True)
             return pieces[0] if len(pieces) == 1 else self._arrow.concat_arrays(pieces)
 
-    def _count(self) -> int:
+    def _describe(self) -> tuple[int, list[str]]:
+        """Return the number of rows and the names of the columns."""
         if self._parquet:
-            return int(self._arrow.parquet.ParquetFile(self._path).metadata.num_rows)
+            packed = self._arrow.parquet.ParquetFile(self._path)
+            return int(packed.metadata.num_rows), list(packed.schema_arrow.names)
         with self._arrow.memory_map(str(self._path)) as source:
             file = self._arrow.ipc.open_file(source)
-            return sum(len(file.get_batch(number)) for number in range(file.num_record_batches))
+            rows = sum(len(file.get_batch(number)) for number in range(file.num_record_batches))
+            return rows, list(file.schema.names)
 
     def _mapped(self, path: Sequence[str], first: int, stop: int) -> list[Any]:
         with self._arrow.memory_map(str(self._path)) as source:

@@ -23,6 +23,7 @@ import numpy as np
 
 from spirl_cli.demos.dataset import Contents, StoredEpisode
 from spirl_cli.demos.formats.rows import rows_of
+from spirl_cli.demos.score import outcome
 from spirl_cli.errors import DatasetError
 
 FLAGS = ("terminals", "timeouts")
@@ -135,7 +136,8 @@ class FlatEpisodes:
                 else:
                     rows = partial(self._rows_of, arrays, first, stop + 1)
                     states = NamedRows(named, rows, partial(_is_listed, arrays, len(actions)))
-                yield StoredEpisode(number, states, actions[first:stop])
+                told = outcome(arrays, len(actions), slice(first, stop))
+                yield StoredEpisode(number, states, actions[first:stop], **told)
 
     def _rows_of(self, arrays: Mapping[str, Any], first: int, stop: int, name: str) -> Any:
         """Return some rows of an array that is as long as the others."""

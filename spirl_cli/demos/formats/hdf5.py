@@ -26,6 +26,7 @@ from spirl_cli.demos.dataset import Contents, StoredEpisode
 from spirl_cli.demos.formats.checked_hdf5 import CheckedFile, CheckedGroup
 from spirl_cli.demos.formats.checks import action_size, damage_refused, guarded, stored_bounds
 from spirl_cli.demos.formats.flat import FLAGS, INFOS, FlatEpisodes, LazyArrays
+from spirl_cli.demos.score import outcome
 from spirl_cli.errors import DatasetError
 from spirl_cli.files import expanded
 
@@ -142,7 +143,8 @@ def hdf5_files(folder: Path) -> list[Path]:
 
 
 def _rollout(number: int, file: CheckedFile) -> Iterator[StoredEpisode]:
-    yield StoredEpisode(number, file.member("observations"), file.array("actions")[()])
+    actions = file.array("actions")[()]
+    yield StoredEpisode(number, file.member("observations"), actions, **outcome(file, len(actions)))
 
 
 def _action_dim(path: Path) -> int:

@@ -37,6 +37,7 @@ from spirl_cli.files import expanded
 
 ACTION = "action"
 TIME = "timestamp"
+OUTCOME = {"rewards": "next.reward", "success": "next.success"}
 _PLACES = ("episode_index", "frame_index")
 _ROW_GROUPS = 4  # kept in memory, since neighbouring episodes share them
 
@@ -129,17 +130,19 @@ class LeRobotFolder:
         for number, (index, runs) in enumerate(self._episodes().items()):
             values = self._gather(runs, self._numbers())
             actions = values.pop(ACTION)
+            told = {key: values.pop(name, None) for key, name in OUTCOME.items()}
             if clips:
                 self._check_times(index, values.get(TIME))
             images = partial(self._images, index, runs, clips)
             observations = _Observations(values, seen, images)
-            yield StoredEpisode(number, observations, actions[:-1])
+            yield StoredEpisode(number, observations, actions[:-1], **told)
 
     def _numbers(self) -> list[Feature]:
-        """Return the numeric features that are read: observations, the action, and times if there are videos."""
+        """Return the numeric features that are read: observations, action, outcome, and times if there are videos."""
         numbers = [feature for feature in self._info.observations() if feature.numeric] + [self._action()]
         filmed = any(feature.dtype == "video" and feature.name in self._cameras for feature in self._info.features)
-        return numbers + [feature for feature in self._info.features if filmed and feature.name == TIME]
+        told = (*OUTCOME.values(), *([TIME] if filmed else []))
+        return numbers + [feature for feature in self._info.features if feature.numeric and feature.name in told]
 
     def _action(self) -> Feature:
         for feature in self._info.features:

@@ -46,7 +46,12 @@ def read_arrow_episodes(
             observations = _decoded(file, spaces[0], ("observations",))
             actions = np.asarray(_decoded(file, spaces[1], ("actions",)))
             steps = _steps(folder, len(file), where)
-        yield StoredEpisode(number, observations, actions[:steps])
+            paid = _rewards(file, steps)
+        yield StoredEpisode(number, observations, actions[:steps], rewards=paid)
+
+
+def _rewards(file: ArrowFile, steps: int) -> np.ndarray | None:
+    return file.read(("rewards",), 0, steps).to_numpy(zero_copy_only=False) if "rewards" in file.columns else None
 
 
 def read_arrow_rewards(data: Path, format: str, count: int, where: str) -> Iterator[np.ndarray]:
@@ -54,7 +59,9 @@ def read_arrow_rewards(data: Path, format: str, count: int, where: str) -> Itera
     for number in range(count):
         folder = data / str(number)
         file = _opened(folder, format, where)
-        yield file.read(("rewards",), 0, _steps(folder, len(file), where)).to_numpy(zero_copy_only=False)
+        paid = _rewards(file, _steps(folder, len(file), where))
+        if paid is not None:
+            yield paid
 
 
 def _opened(folder: Path, format: str, where: str) -> ArrowFile:

@@ -14,6 +14,7 @@ import numpy as np
 from spirl_cli.demos.dataset import StoredEpisode
 from spirl_cli.demos.formats.checked_hdf5 import CheckedFile, CheckedGroup
 from spirl_cli.demos.formats.pictures import decoded_pictures
+from spirl_cli.demos.score import SUCCESS, outcome
 from spirl_cli.errors import DatasetError
 
 FILE = "main_data.hdf5"
@@ -34,7 +35,15 @@ def read_hdf5_episode(file: CheckedFile, number: int, space: Any) -> StoredEpiso
     if not isinstance(episode, CheckedGroup):
         raise DatasetError(f"{file.where}: `episode_{number}` is not a group")
     observations = _decoded(f"{file.where}: episode {number}", space, episode.member("observations"))
-    return StoredEpisode(number, observations, np.asarray(episode.array("actions")))
+    actions = np.asarray(episode.array("actions"))
+    return StoredEpisode(number, observations, actions, **outcome(_told(episode), len(actions)))
+
+
+def _told(episode: CheckedGroup) -> dict[str, Any]:
+    """Return the arrays that may hold rewards and success."""
+    infos = episode["infos"] if "infos" in episode else None
+    found = {name: infos[name] for name in SUCCESS if isinstance(infos, CheckedGroup) and infos.has_array(name)}
+    return {**found, "rewards": episode["rewards"]} if episode.has_array("rewards") else found
 
 
 def _decoded(where: str, space: Any, member: Any) -> Any:

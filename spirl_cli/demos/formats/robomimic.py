@@ -22,6 +22,7 @@ import numpy as np
 from spirl_cli.demos.dataset import Contents, StoredEpisode
 from spirl_cli.demos.formats.checked_hdf5 import CheckedFile, CheckedGroup
 from spirl_cli.demos.formats.checks import action_size, damage_refused, guarded, stored_bounds
+from spirl_cli.demos.score import outcome
 from spirl_cli.errors import DatasetError, did_you_mean
 from spirl_cli.files import expanded
 
@@ -105,7 +106,7 @@ class RobomimicFile:
             for number, (name, group) in enumerate(self._demos(file)):
                 demo = _Demo(self._where, name, group)
                 self._without_next += not demo.complete
-                yield StoredEpisode(number, demo.observations(), demo.actions())
+                yield StoredEpisode(number, demo.observations(), demo.actions(), **outcome(group, demo.rows))
 
     def _demos(self, file: CheckedFile) -> list[tuple[str, CheckedGroup]]:
         """Return the chosen demonstrations in the order of their numbers."""
@@ -158,6 +159,7 @@ class _Demo:
         rows = len(group.array("actions"))
         self._obs = _group(self._where, group, "obs")
         self._next = _group(self._where, group, "next_obs") if "next_obs" in group else None
+        self.rows = rows
         self.complete = self._next is not None and set(self._next) >= set(self._obs)
         self.steps = rows if self.complete else max(rows - 1, 0)
         self._check_rows(rows)

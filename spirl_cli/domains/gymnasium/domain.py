@@ -34,8 +34,11 @@ class GymnasiumDomain(Domain):
         return OutcomeEnv(make_gymnasium(_typed(section), render_mode), _typed(section))
 
     def setting(self, section: EnvSection) -> Setting:
-        """Return the environment's id."""
-        return Setting(_typed(section).id, noise=_typed(section).noise)
+        """Return the environment's id, and which steps count as success."""
+        own = _typed(section)
+        success = None if own.success_key is None else own.success or "ever"
+        words = "" if success is None else f"success at {'any' if success == 'ever' else 'the last'} step"
+        return Setting(own.id, noise=own.noise, words=words, success=success)
 
 
 def _typed(section: EnvSection) -> GymnasiumSection:

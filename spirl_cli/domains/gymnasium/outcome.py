@@ -22,10 +22,10 @@ class OutcomeEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     The key may be a path such as `eval/success`. True and 1 are success, as a bool, a number or an
     array of size 1; None means that the environment does not know yet.
     `info["metrics"]["success"]` is 1.0 from the step on at which the key was true for the first
-    time in the episode; what `reset` says does not count, but is passed on as
-    `info["success_at_reset"]`. With `reward: success` that step is paid 1 and all others 0, so that the
-    return of an episode is its success. An episode that ends both ways at once counts as
-    terminated only.
+    time in the episode; with `success: last` it is 1.0 where the key is true now. What `reset` says does not
+    count, but is passed on as `info["success_at_reset"]`. With `reward: success` one step is paid 1 and all
+    others 0, so that the return of an episode is its success: the first step at which the key is true, or
+    with `success: last` the last step. An episode that ends both ways at once counts as terminated only.
 
     Args:
         env: the environment, its time limit included.
@@ -42,6 +42,7 @@ class OutcomeEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._key = section.success_key
         self._pays_success = section.reward == "success"
         self._ends_on_success = section.terminate_on_success
+        self._last_counts = section.success == "last"
         if self._key is None and (self._pays_success or self._ends_on_success):
             raise UsageError(
                 "env.reward: success and env.terminate_on_success need env.success_key",
@@ -60,19 +61,20 @@ class OutcomeEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         observation, reward, terminated, truncated, info = self.env.step(action)
         before = self._succeeded
         self._watch(info)
-        if self._pays_success:
-            reward = float(self._succeeded and not before)
         terminated = bool(terminated) or (self._ends_on_success and self._succeeded)
         truncated = bool(truncated) and not terminated
         if terminated or truncated:
             self._require_key(info)
+        if self._pays_success:
+            paid = terminated or truncated if self._last_counts else not before
+            reward = float(self._succeeded and paid)
         return observation, reward_number(reward), terminated, truncated, {**info, "metrics": self._metrics()}
 
     def _watch(self, info: dict[str, Any]) -> None:
         success = self._success(info)
         if success is not None:
             self._key_seen = True
-            self._succeeded = self._succeeded or success == 1.0
+            self._succeeded = success == 1.0 or (self._succeeded and not self._last_counts)
 
     def _success(self, info: dict[str, Any]) -> float | None:
         """Return what `info` says of success, None if nothing."""

@@ -10,8 +10,9 @@ from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveInt, Priv
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.settings import WHOLE_OBSERVATION, Observation, Section
 
-# Written out, a single frame is the same as left out, so that it has the same fingerprint.
+# Written out, a default is the same as left out, so that it has the same fingerprint.
 OrSingle = BeforeValidator(lambda value: None if value == 1 else value)
+OrEver = BeforeValidator(lambda value: None if value == "ever" else value)
 
 
 class RenderedImage(Section):
@@ -34,7 +35,10 @@ class GymnasiumSection(EnvSection):
     # key of `info`, or path to it, that is true once the episode succeeded; null: success is not measured. Try:
     # is_success or success
     success_key: str | None = None
-    # the environment's own reward; or 1 when success_key turns true, and else 0 (success)
+    # which steps of an episode count: any (ever), or the last one only (last), where a goal can be lost again; null:
+    # ever. Try: last for Fetch and other robots of gymnasium-robotics
+    success: Annotated[Literal["ever", "last"] | None, OrEver] = None
+    # the environment's own reward; or 1 at the step that makes an episode a success, and else 0 (success)
     reward: Literal["environment", "success"] = "environment"
     terminate_on_success: bool = False  # whether success ends the episode
     order: None = None  # always null; fingerprints hold this key

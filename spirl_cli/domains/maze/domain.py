@@ -89,7 +89,7 @@ class MazeDomain(Domain):
         maze = _typed(section)
         layout = layout_name(maze)
         words = f"{layout}, goal radius {maze.goal_radius:g}"
-        return Setting("maze", reward="sparse", layout=layout, words=words, open_loop_apart=False)
+        return Setting("maze", reward="sparse", layout=layout, words=words, open_loop_apart=False, success="ever")
 
     def published(self, section: EnvSection) -> Published:
         """Return the paper's curves, which hold for generated layouts of 40 × 40 cells."""

@@ -20,6 +20,9 @@ class EvaluateSection(Section):
     snapshots: bool = True  # whether the kept snapshots are evaluated too, for the learning curve
     # what to compare with: skills z ~ N(0, I) without any prior, and actions uniform within their bounds
     baselines: tuple[Literal["no-prior", "random"], ...] | None = None
+    # episodes of the prior and of its skills without it, with which every evaluation compares an agent; 0: none; null:
+    # as many as `episodes`
+    yardsticks: NonNegativeInt | None = None
     # environments that run side by side, a process each. Try: as many as cores
     environments: Annotated[int, Field(ge=1, le=MAX_ENVIRONMENTS)] = 2
     video_episodes: NonNegativeInt = 2  # first episodes that become videos; 0: none

@@ -91,7 +91,13 @@ class TrainRLSection(Section):
     max_reward: PositiveFloat | None = None
     policy_learning_rate: PositiveFloat = 3e-4  # step size of the policy's optimiser
     critic_learning_rate: PositiveFloat = 3e-4  # step size of the critics' optimiser
-    initial_alpha: PositiveFloat = 0.02  # temperature at the start: the weight of the divergence against values
+    # temperature at the start: the weight of the divergence against values. auto: after `critic_warmup`, such that the
+    # best policy by these critics is delta nats from the prior (0.02 with `regularizer: entropy`). Try: auto where
+    # values are much larger or smaller than 1
+    initial_alpha: PositiveFloat | Literal["auto"] = 0.02
+    # updates of the critics alone, before policy and temperature learn too; null: none. Unit: updates. Try: 1,000, so
+    # that the policy does not follow values of critics that know nothing yet
+    critic_warmup: PositiveInt | None = None
     alpha_learning_rate: NonNegativeFloat = 1e-3  # step size of the temperature; 0 keeps alpha fixed
     # smallest alpha; null: none, and then the policy strays from the prior up to delta even while no reward was found
     min_alpha: PositiveFloat | None = None
