@@ -47,11 +47,14 @@ class Cameras:
 
     Args:
         parts: a selection; those that are not marked as images are passed over.
+
+    Attributes:
+        shape: rows, columns and channels of the stacked images.
     """
 
     def __init__(self, parts: Sequence[ObservationPart]) -> None:
         self._parts = images_of(parts)
-        self._shape = image_shape_of(parts)
+        self.shape = image_shape_of(parts) or (0, 0, 0)
         self._first: dict[str | None, tuple[int, ...]] = {}  # shapes of the images that were seen first
 
     def __bool__(self) -> bool:
@@ -69,21 +72,44 @@ class Cameras:
         Raises:
             UsageError: a key is missing, an array is no image of this form, or of another size than those before.
         """
-        pieces = [self._piece(look_up(observation, part.key), part, leading) for part in self._parts]
-        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=-1)
+        leaves = self.leaves(observation, leading)
+        if leading:
+            return self.read(leaves, 0, len(leaves[0]))
+        return self.read([np.asarray(leaf)[np.newaxis] for leaf in leaves], 0, 1)[0]
 
-    def _piece(self, leaf: Any, part: ObservationPart, leading: int) -> Images:
-        assert part.image is not None
+    def leaves(self, observation: Any, leading: int = 0) -> list[Any]:
+        """Return the arrays of the images, or what stands for arrays that are read when they are indexed.
+
+        Raises:
+            UsageError: as `images`.
+        """
+        return [self._leaf(look_up(observation, part.key), part, leading) for part in self._parts]
+
+    def read(self, leaves: Sequence[Any], first: int, stop: int) -> Images:
+        """Read successive images in blocks, resize and stack them: uint8 `(stop - first, rows, columns, channels)`.
+
+        Args:
+            leaves: of `leaves`, with one leading axis.
+            first, stop: the first row and the one after the last.
+        """
+        forms = [part.image for part in self._parts if part.image is not None]
+        steps = [max(1, BLOCK_BYTES // max(1, math.prod(leaf.shape[1:]))) for leaf in leaves]
+        if len(leaves) == 1 and 0 < stop - first <= steps[0]:  # one block needs no copy
+            return _formed(np.asarray(leaves[0][first:stop]), forms[0])
+        images = np.empty((max(stop - first, 0), *self.shape), np.uint8)
+        channel = 0
+        for leaf, form, step in zip(leaves, forms, steps, strict=True):
+            for row in range(first, stop, step):
+                block = _formed(np.asarray(leaf[row : min(row + step, stop)]), form)
+                images[row - first : row - first + step, ..., channel : channel + form.channels] = block
+            channel += form.channels
+        return images
+
+    def _leaf(self, leaf: Any, part: ObservationPart, leading: int) -> Any:
         array = leaf if hasattr(leaf, "dtype") and hasattr(leaf, "shape") else np.asarray(leaf)
         _check_image(array, part, leading)
         self._check_size(tuple(array.shape[leading:]), part.key)
-        if not leading:
-            return _formed(np.asarray(array)[np.newaxis], part.image)[0]
-        step = max(1, BLOCK_BYTES // max(1, math.prod(array.shape[1:])))
-        images = np.empty((len(array), *part.image.size, part.image.channels), np.uint8)
-        for first in range(0, len(array), step):
-            images[first : first + step] = _formed(np.asarray(array[first : first + step]), part.image)
-        return images
+        return array
 
     def _check_size(self, shape: tuple[int, ...], key: str | None) -> None:
         first = self._first.setdefault(key, shape)

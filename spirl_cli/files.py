@@ -13,6 +13,7 @@ from spirl_cli.room import room_for
 TEMPORARY_SUFFIX = ".tmp"
 SEAL_SUFFIX = ".sha256"  # of the checksum beside a file (`spirl_cli/seals.py`)
 _TRASH = ".trash-"
+_COPY_BYTES = 2**20
 
 
 def expanded(path: str | Path) -> Path:
@@ -73,6 +74,21 @@ def copy_whole(source: Path, destination: Path) -> None:
     make_folder(destination.parent)
     with written_whole(destination, source.stat().st_size) as temporary:
         shutil.copyfile(source, temporary)
+
+
+def copy_into(source: Path, destination: Path, offset: int) -> None:
+    """Copy a file's content into another file, from this byte on; by the system itself where it can."""
+    with source.open("rb") as reading, destination.open("r+b") as writing:
+        copied, size = 0, source.stat().st_size
+        with contextlib.suppress(OSError, AttributeError):  # not on every system or file system
+            while copied < size:
+                copied += (
+                    os.copy_file_range(reading.fileno(), writing.fileno(), size - copied, copied, offset + copied)
+                    or size
+                )  # 0: the file became shorter
+        reading.seek(copied)
+        writing.seek(offset + copied)
+        shutil.copyfileobj(reading, writing, _COPY_BYTES)
 
 
 def make_folder(folder: Path) -> None:

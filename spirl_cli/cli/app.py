@@ -18,6 +18,7 @@ import typer
 
 from spirl_cli.cli import (
     artifacts,
+    demonstrations,
     diff,
     doctor,
     export,
@@ -103,6 +104,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "table": results.table,
     "plot": results.plot,
     "inspect": inspect.inspect,
+    "demonstrations": demonstrations.demonstrations,
     "doctor": doctor.doctor,
 }
 _RECIPE_COMMANDS: dict[str, Callable[..., None]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +19,9 @@ _EPISODES = 200
 
 
 def inspect(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A Minari id, or the path of a file or folder.")],
+    datasets: Annotated[
+        list[str], typer.Argument(metavar="DATASET…", help="Minari ids, or paths of files or folders.")
+    ],
     episodes: Annotated[
         int, typer.Option("--episodes", metavar="N", min=1, help="Read at most so many episodes, from the first.")
     ] = _EPISODES,
@@ -27,23 +30,30 @@ def inspect(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what is in a dataset, and what spirl would do with it.
+    """Say what is in a dataset, and what spirl would do with it; of several, also whether they fit together.
 
     Exits with 3 if something of it cannot be read, after showing what could be, or if its actions are not
     continuous. What the recipe can mend, such as actions beyond their bounds, is said under `to do`.
     """
-    from spirl_cli.cli.inspect_output import describe
+    from spirl_cli.cli.inspect_output import describe, describe_together
     from spirl_cli.inspection.summary import summary
+    from spirl_cli.inspection.together import differences
 
     if plot is not None:
-        _check_target(plot)
-    found = read_survey(dataset, episodes)
-    result = summary(found)
-    emit_json(result) if as_json else emit(describe(result))
-    if plot is not None and found.lengths:
-        _draw(plot, found)
-    if found.failure is not None:
-        raise found.failure
+        _check_target(plot, datasets)
+    found = [read_survey(dataset, episodes) for dataset in datasets]
+    results, apart = [summary(one) for one in found], differences(found)
+    if len(found) == 1:
+        emit_json(results[0]) if as_json else emit(describe(results[0]))
+    elif as_json:
+        emit_json({"datasets": results, "differences": apart})
+    else:
+        emit("\n\n".join([*map(describe, results), describe_together(apart)]))
+    if plot is not None and found[0].lengths:
+        _draw(plot, found[0])
+    for failure in (one.failure for one in found):
+        if failure is not None:
+            raise failure
 
 
 def read_survey(dataset: str, episodes: int) -> Survey:
@@ -60,7 +70,9 @@ def read_survey(dataset: str, episodes: int) -> Survey:
         return survey(opened, episodes, bar.update)
 
 
-def _check_target(path: Path) -> None:
+def _check_target(path: Path, datasets: Sequence[str]) -> None:
+    if len(datasets) > 1:
+        raise UsageError(f"--plot draws one dataset, not {len(datasets)}.", "name one of them")
     if path.suffix != ".png":
         raise UsageError(f"--plot writes a PNG, so its file must end in .png, unlike {path}.")
     if not path.parent.is_dir():

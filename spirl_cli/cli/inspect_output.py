@@ -25,6 +25,13 @@ def describe(found: Summary) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def describe_together(differences: Sequence[str]) -> str:
+    """Return what keeps several datasets from being learned from together, as text."""
+    if differences:
+        return _listed("not to be learned from together", differences)
+    return "they hold the same observations and actions: all can be listed in extract.dataset"
+
+
 def _facts(found: Summary) -> str:
     rows = [
         ("dataset", found["dataset"]),

@@ -17,7 +17,9 @@ _EPISODES = 200  # that are read; more hardly change what is derived from them
 
 def new(
     destination: Annotated[Path, typer.Argument(metavar="FILE", help="The new file, such as mine.yaml.")],
-    dataset: Annotated[str, typer.Option("--dataset", metavar="DATASET", help="A Minari id or a path.")],
+    dataset: Annotated[
+        list[str], typer.Option("--dataset", metavar="DATASET", help="A Minari id or a path; repeatable.")
+    ],
     env: Annotated[str, typer.Option("--env", metavar="ID", help="The environment's id among those of Gymnasium.")],
     module: Annotated[
         str | None, typer.Option("--module", metavar="NAME", help="A module to import first, if it registers the id.")
@@ -32,13 +34,14 @@ def new(
     from spirl_cli.inspection.draft import draft
     from spirl_cli.inspection.probe import probe_environment
     from spirl_cli.inspection.settings_from import basis
+    from spirl_cli.inspection.together import joined
     from spirl_cli.inspection.verdict import windows
     from spirl_cli.recipe.library import check_new, write_new
 
     check_new(destination)
     with foreign_output_on_stderr():
         probe = probe_environment(env, module, destination.parent)
-    survey = read_survey(dataset, _EPISODES)
+    survey = joined([read_survey(name, _EPISODES) for name in dataset])
     found = basis(survey, probe)
     write_new(destination, draft(found, destination))
     for sentence in (*survey.notes, *survey.problems, *([windows(survey)] if survey.jumps else [])):

@@ -27,6 +27,14 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
+class SaveFormat(StrEnum):
+    """A format that episodes are written in."""
+
+    minari = "minari"
+    robomimic = "robomimic"
+    lerobot = "lerobot"
+
+
 class StageName(StrEnum):
     """The stages, by the names of their artifacts."""
 

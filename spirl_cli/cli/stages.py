@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from spirl_cli.cli.options import (
     AgentOption,
     ClipsOption,
     PriorOption,
+    SaveFormat,
     SkillsOption,
     StageOptions,
     StepOption,
@@ -21,6 +22,9 @@ from spirl_cli.cli.options import (
 )
 from spirl_cli.errors import UsageError
 from spirl_cli.payload import AGENT, BEST, CLIPS, PRIOR, SKILLS, STAGE_NAMES
+
+if TYPE_CHECKING:
+    from spirl_cli.demos.saving.target import Format
 
 
 class PolicyChoice(StrEnum):
@@ -77,7 +81,11 @@ class EvaluationOptions(StageOptions):
     policy: Annotated[PolicyChoice | None, typer.Option("--policy", help="Which action of the policy to take.")] = None
     save_dataset: Annotated[
         str | None,
-        typer.Option("--save-dataset", metavar="ID", help="Also write the episodes as a Minari dataset."),
+        typer.Option("--save-dataset", metavar="ID|FILE", help="Also write the episodes as a dataset."),
+    ] = None
+    save_format: Annotated[
+        SaveFormat | None,
+        typer.Option("--save-format", help="Of --save-dataset; default: robomimic for *.hdf5, else minari."),
     ] = None
     video: Annotated[bool, typer.Option("--video/--no-video", help="Record the first episodes.")] = True
     trust_module: TrustOption = None
@@ -111,7 +119,7 @@ def evaluate(options: EvaluationOptions) -> None:
         asked,
         {SKILLS: options.skills, PRIOR: options.prior, AGENT: options.agent},
         prior_only=options.prior_only,
-        chosen=EvaluateOptions(_step(options.step), options.save_dataset),
+        chosen=EvaluateOptions(_step(options.step), options.save_dataset, _plain(options.save_format)),
         trusted=options.trust_module or (),
     )
     execute_one(request, asked)
@@ -131,6 +139,10 @@ def run(
     force = frozenset(STAGE_NAMES) if options.force else frozenset()
     recipe = load(options, seed=options.seed)
     execute_all(Request(recipe, store, STAGES[-1], given, force, named=recipe_arguments(options)), options)
+
+
+def _plain(format: SaveFormat | None) -> Format | None:
+    return None if format is None else format.value
 
 
 def _step(text: str | None) -> int | str | None:

@@ -33,6 +33,7 @@ class Clips:
         action_low, action_high: float32 `(A,)`, bounds of the actions.
         episode_offsets: int64 `(E+1,)`, first row of every episode.
         episode_numbers: int64 `(E,)`, positions of the episodes in the source dataset.
+        dataset_offsets: int64 `(K+1,)`, first episode of each of K source datasets.
         identity: identity of the source dataset.
     """
 
@@ -47,6 +48,8 @@ class Clips:
             self.identity: dict[str, Any] = json.loads(file.attrs["identity"])
             self.episode_offsets = file["episode_offsets"][()]
             self.episode_numbers = file["episode_numbers"][()]
+            whole = np.array([0, len(self.episode_numbers)], np.int64)
+            self.dataset_offsets = file["dataset_offsets"][()] if "dataset_offsets" in file else whole
             self._starts: dict[str, np.ndarray] = {name: file[f"starts/{name}"][()] for name in ("train", "validation")}
             self._images: SceneImages | StoredImages | None = read_scene_images(file)
             if "images" in file:

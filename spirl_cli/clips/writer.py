@@ -8,6 +8,7 @@ Layout of the HDF5 file (E episodes of T_e steps, N = sum of T_e + 1 over the ep
     episode_numbers   int64 (E,)       position of the episode in the source dataset
     starts/train      int64            rows at which a window may start, training episodes
     starts/validation int64            the same for the other episodes
+    dataset_offsets   int64 (K+1,)     first episode of each of K datasets; missing if there is one
     scenes            uint8 (E, n)     the bits of one bool array per episode; its shape is the attribute
                                        ``shape``; missing if images need no scenes
     images            uint8 (N, rows, columns, channels)
@@ -26,7 +27,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -37,7 +38,7 @@ import numpy as np
 from spirl_cli.clips.drawing import Drawing, pack_scene
 from spirl_cli.demos.episode import ActionBounds, Episode
 from spirl_cli.errors import DatasetError
-from spirl_cli.files import written_whole
+from spirl_cli.files import copy_into, written_whole
 from spirl_cli.room import room_for
 
 FORMAT = "spirl-clips-1"
@@ -77,6 +78,7 @@ class ClipWriter:
         self._bytes = 0  # of the plain files
         self._lengths: list[int] = []  # rows (T+1) of every episode
         self._numbers: list[int] = []
+        self._firsts: list[int] = [0]  # first episode of every dataset
         self._scenes: list[np.ndarray] = []  # packed
         self._scene_shape: tuple[int, ...] | None = None
         self._observation_dim: int | None = None
@@ -111,6 +113,10 @@ class ClipWriter:
         """Number of steps (actions) appended so far."""
         return sum(self._lengths) - len(self._lengths)
 
+    def next_dataset(self) -> None:
+        """Say that the episodes from here on come from another dataset."""
+        self._firsts.append(self.episodes)
+
     def append(self, episode: Episode) -> None:
         """Add one episode of at least `shortest` steps.
 
@@ -133,12 +139,15 @@ class ClipWriter:
         blocks = [
             np.ascontiguousarray(episode.observations, np.float32),
             np.concatenate([episode.actions, padding]).astype(np.float32),
-            *self._images_of(episode),
         ]
+        self._check_images(episode)
         self._bytes += sum(block.nbytes for block in blocks)
+        self._bytes += 0 if episode.images is None else math.prod(episode.images.shape)
         with room_for(self._path, self._needed(len(self._lengths) + 1)):
             for file, block in zip(self._files, blocks, strict=False):
                 file.write(block.data)
+            for images in _image_blocks(episode):
+                self._files[2].write(images.data)
         self._lengths.append(len(episode.observations))
         self._numbers.append(episode.number)
 
@@ -156,14 +165,13 @@ class ClipWriter:
         """Return how many bytes all episodes take, as plain files and in the file, if they are like the first ones."""
         return round(2 * self._bytes * max(1.0, self._expected / episodes))
 
-    def _images_of(self, episode: Episode) -> list[np.ndarray]:
+    def _check_images(self, episode: Episode) -> None:
         shape = None if episode.images is None else episode.images.shape[1:]
         if self._lengths and shape != self._image_shape:
             raise DatasetError(
                 f"episode {episode.number} has images of shape {shape}, those before have {self._image_shape}"
             )
         self._image_shape = shape
-        return [] if episode.images is None else [np.ascontiguousarray(episode.images, np.uint8)]
 
     def finish(
         self,
@@ -173,7 +181,7 @@ class ClipWriter:
         drawing: Drawing | None = None,
         frames: int = 1,
     ) -> None:
-        """Split the episodes and write the file.
+        """Split the episodes of each dataset and write the file.
 
         Args:
             validation_fraction: share of the episodes kept for validation; at least one.
@@ -185,7 +193,8 @@ class ClipWriter:
         Raises:
             DatasetError: fewer than two episodes: nothing could be split.
         """
-        validation = split_episodes(self.episodes, validation_fraction, seed)
+        datasets = np.array([*self._firsts, self.episodes], np.int64)  # (K+1,)
+        validation = split_datasets(np.diff(datasets).tolist(), validation_fraction, seed)
         offsets = np.concatenate([[0], np.cumsum(self._lengths)]).astype(np.int64)  # (E+1,)
         with written_whole(self._path, self._needed(self.episodes)) as temporary, h5py.File(temporary, "w") as file:
             file.attrs.update(
@@ -197,11 +206,16 @@ class ClipWriter:
             )
             file["episode_offsets"] = offsets
             file["episode_numbers"] = np.array(self._numbers, np.int64)
+            if len(datasets) > 2:
+                file["dataset_offsets"] = datasets
             file["starts/train"] = self._starts(offsets, ~validation)
             file["starts/validation"] = self._starts(offsets, validation)
             self._write_scenes(file, drawing)
             self._copy_raw(file, int(offsets[-1]))
-            self._copy_images(file, int(offsets[-1]), frames)
+            place = self._reserve_images(file, int(offsets[-1]), frames)
+            file.close()
+            if place is not None:
+                copy_into(self._raw[2], temporary, place)
 
     def _starts(self, offsets: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         """Return the rows at which a window of the chosen episodes may start."""
@@ -227,22 +241,50 @@ class ClipWriter:
             for first in range(0, rows, COPY_ROWS):
                 target[first : first + COPY_ROWS] = source[first : first + COPY_ROWS]
 
-    def _copy_images(self, file: h5py.File, rows: int, frames: int) -> None:
+    def _reserve_images(self, file: h5py.File, rows: int, frames: int) -> int | None:
+        """Make room for the images; return at which byte of the file it begins, None without images."""
         if self._image_shape is None:
-            return
+            return None
         self._files[2].flush()
-        target = file.create_dataset("images", shape=(rows, *self._image_shape), dtype=np.uint8)
-        target.attrs["frames"] = frames
-        images = np.empty((max(1, COPY_BYTES // math.prod(self._image_shape)), *self._image_shape), np.uint8)
-        # read, not mapped: pages of a mapped file would count as memory of this process
-        with self._raw[2].open("rb") as source:
-            for first in range(0, rows, len(images)):
-                block = images[: rows - first]
-                source.readinto(block.data)
-                target[first : first + len(block)] = block
+        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        space = h5py.h5s.create_simple((rows, *self._image_shape))
+        made = h5py.h5d.create(file.id, b"images", h5py.h5t.NATIVE_UINT8, space, creation)
+        h5py.Dataset(made).attrs["frames"] = frames
+        return int(made.get_offset())
 
 
-def split_episodes(count: int, validation_fraction: float, seed: int) -> np.ndarray:
+def split_datasets(counts: Sequence[int], validation_fraction: float, seed: int) -> np.ndarray:
+    """Choose validation episodes of each dataset, so that each has its share of them: bool `(E,)`.
+
+    A dataset of one episode is trained on, unless all are such.
+
+    Args:
+        counts: usable episodes of every dataset, E in all.
+        validation_fraction, seed: as for `split_episodes`.
+
+    Raises:
+        DatasetError: fewer than two episodes in all.
+    """
+    if len(counts) == 1 or max(counts) < 2:
+        return split_episodes(sum(counts), validation_fraction, seed)
+    masks = [
+        split_episodes(count, validation_fraction, [seed, place]) if count > 1 else np.zeros(count, bool)
+        for place, count in enumerate(counts)
+    ]
+    return np.concatenate(masks)
+
+
+def _image_blocks(episode: Episode) -> Iterator[np.ndarray]:
+    """Yield the images `(n, rows, columns, channels)` in blocks, since all of them may not fit into memory."""
+    if episode.images is not None:
+        step = max(1, COPY_BYTES // math.prod(episode.images.shape[1:]))
+        for first in range(0, len(episode.images), step):
+            yield np.ascontiguousarray(np.asarray(episode.images[first : first + step]), np.uint8)
+
+
+def split_episodes(count: int, validation_fraction: float, seed: int | Sequence[int]) -> np.ndarray:
     """Choose validation episodes: a boolean mask of shape (count,), at least one of each kind.
 
     Raises:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from spirl_cli.demos.episode_images import EpisodeImages
 from spirl_cli.errors import DatasetError
 
 # An action may exceed its bounds by this share of their range, since recorded floats are rounded.
@@ -47,14 +48,15 @@ class Episode:
         actions: float32 `(T, A)`.
         scene: bool array from which images are drawn together with a state, such as the layout of a maze (True is
             wall); its shape is the same in all episodes of a dataset. None if images need none.
-        images: uint8 `(T+1, rows, columns, channels)`, the images of all states; None without images.
+        images: uint8 `(T+1, rows, columns, channels)`, the images of all states, perhaps still to be read, which is
+            possible until the next episode of the dataset is asked for; None without images.
     """
 
     number: int
     observations: np.ndarray
     actions: np.ndarray
     scene: np.ndarray | None = None
-    images: np.ndarray | None = None
+    images: np.ndarray | EpisodeImages | None = None
 
     @property
     def steps(self) -> int:
@@ -149,7 +151,11 @@ class EpisodeChecker:
         self._excess = np.zeros(len(self._bounds.low))  # largest excess of every dimension
 
     def check(
-        self, number: int, observations: np.ndarray, actions: np.ndarray, images: np.ndarray | None = None
+        self,
+        number: int,
+        observations: np.ndarray,
+        actions: np.ndarray,
+        images: np.ndarray | EpisodeImages | None = None,
     ) -> Episode | None:
         """Return an episode as `check_episode` does, mended if need be, or None if it is left out.
 
@@ -207,7 +213,7 @@ class EpisodeChecker:
         return {name: count for name, count in found.items() if count}
 
     def _trim(
-        self, observations: np.ndarray, actions: np.ndarray, images: np.ndarray | None
+        self, observations: np.ndarray, actions: np.ndarray, images: np.ndarray | EpisodeImages | None
     ) -> tuple[slice, slice] | None:
         """Return the states and the actions that are kept of an episode, or None if none are."""
         if self._treatment.bad_episodes != "trim" or not _fits(observations, actions, len(self._bounds.low)):
@@ -266,7 +272,8 @@ def join_short(episodes: Iterable[Episode], shortest: int) -> Iterator[Episode]:
     for episode in episodes:
         joined = episode if carried is None else _glue(carried, episode)
         if joined.steps < shortest:
-            carried = joined
+            # a stored episode is valid until the next one is asked for
+            carried = replace(joined, images=None if joined.images is None else np.asarray(joined.images))
         else:
             carried = None
             yield joined
@@ -278,7 +285,7 @@ def _glue(first: Episode, second: Episode) -> Episode:
     observations = np.concatenate([first.observations[:-1], second.observations])
     images = None
     if first.images is not None and second.images is not None:
-        images = np.concatenate([first.images[:-1], second.images])
+        images = np.concatenate([np.asarray(first.images[:-1]), np.asarray(second.images)])
     return Episode(first.number, observations, np.concatenate([first.actions, second.actions]), images=images)
 
 
@@ -288,7 +295,7 @@ def _check_content(number: int, observations: np.ndarray, actions: np.ndarray, a
     _check_finite(number, "action", actions)
 
 
-def _check_images(number: int, observations: np.ndarray, images: np.ndarray | None) -> None:
+def _check_images(number: int, observations: np.ndarray, images: np.ndarray | EpisodeImages | None) -> None:
     if images is not None and len(images) != len(observations):
         raise DatasetError(f"episode {number}: there are {len(images)} images of {len(observations)} observations")
 

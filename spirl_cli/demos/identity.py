@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from spirl_cli.demos.dataset import Dataset
+from spirl_cli.errors import DatasetError
 from spirl_cli.files import cache_folder, make_folder, write_whole
 from spirl_cli.room import DiskFullError
 from spirl_cli.store.fingerprint import canonical, sha256_file
@@ -44,6 +45,45 @@ class DatasetIdentity:
     def reference(self) -> str:
         """Name of the dataset in manifests and messages, such as `minari:D4RL/kitchen/mixed-v2`."""
         return f"{self.source}:{self.name}"
+
+
+@dataclass(frozen=True)
+class JoinedIdentity(DatasetIdentity):
+    """The identity of several datasets, each by its content, in the order of the recipe."""
+
+    parts: tuple[DatasetIdentity, ...] = ()
+
+    @property
+    def reference(self) -> str:
+        """Names of the datasets, with plus signs between them."""
+        return " + ".join(part.reference for part in self.parts)
+
+
+def joined_identity(parts: Sequence[DatasetIdentity]) -> JoinedIdentity:
+    """Return the identity of several datasets.
+
+    Raises:
+        DatasetError: two of them hold the same data.
+    """
+    seen: dict[str, str] = {}
+    for part in parts:
+        if part.sha256 in seen:
+            raise DatasetError(
+                f"{part.reference} holds the same data as {seen[part.sha256]}: what is held out of one would be "
+                "trained on in the other",
+                "name it once in extract.dataset",
+            )
+        seen[part.sha256] = part.reference
+    steps = [part.steps for part in parts]
+    total = hashlib.sha256("\n".join(seen).encode()).hexdigest()
+    return JoinedIdentity(
+        source="several",
+        name=" + ".join(part.name for part in parts),
+        sha256=total,
+        episodes=sum(part.episodes for part in parts),
+        steps=None if None in steps else sum(step for step in steps if step is not None),
+        parts=tuple(parts),
+    )
 
 
 def identity_of(source: Dataset) -> DatasetIdentity:

@@ -1,7 +1,7 @@
 """The source of a recipe's demonstrations: a stored dataset, or a generator of the domain.
 
 `find_source` is the one place that reads `extract.source`. The source that it returns tells its identity without the
-network, tells why it was chosen, and opens the demonstrations.
+network, tells why it was chosen, and opens the demonstrations. `find_sources` returns one for each dataset of a recipe.
 """
 
 from __future__ import annotations
@@ -72,6 +72,27 @@ class Source(Protocol):
         ...
 
 
+def find_sources(section: ExtractSection, env: EnvSection) -> tuple[Source, ...]:
+    """Return the sources of a recipe's demonstrations: one for each dataset, or one that makes them.
+
+    Where there are several datasets, nothing stands in for one that is missing.
+
+    Args:
+        section, env: as for `find_source`.
+
+    Raises:
+        UsageError: as `find_source`.
+    """
+    if len(section.datasets) < 2 or section.source in ("planner", "scripted"):
+        return (find_source(section, env),)
+    masks = section.filter if isinstance(section.filter, tuple) else (section.filter,) * len(section.datasets)
+    sections = (
+        section.model_copy(update={"dataset": name, "filter": mask})
+        for name, mask in zip(section.datasets, masks, strict=True)
+    )
+    return tuple(replace(find_source(one, env), stand_in=None) for one in sections)  # type: ignore[type-var]
+
+
 def find_source(section: ExtractSection, env: EnvSection) -> Source:
     """Return the source of a recipe's demonstrations.
 
@@ -130,8 +151,13 @@ class StoredSource:
         """
         if _is_path(self.section):
             seen = images_of(self.section.observation or ())
-            return open_dataset(self._name, self.section.filter, [part.key for part in seen if part.key is not None])
+            return open_dataset(self._name, self._mask, [part.key for part in seen if part.key is not None])
         return MinariFolder(self._name) if is_local(self._name) else None
+
+    @property
+    def _mask(self) -> str | None:
+        assert not isinstance(self.section.filter, tuple), "a list of masks belongs to several datasets"
+        return self.section.filter
 
     @property
     def _name(self) -> str:
@@ -245,5 +271,5 @@ def _is_path(section: ExtractSection) -> bool:
 
 
 def _name(section: ExtractSection) -> str:
-    assert section.dataset is not None, "a recipe without a dataset has a planner"
+    assert isinstance(section.dataset, str), "a recipe without a dataset has a planner; of several, each is named alone"
     return section.dataset

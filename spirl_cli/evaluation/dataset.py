@@ -1,17 +1,27 @@
-"""Episodes of a policy as a Minari dataset, which `spirl extract` reads like any other."""
+"""Episodes of a policy as a dataset, which `spirl extract` and other tools read like any other."""
 
 from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
 
 from spirl_cli.demos.publishing import published
+from spirl_cli.demos.saving.target import (
+    USUAL_FPS,
+    About,
+    Format,
+    SavedEpisode,
+    check_target,
+    named_arrays,
+    opened_target,
+)
 from spirl_cli.domains.farama import silence_notices
+from spirl_cli.domains.registry import domain_of
 from spirl_cli.domains.section import EnvSection
 from spirl_cli.envs.make import SelectObservation, make_raw_env
 from spirl_cli.envs.watched import WatchedEnv
@@ -68,21 +78,34 @@ def stack(observations: Sequence[Any]) -> Any:
     return np.stack(observations)
 
 
-def check_new_dataset(dataset_id: str) -> None:
-    """Refuse a dataset id that Minari does not take or that exists, before hours are spent.
+def check_new_dataset(target: str, format: Format) -> None:
+    """Refuse a dataset that cannot be written or exists, before hours are spent.
+
+    Args:
+        target: Minari id, file or folder.
+        format: what to write.
 
     Raises:
-        UsageError: in these two cases.
+        UsageError: the name does not go with the format, or is taken.
+        DatasetError: a library is missing.
     """
+    if format != "minari":
+        return check_target(target, format)
+    return _check_new_id(target)
+
+
+def _check_new_id(dataset_id: str) -> None:
     silence_notices()
     from minari.dataset.minari_dataset import parse_dataset_id
     from minari.storage import get_dataset_path
 
     try:
         parse_dataset_id(dataset_id)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:  # the latter of a name without a version
         raise UsageError(
-            f"--save-dataset: '{dataset_id}' is no Minari dataset id", "write it as name-v0 or group/name-v0"
+            f"--save-dataset: '{dataset_id}' is no Minari dataset id",
+            "write it as name-v0 or group/name-v0, or name a robomimic file that ends in .hdf5; a LeRobot folder needs "
+            "--save-format lerobot",
         ) from error
     if get_dataset_path(dataset_id).exists():
         raise UsageError(
@@ -92,7 +115,8 @@ def check_new_dataset(dataset_id: str) -> None:
 
 
 def save_dataset(
-    dataset_id: str,
+    target: str,
+    format: Format,
     env: EnvSection,
     decoder: SkillDecoder,
     policy: SkillPolicy,
@@ -103,21 +127,36 @@ def save_dataset(
 ) -> None:
     """Run the episodes of `rollout` once more and write them with the environment's raw observations.
 
-    One environment, in this process; the episodes are held in memory until all are there.
+    One environment, in this process; for Minari the episodes are held in memory until all are there.
 
     Raises:
         Interrupted: `stop` said True; nothing is written.
-        UsageError: the id is refused.
+        UsageError: the target is refused.
     """
-    check_new_dataset(dataset_id)
+    check_new_dataset(target, format)
     recorder, raw = Recorder(), make_raw_env(env)
     shown = SelectObservation(WatchedEnv(raw, recorder), env.observation, env.stacked_frames)
-    episodes: list[dict[str, Any]] = []
-    with reporter.progress(f"dataset {dataset_id}", settings.episodes, "episodes") as bar:
-        for episode in replay(shown, decoder, policy, settings, settings.episodes, stop=stop):
-            episodes.append(recorder.episode())
-            bar.update(episode + 1)
-    _create(dataset_id, episodes, raw)
+
+    def played() -> Iterator[dict[str, Any]]:
+        with reporter.progress(f"dataset {target}", settings.episodes, "episodes") as bar:
+            for episode in replay(shown, decoder, policy, settings, settings.episodes, stop=stop):
+                yield recorder.episode()
+                bar.update(episode + 1)
+
+    if format == "minari":
+        return _create(target, list(played()), raw)
+    with opened_target(target, format, _about(env, raw)) as writer:
+        for episode in played():
+            named = named_arrays(episode["observations"])
+            writer.add(SavedEpisode(named, np.asarray(episode["actions"], np.float32), episode["rewards"]))
+    return None
+
+
+def _about(env: EnvSection, raw: gym.Env[Any, Any]) -> About:
+    """Return what the files say about the environment."""
+    space = cast(gym.spaces.Box, raw.action_space)
+    fps = float(raw.metadata.get("render_fps") or USUAL_FPS)
+    return About(domain_of(env).setting(env).env, fps, space.low, space.high)
 
 
 def _create(dataset_id: str, episodes: Sequence[dict[str, Any]], env: gym.Env[Any, Any]) -> None:

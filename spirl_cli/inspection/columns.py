@@ -111,7 +111,17 @@ class Column:
         self.high = np.maximum(self.high, np.where(finite, values, -np.inf).max(axis=0))
         count = finite.sum(axis=0)
         mean = np.where(finite, values, 0).sum(axis=0) / np.maximum(count, 1)
-        squares = np.where(finite, (values - mean) ** 2, 0).sum(axis=0)
+        self._merge(count, mean, np.where(finite, (values - mean) ** 2, 0).sum(axis=0))
+
+    def include(self, other: Column) -> None:
+        """Take the statistics of the same array of another dataset."""
+        self.rows += other.rows
+        self.nan, self.infinite = self.nan + other.nan, self.infinite + other.infinite
+        self.low, self.high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
+        self._merge(other._count, other._mean, other._squares)
+        self._sample += other._sample
+
+    def _merge(self, count: np.ndarray, mean: np.ndarray, squares: np.ndarray) -> None:
         total = np.maximum(self._count + count, 1)
         shift = mean - self._mean
         self._squares += squares + shift**2 * self._count * count / total

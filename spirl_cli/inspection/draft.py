@@ -13,6 +13,7 @@ from spirl_cli.inspection import settings_from as derive
 from spirl_cli.inspection.matching import Key
 from spirl_cli.inspection.probe import Probe
 from spirl_cli.inspection.settings_from import Basis
+from spirl_cli.inspection.survey import Survey
 
 _WIDTH = 46  # column of the comments
 _STEPS, _WARMUP_EPISODES, _LEAST_WARMUP = 100_000, 5, 1_000
@@ -121,7 +122,7 @@ def _rewards(probe: Probe) -> str:
 def _extract(found: Basis) -> list[Line]:
     survey = found.survey
     lines = [
-        Line("dataset", _text(survey.name), f"as given with --dataset: {survey.format}"),
+        Line("dataset", _datasets(survey), f"as given with --dataset: {survey.format}"),
         Line("observation", _parts(found.match.data), f"the same {sum(found.match.sizes)} numbers in the dataset"),
     ]
     differing = derive.differing_bounds(found)
@@ -134,6 +135,10 @@ def _extract(found: Basis) -> list[Line]:
         why = f"{len(bad)} of {len(survey.lengths)} episodes have NaN or a wrong length, the first is episode {bad[0]}"
         lines.append(Line("bad_episodes", "skip", why))
     return lines
+
+
+def _datasets(survey: Survey) -> str:
+    return f"[{', '.join(map(_text, survey.parts))}]" if survey.parts else _text(survey.name)
 
 
 def _skills(found: Basis, horizon: int, windows: int) -> list[Line]:

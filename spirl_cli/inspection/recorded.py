@@ -18,7 +18,7 @@ from spirl_cli.demos.formats.hdf5 import SUFFIXES
 from spirl_cli.errors import DatasetError
 from spirl_cli.inspection.columns import Column
 
-_NAMES = ("reward", "rewards", "success", "successes", "is_success")
+_NAMES = ("reward", "rewards", "success", "successes", "is_success", "next.reward", "next.success")
 _BLOCK = 1_000_000  # rows read at once
 
 
@@ -36,7 +36,7 @@ class RecordedEnv:
 
 
 def read_outcomes(dataset: Dataset, limit: int) -> dict[str, Column]:
-    """Return statistics of the rewards and of success by their names in the files; only HDF5 files have them.
+    """Return statistics of the rewards and of success by their names in the files.
 
     Args:
         dataset: what to read.
@@ -71,7 +71,10 @@ def _from_metadata(path: Path) -> RecordedEnv | None:
         return None
 
 
-def _arrays(dataset: Dataset) -> Iterator[tuple[str, h5py.Dataset]]:
+def _arrays(dataset: Dataset) -> Iterator[tuple[str, Any]]:
+    stored = getattr(dataset, "outcomes", None)  # of formats other than HDF5
+    if stored is not None:
+        yield from stored(_NAMES)
     for path in dataset.files():
         if path.suffix in SUFFIXES:
             with CheckedFile(path) as file:
@@ -87,7 +90,7 @@ def _named(group: CheckedGroup) -> Iterator[tuple[str, h5py.Dataset]]:
             yield name, member
 
 
-def _add(found: dict[str, Column], name: str, array: h5py.Dataset) -> None:
+def _add(found: dict[str, Column], name: str, array: Any) -> None:
     column = found.setdefault(name, Column(name, array.dtype, ()))
     for first in range(0, len(array), _BLOCK):
         column.add(np.asarray(array[first : first + _BLOCK]).reshape(-1), keep=0)

@@ -57,6 +57,7 @@ class Survey:
         notes: what the reader mended or found.
         problems: what was read and is not right, each once.
         failure: what ended the reading, or None.
+        parts: names of several datasets that were put together, none for one.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Survey:
     notes: list[str] = field(default_factory=list)
     problems: dict[str, None] = field(default_factory=dict)
     failure: DatasetError | None = None
+    parts: tuple[str, ...] = ()
 
 
 def open_named(name: str) -> Dataset:

@@ -8,7 +8,7 @@ are found by what they hold.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from spirl_cli.printable import printable
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from spirl_cli.store.store import Store
 
 
-def is_path(dataset: str | None) -> bool:
-    """Say whether a recipe's dataset is one at a path; loading the recipe has made it absolute."""
-    return dataset is not None and os.path.isabs(dataset)
+def is_path(dataset: str | Sequence[str] | None) -> bool:
+    """Say whether a recipe's dataset, or one of several, is at a path; loading the recipe has made it absolute."""
+    return any(map(os.path.isabs, [dataset] if isinstance(dataset, str) else dataset or ()))
 
 
 def without_path(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,13 +64,22 @@ def earlier_parameters(
     return None
 
 
-def recorded_dataset(store: Store, spec: StageSpec, parameters: Mapping[str, Any], dataset: str) -> InputRecord | None:
-    """Return the dataset at a path that clips were made from, which may be gone by now."""
+def recorded_dataset(
+    store: Store, spec: StageSpec, parameters: Mapping[str, Any], dataset: str | Sequence[str]
+) -> InputRecord | None:
+    """Return the dataset at a path, or several, that clips were made from, which may be gone by now."""
     for artifact in reversed(store.artifacts(stage=spec.name)):
         record = artifact.manifest.inputs.get("dataset")
-        if record is not None and _path(record) == printable(dataset) and _same(artifact.manifest, parameters):
+        if record is not None and _was(dataset, record, artifact.manifest) and _same(artifact.manifest, parameters):
             return record
     return None
+
+
+def _was(dataset: str | Sequence[str], record: InputRecord, manifest: Manifest) -> bool:
+    """Say whether clips were made from this dataset, or from these several."""
+    if isinstance(dataset, str):
+        return _path(record) == printable(dataset)
+    return bool(manifest.recorded("recipe", "extract", "dataset") == list(dataset))
 
 
 def _same(manifest: Manifest, parameters: Mapping[str, Any]) -> bool:

@@ -109,8 +109,8 @@ def _complete(recipe: Recipe, folder: Path, dataset: Node | None) -> Recipe:
     """
     extract, env = recipe.extract, recipe.env.with_files(folder)
     if extract.dataset is not None:
-        place = located_dataset(extract.dataset, extract.source, dataset)
-        extract = extract.model_copy(update={"dataset": place})
+        places = tuple(located_dataset(name, extract.source, dataset) for name in extract.datasets)
+        extract = extract.model_copy(update={"dataset": places if len(places) > 1 else places[0]})
     if extract.observation is None:  # images that can be drawn from states are not stored
         extract = extract.model_copy(update={"observation": env.stored_parts})
     train_skills, train_rl = _with_units(recipe)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spirl_cli.demos.saving.target import Format
     from spirl_cli.monitor.reporter import Reporter
     from spirl_cli.recipe.schema import Recipe
     from spirl_cli.store.artifact import Artifact
@@ -76,15 +77,17 @@ class EvaluateOptions:
 
     Attributes:
         step: step of the only kept weights to evaluate, or `best`.
-        save_dataset: id of a Minari dataset for the episodes of the first policy.
+        save_dataset: id of a Minari dataset for the episodes of the first policy, or a file or folder.
+        save_format: its format; None: the name tells.
     """
 
     step: int | str | None = None
     save_dataset: str | None = None
+    save_format: Format | None = None
 
     def identity(self) -> dict[str, int | str]:
         """Return the options that are set, by name."""
-        chosen = {"step": self.step, "save_dataset": self.save_dataset}
+        chosen = {"step": self.step, "save_dataset": self.save_dataset, "save_format": self.save_format}
         return {name: value for name, value in chosen.items() if value is not None}
 
 

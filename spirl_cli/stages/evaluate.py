@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from spirl_cli.demos.saving.target import format_of
 from spirl_cli.domains.domain import Replayed
 from spirl_cli.domains.registry import domain_of
 from spirl_cli.envs.make import check_compatible
@@ -50,9 +51,9 @@ def execute(context: StageContext) -> StageResult:
     """
     policies = agent_policies(context) if AGENT in context.inputs else prior_policies(context)
     _check_environment(context, policies)
-    dataset_id = context.options.evaluate.save_dataset
-    if dataset_id is not None:
-        check_new_dataset(dataset_id)
+    target = context.options.evaluate.save_dataset
+    if target is not None:
+        check_new_dataset(target, format_of(target, context.options.evaluate.save_format))
     with Interrupts() as interrupts:
 
         def stop() -> bool:
@@ -67,8 +68,8 @@ def execute(context: StageContext) -> StageResult:
         rows = _write(context, policies, evaluated, yardsticks, provenance)
         drawn = _draw_figures(context, policies, stop)
         filmed = _film(context, policies, stop)
-        if dataset_id is not None:
-            _save_dataset(context, policies, dataset_id, stop)
+        if target is not None:
+            _save_dataset(context, policies, target, stop)
     keep = [EPISODES_FILE, RESULTS_FILE, CURVE_FILE, *drawn]
     keep += [VIDEOS_FOLDER] if filmed else []
     keep += [YARDSTICKS_FILE] if yardsticks.played else []
@@ -220,12 +221,11 @@ def _film(context: StageContext, policies: PolicySet, stop: Stop) -> bool:
     return bool(files)
 
 
-def _save_dataset(context: StageContext, policies: PolicySet, dataset_id: str, stop: Stop) -> None:
-    target = policies.targets[0]
-    decoder, policy = decoder_and_policy(policies, target)
-    settings = _settings(context)
-    save_dataset(dataset_id, context.recipe.env, decoder, policy, settings, context.reporter, stop=stop)
-    context.reporter.message(f"wrote the Minari dataset {dataset_id}")
+def _save_dataset(context: StageContext, policies: PolicySet, target: str, stop: Stop) -> None:
+    decoder, policy = decoder_and_policy(policies, policies.targets[0])
+    settings, format = _settings(context), format_of(target, context.options.evaluate.save_format)
+    save_dataset(target, format, context.recipe.env, decoder, policy, settings, context.reporter, stop=stop)
+    context.reporter.message(f"wrote the dataset {target} in the format {format}")
 
 
 def _headline(rows: Sequence[ResultRow], method: str) -> dict[str, float]:

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from spirl_cli.demos.saving.target import About, SavedEpisode, opened_target
 from tests.support.commands import RunCli
 from tests.support.datasets import MakeMinari, SyntheticMinari
 from tests.support.format_writers import (
@@ -17,6 +18,7 @@ from tests.support.format_writers import (
     make_episodes,
     write_flat,
     write_lerobot_v3,
+    write_minari_arrow,
     write_ogbench,
     write_robomimic,
     write_rollouts,
@@ -162,3 +164,43 @@ def test_a_dataset_that_is_not_there_exits_with_3(
 ) -> None:
     done = command("inspect", name)
     assert (done.returncode, done.stdout) == (3, "") and message in done.stderr
+
+
+def test_several_datasets_are_shown_with_whether_they_fit(tmp_path: Path, command: RunCli) -> None:
+    names = [write_ogbench(tmp_path / "a.npz", EPISODES), write_flat(tmp_path / "b.hdf5", make_episodes(3))]
+    both = json.loads(command("inspect", *names, "--json").stdout)
+    assert [one["dataset"] for one in both["datasets"]] == list(map(str, names)) and both["differences"] == []
+    shown = command("inspect", *names).stdout
+    assert "they hold the same observations and actions" in shown and shown.count("\nformat ") == 2
+    names.append(write_robomimic(tmp_path / "c.hdf5", make_episodes(3, actions=3)))
+    apart = json.loads(command("inspect", *names, "--json").stdout)["differences"]
+    assert apart == [
+        f"{names[0]} has the observations (plain array) 5; {names[2]} has state 5",
+        f"{names[0]} has actions of 2 numbers, those of {names[2]} have 3",
+    ]
+    refused = command("inspect", *names, "--plot", "a.png")
+    assert refused.returncode == 2 and "--plot draws one dataset, not 3" in refused.stderr
+
+
+def test_rewards_of_other_formats_are_measured(tmp_path: Path, command: RunCli) -> None:
+    pytest.importorskip("pyarrow")
+    zarr = pytest.importorskip("zarr")
+    rewards = np.linspace(0, 3, sum(len(actions) for _, actions in EPISODES))
+    root = zarr.open_group(str(write_zarr(tmp_path / "a.zarr", EPISODES)), mode="a")
+    root.create_array("data/reward", shape=rewards.shape, dtype=rewards.dtype, chunks=(16,))
+    root["data/reward"][:] = rewards
+    npz = write_ogbench(tmp_path / "b.npz", EPISODES)
+    np.savez(tmp_path / "c.npz", **np.load(npz), rewards=rewards)
+    about = About("any", 20, np.full(2, -1, np.float32), np.full(2, 1, np.float32))
+    with opened_target(str(tmp_path / "lerobot"), "lerobot", about) as writer:
+        writer.add(SavedEpisode({"state": EPISODES[0][0]}, EPISODES[0][1][:-1], np.linspace(3, 0, 11)))
+    write_minari_arrow(tmp_path / "arrow", EPISODES)
+    expected = {
+        "a.zarr": ("reward", 1.5),
+        "c.npz": ("rewards", 1.5),
+        "lerobot": ("next.reward", 1.375),  # of 12 frames, the last of which has none
+        "arrow": ("rewards", 0.0),
+    }
+    for name, (key, mean) in expected.items():
+        (found,) = inspected(command, tmp_path / name)["outcomes"]
+        assert found["name"] == key and found["mean"] == pytest.approx(mean, abs=1e-6), name

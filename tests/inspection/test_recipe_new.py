@@ -13,6 +13,7 @@ from spirl_cli.recipe.load import load_recipe
 from spirl_cli.recipe.schema import Recipe
 from tests.support.commands import RunCli
 from tests.support.datasets import SyntheticMinari, make_reach_dataset
+from tests.support.format_writers import make_episodes, write_ogbench
 
 PENDULUM = ("--dataset", "test/pendulum-v0", "--env", "Pendulum-v1")
 REACH = ("--dataset", "test/reach-v0", "--env", "Reach-v0", "--module", "tests.support.environments")
@@ -119,3 +120,19 @@ def test_the_recipe_of_an_environment_with_goals_runs_as_it_stands(reach: None, 
     assert run_cli("recipe", "new", "mine.yaml", *REACH).returncode == 0
     done = run_cli("run", "mine.yaml", "--profile", "quick", timeout=600)
     assert done.returncode == 0 and "mine/evaluation/v001-" in done.stdout, done.stderr
+
+
+def test_several_datasets_get_one_recipe(synthetic_minari: SyntheticMinari, command: RunCli, tmp_path: Path) -> None:
+    alone = written(command, tmp_path, *PENDULUM)
+    (tmp_path / "mine.yaml").unlink()
+    more = write_ogbench(tmp_path / "more.npz", make_episodes(4, states=3, actions=1, shortest=21))
+    recipe = written(command, tmp_path, *PENDULUM, "--dataset", str(more))
+    assert recipe.extract.datasets == ("test/pendulum-v0", str(more))
+    assert recipe.train_skills.horizon == alone.train_skills.horizon
+    assert "12 episodes of 20 to 60 steps" in (tmp_path / "mine.yaml").read_text()
+    assert recipe.extract.action_bounds == (-2, 2), "one of them does not say its bounds"
+
+
+def test_datasets_that_do_not_fit_are_refused(synthetic_minari: SyntheticMinari, command: RunCli) -> None:
+    done = command("recipe", "new", "mine.yaml", *PENDULUM, "--dataset", synthetic_minari.kitchen)
+    assert done.returncode == 3 and "test/pendulum-v0 has the observations (plain array) 3; " in done.stderr

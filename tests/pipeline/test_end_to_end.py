@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from spirl_cli import SkillEnv, load_agent
+from spirl_cli.clips.reader import Clips
 from spirl_cli.store.artifact import Artifact
 from tests.support.commands import MakeWorkspace, RunCli, Workspace, cli_environment
 from tests.support.datasets import MakeMinari, SyntheticMinari
@@ -313,7 +314,7 @@ def test_evaluated_episodes_become_a_dataset_to_extract(
     work.variables = {**work.variables, "MINARI_DATASETS_PATH": tmp_path / "minari"}
     arguments = ["evaluate", "swing.yaml", "--episodes", "3", "--save-dataset", "mine/swing-v0"]
     done = work.spirl(*arguments)
-    assert "wrote the Minari dataset mine/swing-v0" in done.stderr
+    assert "wrote the dataset mine/swing-v0 in the format minari" in done.stderr
     assert work.spirl(*arguments).stdout == done.stdout  # up to date: the dataset is not written again
     extracted = json.loads(
         work.spirl("extract", "swing.yaml", "--set", "extract.dataset=mine/swing-v0", "--json").stdout
@@ -321,3 +322,22 @@ def test_evaluated_episodes_become_a_dataset_to_extract(
     assert extracted["metrics"]["episodes"] == 3 and extracted["metrics"]["steps"] == 3 * 40
     refused = work.spirl(*arguments, "--seed", "5", code=2)
     assert "there is a dataset 'mine/swing-v0' already" in refused.stderr
+    _same_in_other_formats(work, extracted["path"])
+
+
+def _same_in_other_formats(work: Workspace, minari_clips: str) -> None:
+    """Save the same episodes for other tools, extract them, and compare all windows with those of Minari."""
+    expected = Clips.open(work.folder / minari_clips / "clips.hdf5")
+    for target, more, key in (
+        ("mine.hdf5", (), "state"),
+        ("mine", ("--save-format", "lerobot"), "observation.state"),
+    ):
+        arguments = ["evaluate", "swing.yaml", "--episodes", "3", "--save-dataset", target, *more]
+        work.spirl(*arguments)
+        values = [f"extract.dataset={target}", "extract.action_bounds=[-2,2]", f"extract.observation=[{{key: {key}}}]"]
+        again = work.spirl("extract", "swing.yaml", *(word for one in values for word in ("--set", one)), "--json")
+        clips = Clips.open(work.folder / json.loads(again.stdout)["path"] / "clips.hdf5")
+        starts = expected.starts("train")
+        for got, wanted in zip(clips.windows(starts), expected.windows(starts), strict=True):
+            np.testing.assert_array_equal(got, wanted)
+        assert "already" in work.spirl(*arguments, "--seed", "6", code=2).stderr

@@ -141,22 +141,6 @@ class CheckedFile(CheckedGroup):
         self._file.close()
 
 
-def check_all(path: Path) -> None:
-    """Check every member of a file that another library is going to read.
-
-    Raises:
-        DatasetError: a member lies in another file, or declares more than is stored.
-    """
-    with CheckedFile(path) as file:
-        _check_below(file)
-
-
-def _check_below(group: CheckedGroup) -> None:
-    for member in group.values():
-        if isinstance(member, CheckedGroup):
-            _check_below(member)
-
-
 def _refuse_hollow_array(where: str, array: h5py.Dataset) -> None:
     """Compare the declared size with the allocated chunks, or with the stored bytes where there are none."""
     declared = math.prod(array.shape or ()) * array.dtype.itemsize

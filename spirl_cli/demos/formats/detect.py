@@ -12,6 +12,7 @@ import h5py
 from spirl_cli.demos.dataset import Dataset
 from spirl_cli.demos.formats.checked_hdf5 import CheckedFile
 from spirl_cli.demos.formats.checks import DAMAGED_HINT, damage_refused, first_bytes, refuse_git_lfs
+from spirl_cli.demos.formats.foreign import foreign_dataset
 from spirl_cli.demos.formats.hdf5 import SUFFIXES as HDF5_SUFFIXES
 from spirl_cli.demos.formats.hdf5 import FlatFile, RolloutFolder, hdf5_files
 from spirl_cli.demos.formats.lerobot import LeRobotFolder
@@ -43,7 +44,9 @@ def open_dataset(path: str, filter_key: str | None = None, cameras: Sequence[str
         DatasetError: there is nothing at this path, or nothing that is recognised; the message says what is there.
     """
     place = expanded(path)
-    if place.is_dir():
+    if place.exists() and (foreign := foreign_dataset(path, place)) is not None:
+        source = foreign
+    elif place.is_dir():
         source = _open_folder(path, place, filter_key, cameras)
     elif place.is_file():
         source = _open_file(path, place, filter_key)

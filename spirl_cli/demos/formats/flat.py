@@ -5,8 +5,8 @@ an episode ends where one of the flags is true (one of them may be missing if th
 end). No last state is stored: if ``next_observations`` (N, D) is there it comes from that, else the
 last action of every episode is dropped. D4RL's HDF5 files and OGBench's npz files are laid out like this.
 
-Other arrays of N rows, such as ``qpos`` or the images of a camera, are observations by their names; not where
-``next_observations`` is there, since their last rows are missing then.
+Other arrays of N rows, such as ``qpos``, ``infos/qpos`` or the images of a camera, are observations by their names;
+not where ``next_observations`` is there, since their last rows are missing then.
 
 Where ``next_observations`` is there, it also shows the seams: an episode ends where it differs from
 the observation of the following row, whatever the flags say.
@@ -22,12 +22,14 @@ from typing import Any
 import numpy as np
 
 from spirl_cli.demos.dataset import Contents, StoredEpisode
+from spirl_cli.demos.formats.rows import rows_of
 from spirl_cli.demos.score import outcome
 from spirl_cli.errors import DatasetError
 
 FLAGS = ("terminals", "timeouts")
 FLAG_ROWS = 1_000_000  # end-of-episode flags read at once
 BLOCK_BYTES = 16 * 2**20  # of observations compared at once
+INFOS = "infos"  # group of what the environment told beside observations; its arrays can be selected by name
 _NO_OBSERVATIONS = ("actions", "rewards", "next_observations", "masks", *FLAGS)
 
 
@@ -86,6 +88,11 @@ class NamedRows(LazyArrays):
         return self["observations"]
 
 
+def _is_listed(arrays: Mapping[str, Any], rows: int, name: str) -> bool:
+    """Say whether an array is an observation like others: it has a row for every step and does not lie in `infos`."""
+    return not name.startswith(f"{INFOS}/") and len(arrays[name]) == rows
+
+
 class FlatEpisodes:
     """The episodes in flat arrays.
 
@@ -125,19 +132,19 @@ class FlatEpisodes:
                 if following is not None:
                     states = np.concatenate([observations[first:stop], following[stop - 1 : stop]])
                 elif named == ["observations"]:  # `stop` was moved back by one, so this row exists
-                    states = observations[first : stop + 1]
+                    states = rows_of(observations, first, stop + 1)
                 else:
                     rows = partial(self._rows_of, arrays, first, stop + 1)
-                    states = NamedRows(named, rows, lambda name: len(arrays[name]) == len(actions))
+                    states = NamedRows(named, rows, partial(_is_listed, arrays, len(actions)))
                 told = outcome(arrays, len(actions), slice(first, stop))
                 yield StoredEpisode(number, states, actions[first:stop], **told)
 
-    def _rows_of(self, arrays: Mapping[str, Any], first: int, stop: int, name: str) -> np.ndarray:
+    def _rows_of(self, arrays: Mapping[str, Any], first: int, stop: int, name: str) -> Any:
         """Return some rows of an array that is as long as the others."""
         rows, expected = len(arrays[name]), len(arrays["actions"])
         if rows != expected:
             raise DatasetError(f"{self._where}: `{name}` has {rows} rows, but there are {expected} actions")
-        return np.asarray(arrays[name][first:stop])
+        return rows_of(arrays[name], first, stop)
 
     def _spans(self) -> list[tuple[int, int]]:
         """Return the first row of every episode and the row after its last usable action."""

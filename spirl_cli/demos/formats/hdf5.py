@@ -16,15 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from spirl_cli.demos.dataset import Contents, StoredEpisode
-from spirl_cli.demos.formats.checked_hdf5 import CheckedFile
+from spirl_cli.demos.formats.checked_hdf5 import CheckedFile, CheckedGroup
 from spirl_cli.demos.formats.checks import action_size, damage_refused, guarded, stored_bounds
-from spirl_cli.demos.formats.flat import FLAGS, FlatEpisodes, LazyArrays
+from spirl_cli.demos.formats.flat import FLAGS, INFOS, FlatEpisodes, LazyArrays
 from spirl_cli.demos.score import outcome
 from spirl_cli.errors import DatasetError
 from spirl_cli.files import expanded
@@ -74,7 +75,11 @@ class FlatFile:
             for name in ("observations", "actions"):
                 file.array(name)
             known = {"next_observations", *FLAGS}
-            yield LazyArrays((name for name in file if name in known or file.has_array(name)), file.array)
+            names = [name for name in file if name in known or file.has_array(name)]
+            infos = file[INFOS] if INFOS in file else None
+            if isinstance(infos, CheckedGroup):
+                names += [f"{INFOS}/{name}" for name in infos if infos.has_array(name)]
+            yield LazyArrays(names, partial(_array, file))
 
 
 class RolloutFolder:
@@ -123,6 +128,12 @@ class RolloutFolder:
         for number, path in enumerate(self.files()):
             with CheckedFile(path) as file:
                 yield from guarded(f"{path} (episode {number})", _rollout(number, file))
+
+
+def _array(file: CheckedFile, name: str) -> Any:
+    """Return an array of a file, or of its group `infos`."""
+    group, slash, below = name.partition("/")
+    return file.member(group).array(below) if slash else file.array(name)
 
 
 def hdf5_files(folder: Path) -> list[Path]:

@@ -105,6 +105,16 @@ class LeRobotFolder:
         dtype = np.dtype(feature.dtype) if feature.numeric else feature.dtype
         return action_size(self._where, (0, *(feature.shape or (1,))), dtype)
 
+    def outcomes(self, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        """Yield those of the named features that are there, of each row group; one number for each frame."""
+        found = [feature for feature in self._info.features if feature.name in names and feature.size == 1]
+        for number in range(len(self._files) if found else 0):
+            for group in range(self._open(number).num_row_groups):
+                table = self._table(number, group, [feature.name for feature in found])
+                for feature in found:
+                    where = f"{self._where}: {self._files[number]}"
+                    yield feature.name, self._values(where, feature, table.column(feature.name))
+
     def episodes(self) -> Iterator[StoredEpisode]:
         """Yield the episodes in the order of their indices; memory holds one, and the row groups that it lies in."""
         return guarded(self._where, self._read())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spirl_cli.demos.dataset import Contents, StoredEpisode
-from spirl_cli.demos.formats.checked_hdf5 import check_all
+from spirl_cli.demos.formats.checked_hdf5 import CheckedFile
 from spirl_cli.demos.formats.checks import DAMAGE, guarded, load_extra
 from spirl_cli.demos.formats.minari_arrow import FORMATS as ARROW_FORMATS
-from spirl_cli.demos.formats.minari_arrow import read_arrow_episodes
-from spirl_cli.demos.score import outcome
+from spirl_cli.demos.formats.minari_arrow import read_arrow_episodes, read_arrow_rewards
+from spirl_cli.demos.formats.minari_hdf5 import FILE as HDF5_FILE
+from spirl_cli.demos.formats.minari_hdf5 import read_hdf5_episode
 from spirl_cli.errors import DatasetError
 from spirl_cli.files import expanded
 
@@ -104,6 +105,12 @@ class MinariFolder:
         """Return the size A of an action; raises as :meth:`action_bounds`."""
         return int(self._action_space().shape[0])
 
+    def outcomes(self, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        """Yield the rewards of every episode in the Arrow layouts; those in HDF5 are found as in any such file."""
+        if self._layout() in ARROW_FORMATS and "rewards" in names:
+            episodes = read_arrow_rewards(self._data, self._layout(), self.contents().episodes, self._where)
+            yield from (("rewards", rewards) for rewards in episodes)
+
     def episodes(self) -> Iterator[StoredEpisode]:
         """Yield the episodes; memory holds one of them.
 
@@ -133,12 +140,10 @@ class MinariFolder:
             spaces = (dataset.observation_space, dataset.action_space)
             yield from read_arrow_episodes(self._data, layout, self.contents().episodes, self._where, spaces)
         else:
-            for path in self._data.glob("[!.]*.hdf5"):
-                check_all(path)  # Minari follows links to other files
-            for episode in dataset.iterate_episodes():
-                actions = np.asarray(episode.actions)
-                told = outcome({"rewards": episode.rewards, **(episode.infos or {})}, len(actions))
-                yield StoredEpisode(int(episode.id), episode.observations, actions, **told)
+            # by this reader and not by Minari, which follows links to other files and reads whole episodes
+            with CheckedFile(self._data / HDF5_FILE) as file:
+                for number in range(self.contents().episodes):
+                    yield read_hdf5_episode(file, number, dataset.observation_space)
 
     @property
     def _where(self) -> str:
@@ -191,6 +196,6 @@ class MinariFolder:
 
 def _rows(observations: Any) -> int:
     """Return the number of states: rows of the first array in nested observations."""
-    while isinstance(observations, dict | tuple):
-        observations = next(iter(observations.values() if isinstance(observations, dict) else observations))
+    while isinstance(observations, Mapping | tuple):
+        observations = next(iter(observations.values() if isinstance(observations, Mapping) else observations))
     return len(observations)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -63,6 +63,13 @@ class OGBenchFile:
         with damage_refused(self._where), self._arrays() as arrays:
             return action_size(self._where, arrays["actions"].shape, arrays["actions"].dtype)
 
+    def outcomes(self, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        """Yield those of the named arrays that are there, one number for each step."""
+        with damage_refused(self._where), self._arrays() as arrays:
+            for name in names:
+                if name in arrays:
+                    yield name, arrays[name][:]
+
     def episodes(self) -> Iterator[StoredEpisode]:
         """Yield the episodes; memory holds one of them."""
         return guarded(self._where, self._flat.episodes())
@@ -85,8 +92,9 @@ class OGBenchFile:
 
     def _opened(self, stack: ExitStack, archive: zipfile.ZipFile, name: str) -> StreamedArray:
         member = archive.getinfo(f"{name}.npy")
-        stream = stack.enter_context(archive.open(member))
-        return StreamedArray(f"{self._where}: `{name}`", stream, member.file_size)
+        return StreamedArray(
+            f"{self._where}: `{name}`", lambda: stack.enter_context(archive.open(member)), member.file_size
+        )
 
 
 def npz_members(archive: zipfile.ZipFile) -> set[str]:
@@ -95,11 +103,11 @@ def npz_members(archive: zipfile.ZipFile) -> set[str]:
 
 
 class StreamedArray:
-    """An array in NumPy's format that is read from the first row to the last.
+    """An array in NumPy's format that is read from the first row to the last; going back starts again.
 
     Args:
         where: file and array, for messages.
-        stream: the unpacked bytes.
+        opened: opens the unpacked bytes.
         size: number of these bytes.
 
     Attributes:
@@ -109,9 +117,9 @@ class StreamedArray:
         DatasetError: it holds Python objects, is stored column by column, or is not as long as it declares.
     """
 
-    def __init__(self, where: str, stream: IO[bytes], size: int) -> None:
-        self._where, self._stream, self._next = where, stream, 0
-        self.shape, fortran, self.dtype = _header(where, stream)
+    def __init__(self, where: str, opened: Callable[[], IO[bytes]], size: int) -> None:
+        self._where, self._open, self._stream, self._next = where, opened, opened(), 0
+        self.shape, fortran, self.dtype = _header(where, self._stream)
         if self.dtype.hasobject:
             raise DatasetError(f"{where} holds Python objects, which are never unpickled", "store arrays of numbers")
         if not self.shape:
@@ -122,7 +130,7 @@ class StreamedArray:
                 "store numpy.ascontiguousarray(array)",
             )
         self._row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
-        declared = stream.tell() + self.shape[0] * self._row_bytes
+        declared = self._stream.tell() + self.shape[0] * self._row_bytes
         if declared != size:
             raise DatasetError(
                 f"{where} declares the shape {self.shape}, {declared:,} bytes, but {size:,} are stored",
@@ -133,10 +141,12 @@ class StreamedArray:
         return int(self.shape[0])
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        """Return some rows, none before those that were read already."""
+        """Return some rows."""
         first, stop, _ = rows.indices(len(self))
         if first < self._next:
-            raise ValueError(f"{self._where}: row {first} was passed already")
+            self._stream.close()
+            self._stream, self._next = self._open(), 0
+            _header(self._where, self._stream)
         self._skip((first - self._next) * self._row_bytes)
         count = max(stop - first, 0)
         data = self._exactly(count * self._row_bytes)

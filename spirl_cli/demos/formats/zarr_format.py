@@ -10,7 +10,7 @@ The zarr library (an optional dependency) reads versions 2 and 3 of the format o
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from spirl_cli.demos.formats.checks import (
     load_extra,
     stored_bounds,
 )
+from spirl_cli.demos.formats.rows import rows_of
 from spirl_cli.demos.formats.zarr_files import ZarrFiles
 from spirl_cli.errors import DatasetError
 from spirl_cli.files import expanded
@@ -74,6 +75,13 @@ class ZarrFolder:
         with self._opened() as arrays:
             actions = arrays.actions()
             return action_size(self._where, actions.shape, actions.dtype)
+
+    def outcomes(self, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        """Yield those of the named arrays that are there, one number for each step."""
+        with self._opened() as arrays:
+            for name in names:
+                if name in arrays.keys():
+                    yield name, np.asarray(arrays.array(f"data/{name}")[:])
 
     def episodes(self) -> Iterator[StoredEpisode]:
         """Yield the episodes; memory holds one of them."""
@@ -200,12 +208,12 @@ class _Rows(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._arrays.keys())
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        """Return an array (T+1, …)."""
+    def __getitem__(self, name: str) -> Any:
+        """Return an array (T+1, …), or what is read in blocks."""
         if name not in self._arrays.keys():
             raise KeyError(name)
         with damage_refused(f"{self._arrays.where}: {name}"):
-            return np.asarray(self._arrays.array(f"data/{name}")[self._first : self._stop])
+            return rows_of(self._arrays.array(f"data/{name}"), self._first, self._stop)
 
 
 def is_zarr_folder(path: Path) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from spirl_cli.demos.formats import flat
 from spirl_cli.demos.formats.detect import open_dataset
 from spirl_cli.errors import DatasetError
+from tests.support.format_writers import make_episodes, write_flat
 
 LENGTHS = (4, 6, 5)
 ROWS = sum(LENGTHS)
@@ -183,3 +184,15 @@ def test_damaged_npz_is_refused(tmp_path: Path) -> None:
     Path(name).write_bytes(data[: len(data) // 2])
     with pytest.raises(DatasetError, match="cannot be read: File is not a zip file"):
         open_dataset(name)
+
+
+def test_arrays_in_infos_are_selected_by_name(tmp_path: Path) -> None:
+    path = write_flat(tmp_path / "a.hdf5", make_episodes(3))
+    with h5py.File(path, "a") as file:
+        file["infos/qpos"] = np.arange(2.0 * len(file["actions"])).reshape(-1, 2)
+        file["infos/short"] = np.zeros(3)
+    (first, *_) = open_dataset(str(path)).episodes()
+    np.testing.assert_array_equal(first.observations["infos/qpos"], np.arange(24.0).reshape(12, 2))
+    assert list(first.observations) == ["observations"], "they are not taken for observations unasked"
+    with pytest.raises(DatasetError, match="`infos/short` has 3 rows"):
+        first.observations["infos/short"]

@@ -132,17 +132,19 @@ FORMATS: dict[Callable[[Path], Path], tuple[str, tuple[str | None, ...], str, st
 }
 
 
+@pytest.mark.parametrize("large", [0, 2**20])
 @pytest.mark.parametrize("write", FORMATS)
 def test_states_and_images_are_those_of_the_episodes(
-    write: Callable[[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    write: Callable[[Path], Path], large: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("spirl_cli.demos.formats.rows.LARGE_BYTES", large)  # 0: every array is read in blocks
     monkeypatch.setattr("spirl_cli.camera.BLOCK_BYTES", 5 * FILMS[0][0].nbytes)  # read in several blocks
     place, states, camera, library = FORMATS[write]
     if library is not None:
         pytest.importorskip(library)
     parts = [*({"key": key} for key in states), {"key": camera, "image": {"size": SIZE}}]
     values = {"dataset": str(write(tmp_path / place)), "observation": parts, "action_bounds": (-1, 1)}
-    found = list(open_demonstrations(ExtractSection.model_validate(values)))
+    found = open_demonstrations(ExtractSection.model_validate(values))
     for episode, (expected, actions), frames in zip(found, EPISODES, FILMS, strict=True):
         np.testing.assert_array_equal(episode.observations, expected)
         np.testing.assert_array_equal(episode.actions, actions[:-1])

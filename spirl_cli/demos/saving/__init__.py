@@ -1,0 +1,1 @@
+"""Writers of episodes in formats that other tools read."""
