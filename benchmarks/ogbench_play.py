@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import multiprocessing
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from spirl_cli.files import make_folder, written_whole
+from spirl_cli.files import make_folder, write_whole
 
 STEPS = 1000  # of an episode
 NOISE = 0.1  # of the planner, as a share of an action's range: OGBench's for play data
@@ -87,8 +88,9 @@ def main(arguments: list[str] | None = None) -> int:
             episodes.append(episode)
             print(f"{number}/{len(seeds)} episodes", end="\r", file=sys.stderr)
     make_folder(options.output.absolute().parent)
-    with written_whole(options.output.absolute()) as path, path.open("wb") as file:
-        np.savez_compressed(file, **flat(episodes))  # type: ignore[arg-type]
+    file = io.BytesIO()
+    np.savez_compressed(file, **flat(episodes))  # type: ignore[arg-type]
+    write_whole(options.output.absolute(), file.getvalue())
     return 0
 
 
