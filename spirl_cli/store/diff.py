@@ -74,6 +74,11 @@ def _describe(record: InputRecord | None) -> str:
     return ABSENT if record is None else f"{record.reference} ({record.fingerprint})"
 
 
+def dotted(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of nested mappings by dotted path, such as `train_rl.steps`."""
+    return dict(_leaves(canonical(parameters), ""))
+
+
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Yield (path, value); a list is one value unless it holds mappings."""
     if isinstance(value, dict) and (value or not path):
