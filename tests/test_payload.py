@@ -31,6 +31,8 @@ OTHERS = {
     ("spirl_cli/rl/policy.py", "prior"): "choice in a recipe",
     ("spirl_cli/rl/watch.py", "prior"): "choice in a recipe",
     ("spirl_cli/pipeline/graph.py", "prior"): "choice in a recipe",
+    ("spirl_cli/tracking/registry.py", "tensorboard"): "name of a tracker",
+    ("spirl_cli/tracking/tensorboard.py", "tensorboard"): "folder of all runs that are tracked",
     ("benchmarks/__main__.py", "skills"): "name of a benchmark",
 }
 

@@ -30,6 +30,7 @@ from spirl_cli.cli import (
     results,
     stages,
     sweep,
+    tune,
 )
 from spirl_cli.cli.console import folder_is_gone, note, say_error
 from spirl_cli.errors import SpirlError, UsageError, did_you_mean
@@ -103,6 +104,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "report": report.report,
     "table": results.table,
     "plot": results.plot,
+    "tune": tune.tune,
     "inspect": inspect.inspect,
     "demonstrations": demonstrations.demonstrations,
     "doctor": doctor.doctor,

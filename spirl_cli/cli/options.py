@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
@@ -100,6 +100,13 @@ TrustOption = Annotated[
     typer.Option("--trust-module", metavar="NAME", help="Import this module if the artifact asks for it."),
 ]
 
+TrackOption = Annotated[
+    str | None,
+    typer.Option(
+        "--track", envvar="SPIRL_TRACK", metavar="NAME,...", help="Follow runs in tensorboard, wandb, mlflow, trackio."
+    ),
+]
+
 
 @dataclass(frozen=True)
 class StageOptions:
@@ -123,6 +130,7 @@ class StageOptions:
     resume: Annotated[bool, typer.Option("--resume/--no-resume", help="Continue an unfinished run.")] = True
     artifacts: ArtifactsOption = Path("artifacts")
     json: JsonOption = False
+    track: TrackOption = None
 
 
 def takes(
@@ -140,7 +148,10 @@ def takes(
         _first, *own = inspect.signature(command).parameters.values()
         shared = [
             inspect.Parameter(
-                one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=shared_types[one.name]
+                one.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if one.default is MISSING else one.default,
+                annotation=shared_types[one.name],
             )
             for one in fields(options)  # type: ignore[arg-type]
         ]

@@ -164,8 +164,15 @@ def _joined(parts: Sequence[object]) -> str:
 def _execution_settings(options: StageOptions) -> ExecutionSettings:
     from spirl_cli.monitor.reporter import RichReporter
     from spirl_cli.pipeline.execute import ExecutionSettings
+    from spirl_cli.tracking.registry import tracker_names
 
-    return ExecutionSettings(RichReporter(), device=options.device.value, resume=options.resume, on_outcome=report)
+    return ExecutionSettings(
+        RichReporter(),
+        device=options.device.value,
+        resume=options.resume,
+        on_outcome=report,
+        track=tracker_names(options.track),
+    )
 
 
 def _print_plan(planned: Sequence[PlannedStage], options: StageOptions) -> None:

@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 from spirl_cli.cli import complete
 from spirl_cli.cli.console import emit, emit_json, note
-from spirl_cli.cli.options import ArtifactsOption, Device, JsonOption, ProfileOption, SetOption, takes
+from spirl_cli.cli.options import ArtifactsOption, Device, JsonOption, ProfileOption, SetOption, TrackOption, takes
 from spirl_cli.cli.requests import open_store
 from spirl_cli.errors import SpirlError, UsageError
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from spirl_cli.sweep.engine import Engine
     from spirl_cli.sweep.status import Status
 
-_ROOT = Path("artifacts")
+DEFAULT_ROOT = Path("artifacts")
 _WATCH_SECONDS = 2.0
 _DEFAULT = "start"
 
@@ -93,8 +93,9 @@ class SweepOptions:
     ] = None
     device: Annotated[Device, typer.Option("--device", help="Where networks are trained.")] = Device.auto
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would run, and how long.")] = False
-    artifacts: ArtifactsOption = _ROOT
+    artifacts: ArtifactsOption = DEFAULT_ROOT
     json: JsonOption = False
+    track: TrackOption = None
 
 
 @takes(SweepOptions)
@@ -126,7 +127,7 @@ def start(options: SweepOptions) -> None:
 def status(
     name: Annotated[str | None, typer.Argument(help="Name of a sweep; default: the one started last.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Look again until nothing runs any more.")] = False,
-    root: ArtifactsOption = _ROOT,
+    root: ArtifactsOption = DEFAULT_ROOT,
     as_json: JsonOption = False,
 ) -> None:
     """Show how far a sweep is: each cell, what failed and where its log is."""
@@ -177,7 +178,6 @@ def _tree(chosen: SweepOptions) -> tuple[Node, str]:
 
 
 def _sweep(options: SweepOptions) -> Sweep:
-    from spirl_cli.store.store import default_root
     from spirl_cli.sweep.cells import cells_of
     from spirl_cli.sweep.drive import Sweep
     from spirl_cli.sweep.record import sweep_folder
@@ -186,13 +186,26 @@ def _sweep(options: SweepOptions) -> Sweep:
     tree, default_name = _tree(options)
     name = options.name or default_name
     store = open_store(options.artifacts)
-    extra = [
-        *(["--device", options.device.value] if options.device is not Device.auto else []),
-        *(["--artifacts", str(options.artifacts)] if options.artifacts != default_root() else []),
-    ]
+    extra = common_arguments(options.device, options.artifacts, options.track)
     study = read_study(tree)
     draw = [(drawing.against, drawing.metric) for drawing in study.draw]
     return Sweep(name, cells_of(study, tree), store, sweep_folder(store.root, name), extra, draw)
+
+
+def common_arguments(device: Device, artifacts: Path, track: str | None = None) -> list[str]:
+    """Return what every command of a sweep is given besides the words of its cell.
+
+    Raises:
+        UsageError: there is no such tracker.
+    """
+    from spirl_cli.store.store import default_root
+    from spirl_cli.tracking.registry import tracker_names
+
+    return [
+        *(["--device", device.value] if device is not Device.auto else []),
+        *(["--track", ",".join(names)] if (names := tracker_names(track)) else []),
+        *(["--artifacts", str(artifacts)] if artifacts != default_root() else []),
+    ]
 
 
 def _engine_maker(name: str, options: SweepOptions) -> MakeEngine:

@@ -35,6 +35,25 @@ class EventFile:
         scalars = [Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
         self._write(step=step, summary=Summary(value=scalars))
 
+    def add_text(self, step: int, texts: Mapping[str, str]) -> None:
+        """Append texts, which TensorBoard shows as Markdown."""
+        from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+        from tensorboard.compat.proto.tensor_pb2 import TensorProto
+        from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+        from tensorboard.compat.proto.types_pb2 import DT_STRING
+
+        shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)])
+        shown = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="text"))
+        values = [
+            Summary.Value(
+                tag=name,
+                metadata=shown,
+                tensor=TensorProto(dtype=DT_STRING, string_val=[text.encode()], tensor_shape=shape),
+            )
+            for name, text in texts.items()
+        ]
+        self._write(step=step, summary=Summary(value=values))
+
     def purge(self, step: int) -> None:
         """Tell readers to forget the values of earlier sessions at `step` and later."""
         self.close()

@@ -14,7 +14,11 @@ from spirl_cli.pipeline.plan import PlannedStage, Request, plan
 from spirl_cli.room import room_for
 from spirl_cli.stages.context import ExtractOptions, Options, StageContext, StageResult, TrainRLOptions
 from spirl_cli.store.changes import CHANGES
+from spirl_cli.store.leaves import values_by_path
+from spirl_cli.store.provenance import checkout_commit
 from spirl_cli.store.writer import open_run, tidy
+from spirl_cli.tracking.session import Tracking
+from spirl_cli.tracking.tracker import TrackedRun
 
 if TYPE_CHECKING:
     from spirl_cli.monitor.reporter import Reporter
@@ -35,12 +39,14 @@ class ExecutionSettings:
         device: `auto`, `cpu` or `cuda`.
         resume: whether unfinished runs continue from their checkpoints; if not, they start again.
         on_outcome: receives the outcome of every stage.
+        track: names of the trackers that follow each stage that runs.
     """
 
     reporter: Reporter
     device: str = "auto"
     resume: bool = True
     on_outcome: Callable[[Outcome], None] = lambda outcome: None
+    track: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -160,9 +166,31 @@ def _run(stage: PlannedStage, request: Request, settings: ExecutionSettings, inp
         else:
             run.fresh()
         context = _context(stage, request, settings, inputs, run)
-        result: StageResult = import_module(stage.spec.module).execute(context)
-        _check_dataset(stage, result)
-        return Outcome(stage, _commit(context, result, run), made=True)
+        with _tracking(context, stage.fingerprint, settings) as tracking:
+            result: StageResult = import_module(stage.spec.module).execute(context)
+            _check_dataset(stage, result)
+            artifact = _commit(context, result, run)
+            tracking.made(artifact.reference, artifact.path, artifact.manifest.metrics)
+        return Outcome(stage, artifact, made=True)
+
+
+def _tracking(context: StageContext, fingerprint: str, settings: ExecutionSettings) -> Tracking:
+    recipe, stage = context.recipe, context.spec.name
+    labels = {
+        "recipe": recipe.id,
+        "stage": stage,
+        "profile": recipe.profile,
+        "method": recipe.method,
+        "seed": str(stage_seed(recipe, context.spec)),
+        "commit": checkout_commit() if settings.track else None,
+    }
+    told = TrackedRun(
+        f"{recipe.id}/{stage}",
+        fingerprint,
+        values_by_path(context.parameters),
+        {name: text for name, text in labels.items() if text is not None},
+    )
+    return Tracking(settings.track, told, context.folder, settings.reporter, fresh=not settings.resume)
 
 
 def _check_dataset(stage: PlannedStage, result: StageResult) -> None:

@@ -11,6 +11,7 @@ WIDTH, HEIGHT = 760, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 20, 14, 46
 STEPS = "environment steps"
 COLOURS = 8  # the style sheet has as many
+PUBLISHED = 4  # so many patterns of dashes
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,15 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """The points of one condition, from left to right; `number` decides its colour and dashes."""
+    """The points of one condition, from left to right; `number` decides its colour and dots.
+
+    A published curve has points without intervals, is dashed, and its numbers count apart.
+    """
 
     name: str
     number: int
     points: tuple[Point, ...]
+    published: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,9 @@ def _grid(across: _Scale, up: _Scale, label: str, below: str) -> list[str]:
 
 
 def _curve(curve: Curve, below: str, across: _Scale, up: _Scale) -> str:
-    colour = f"c{curve.number % COLOURS}" + (" dashed" if curve.number >= COLOURS else "")
+    if curve.published:
+        return _published(curve, below, across, up)
+    colour = f"c{curve.number % COLOURS}" + (" dotted" if curve.number >= COLOURS else "")
     upper = [f"{across(point.x):.1f},{up(point.high):.1f}" for point in curve.points]
     lower = [f"{across(point.x):.1f},{up(point.low):.1f}" for point in reversed(curve.points)]
     means = [f"{across(point.x):.1f},{up(point.mean):.1f}" for point in curve.points]
@@ -116,6 +123,17 @@ def _curve(curve: Curve, below: str, across: _Scale, up: _Scale) -> str:
     path = f'<polyline class="line" points="{" ".join(means)}"/>'
     dots = "".join(_dot(point, curve.name, below, across, up) for point in curve.points)
     return f'<g class="curve {colour}" data-line="{curve.number}">{band}{path}{dots}</g>'
+
+
+def _published(curve: Curve, below: str, across: _Scale, up: _Scale) -> str:
+    means = [f"{across(point.x):.1f},{up(point.mean):.1f}" for point in curve.points]
+    dots = "".join(
+        f"<g><title>{escape(curve.name)}, published\n{point.x:,g} {escape(below)}: {point.mean:.4g}</title>"
+        f'<circle cx="{across(point.x):.1f}" cy="{up(point.mean):.1f}" r="3"/></g>'
+        for point in curve.points
+    )
+    path = f'<polyline class="line" points="{" ".join(means)}"/>'
+    return f'<g class="curve published p{curve.number % PUBLISHED}" data-line="published">{path}{dots}</g>'
 
 
 def _dot(point: Point, name: str, below: str, across: _Scale, up: _Scale) -> str:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from spirl_cli.errors import ArtifactError
 from spirl_cli.evaluation.aggregate import aggregate, aggregate_yardsticks
 from spirl_cli.evaluation.results import ResultRow
-from spirl_cli.evaluation.statistics import Statistic, mean_of_seeds
+from spirl_cli.evaluation.statistics import Statistic, interquartile_mean, mean_of_seeds
 
 if TYPE_CHECKING:
     from spirl_cli.store.artifact import Artifact
     from spirl_cli.sweep.status import Status
+
+_ENOUGH_SEEDS = 3
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Line:
         problem: why there are no rows; empty otherwise.
         settings: value of each axis of its sweep.
         yardsticks: rows of what its evaluations compare with: the prior, skills without it, the demonstrations.
+        middle: as `rows`, with interquartile means over seeds; empty for fewer than three seeds, which have no middle.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Line:
     problem: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     yardsticks: tuple[ResultRow, ...] = ()
+    middle: tuple[ResultRow, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,5 +78,14 @@ def line(name: str, evaluations: Sequence[Artifact], statistic: Statistic = mean
         yardsticks = aggregate_yardsticks(evaluations)
     except ArtifactError as error:
         return Line(name, tuple(evaluations), (), error.message)
-    own = tuple(row for row in rows if row.method != "random")
-    return Line(name, tuple(evaluations), own, yardsticks=tuple(yardsticks))
+    return Line(name, tuple(evaluations), _own(rows), yardsticks=tuple(yardsticks), middle=_middle(evaluations))
+
+
+def _middle(evaluations: Sequence[Artifact]) -> tuple[ResultRow, ...]:
+    if len(evaluations) < _ENOUGH_SEEDS:
+        return ()
+    return _own(aggregate(evaluations, command="", statistic=interquartile_mean))
+
+
+def _own(rows: Sequence[ResultRow]) -> tuple[ResultRow, ...]:
+    return tuple(row for row in rows if row.method != "random")

@@ -18,3 +18,7 @@ document.querySelectorAll("th button").forEach((button) => {
     body.append(...rows);
   });
 });
+// Mean or interquartile mean, in all charts.
+document.querySelectorAll(".statistic input").forEach((choice) => {
+  choice.addEventListener("change", () => (document.documentElement.dataset.statistic = choice.value));
+});

@@ -1,0 +1,1 @@
+"""What sweeps promise, measured: the same weights by every engine, faults, overhead, cores, planning."""

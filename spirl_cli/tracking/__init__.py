@@ -1,0 +1,1 @@
+"""Tracking: parameters and metrics of runs for TensorBoard, Weights & Biases, MLflow, Trackio and others."""
