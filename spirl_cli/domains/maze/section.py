@@ -40,6 +40,7 @@ class MazeSection(DrawnSection):
     """
 
     known_units: ClassVar[bool] = True
+    file_keys: ClassVar[tuple[str, ...]] = ("layout",)
     planner: ClassVar[PlannerKey | None] = PlannerKey("planner", "planner", MazePlanner)
     has_scenes: ClassVar[bool] = True  # images need the maze's layout
 
