@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from spirl_cli.recipe.folder import packaged_name
@@ -13,7 +14,8 @@ from spirl_cli.recipe.layers import parent_path, read_tree
 from spirl_cli.recipe.yaml_places import Node, NotYaml, parse_value
 
 _PLAIN = re.compile(r"[\w./-]+")  # needs no quotes in YAML, whatever stands around it
-_TOKEN = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"\\\\]|\\\\.)*\"|[^\n#,}]+")
+_QUOTED = r"'(?:[^']|'')*'|\"(?:[^\"\\]|\\.)*\""
+_TOKENS = (re.compile(rf"{_QUOTED}|[^\n#,}}]+"), re.compile(rf"{_QUOTED}|[^\n#,}}\]]+"))  # the last: in a list
 
 
 def moved_text(source: Path, target: Path) -> str:
@@ -61,12 +63,11 @@ def _entries(node: Node, key: str) -> dict[str, Node]:
 
 def _replaced(rest: str, node: Node, text: str) -> str:
     """Return the rest of a line, which begins with a scalar, with another scalar in its place."""
-    match = _TOKEN.match(rest)
-    token = match[0].rstrip() if match is not None else ""
-    try:
-        same = parse_value(token, node.place).value == node.value
-    except NotYaml:
-        same = False
-    if not same:  # written over several lines: it stays as it is
-        return rest
-    return (text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)) + rest[len(token) :]
+    for pattern in _TOKENS:
+        match = pattern.match(rest)
+        token = match[0].rstrip() if match is not None else ""
+        with suppress(NotYaml):
+            if parse_value(token, node.place).value == node.value:
+                plain = _PLAIN.fullmatch(text) is not None
+                return (text if plain else json.dumps(text, ensure_ascii=False)) + rest[len(token) :]
+    return rest  # written over several lines: it stays as it is

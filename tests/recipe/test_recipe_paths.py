@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,10 @@ def test_variables_and_the_home_folder_are_written_out(write: Write, monkeypatch
     monkeypatch.setenv("HOME", "/home/me")
     assert dataset_of(recipe) == "/some/where/data"
     assert dataset_of(recipe, "extract.dataset=~/data") == "/home/me/data"
+    (Path.cwd() / "$PLACE").mkdir()
+    (Path.cwd() / "$PLACE/data").mkdir()
+    assert dataset_of(recipe) == str(Path.cwd() / "$PLACE/data"), "a folder of that very name"
+    shutil.rmtree(Path.cwd() / "$PLACE")
     monkeypatch.delenv("PLACE")
     with pytest.raises(UsageError, match=r"own.yaml:2:.*extract.dataset: the environment variable PLACE is not set"):
         load_recipe(recipe)
