@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import shutil
 import time
@@ -75,9 +76,7 @@ class FileCases:
 
         def check(case: tuple[dict[str, np.ndarray], Any, Any, list[str]]) -> None:
             values, limits, changes, command = case
-            self._write_hdf5(path, values, limits)
-            if changes is not None:
-                write_whole(path, damaged(path.read_bytes(), changes))
+            write_whole(path, damaged(_hdf5(values, limits), changes or []))
             self._read([*command, str(path)], tally)
 
         return st.tuples(arrays, bounds, bytes_changed, st.sampled_from(self._readers(""))), check
@@ -112,14 +111,16 @@ class FileCases:
         answer([*rest, dataset], tally)
         shutil.rmtree(self._root, ignore_errors=True)
 
-    @staticmethod
-    def _write_hdf5(path: Path, values: dict[str, np.ndarray], limits: Any) -> None:
-        with h5py.File(path, "w") as file:
-            for name, value in values.items():
-                file[name] = value
-            for name, limit in zip(("action_low", "action_high"), limits or (), strict=False):
-                with contextlib.suppress(TypeError, ValueError, OverflowError, OSError):  # what h5py cannot store
-                    file.attrs[name] = limit
+
+def _hdf5(values: dict[str, np.ndarray], limits: Any) -> bytes:
+    data = io.BytesIO()
+    with h5py.File(data, "w") as file:
+        for name, value in values.items():
+            file[name] = value
+        for name, limit in zip(("action_low", "action_high"), limits or (), strict=False):
+            with contextlib.suppress(TypeError, ValueError, OverflowError, OSError):  # what h5py cannot store
+                file.attrs[name] = limit
+    return data.getvalue()
 
 
 def _arrays() -> st.SearchStrategy[np.ndarray]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,24 @@ from spirl_cli.envs.replayable import ReplayableEnv
 from spirl_cli.envs.trial import try_environment
 from spirl_cli.envs.vector import make_vector
 from spirl_cli.errors import NotFiniteError, SpirlError, UsageError
-from tests.support import odd_values
 from tests.support.environments import HoldDecoder
 from tests.support.odd_environments import odd
-from tests.support.odd_values import InPlace, Odd, OddActions, Unclosable
+from tests.support.odd_values import (
+    ENDS,
+    FLAGS,
+    HARMLESS,
+    NOT_FINITE,
+    OBSERVATIONS,
+    REWARDS,
+    SOUND_FLAGS,
+    SOUND_OBSERVATIONS,
+    SOUND_REWARDS,
+    SPACES,
+    InPlace,
+    Odd,
+    OddActions,
+    Unclosable,
+)
 
 SAYS = {
     "reward": "as reward",
@@ -24,16 +40,16 @@ SAYS = {
     "observation": "observation array is not|declares 3 numbers",
 }
 REFUSED = {
-    "reward": odd_values.REWARDS,
-    "terminated": odd_values.FLAGS,
-    "truncated": odd_values.FLAGS,
-    "observation": odd_values.OBSERVATIONS,
+    "reward": REWARDS,
+    "terminated": FLAGS,
+    "truncated": FLAGS,
+    "observation": OBSERVATIONS,
 }
 TAKEN = {
-    "reward": odd_values.SOUND_REWARDS,
-    "terminated": odd_values.SOUND_FLAGS,
-    "truncated": odd_values.SOUND_FLAGS,
-    "observation": odd_values.SOUND_OBSERVATIONS,
+    "reward": SOUND_REWARDS,
+    "terminated": SOUND_FLAGS,
+    "truncated": SOUND_FLAGS,
+    "observation": SOUND_OBSERVATIONS,
 }
 PUSH = np.full(1, 0.5, np.float32)
 
@@ -60,19 +76,19 @@ def test_what_is_only_unusual_is_taken(table: str, name: str) -> None:
     play(table, name)
 
 
-@pytest.mark.parametrize("name", odd_values.NOT_FINITE)
+@pytest.mark.parametrize("name", NOT_FINITE)
 def test_rewards_that_no_memory_can_hold_are_not_finite(name: str) -> None:
     with pytest.raises(NotFiniteError, match=r"as reward at step 2 of episode 0"):
         play("reward", name)
 
 
-@pytest.mark.parametrize("name", odd_values.SPACES)
+@pytest.mark.parametrize("name", SPACES)
 def test_actions_that_skills_cannot_be_are_refused(name: str) -> None:
     with pytest.raises(UsageError, match="actions"):
         make_env(odd(OddActions, name=name))
 
 
-@pytest.mark.parametrize("name", odd_values.ENDS)
+@pytest.mark.parametrize("name", ENDS)
 def test_an_environment_that_ends_its_process_is_said_by_the_trial(name: str) -> None:
     with pytest.raises(UsageError) as refused:
         try_environment(odd(Odd, name=name), pytest.fail)
@@ -91,8 +107,10 @@ def test_an_environment_that_ends_its_process_later_is_said() -> None:
 
 
 def test_what_an_environment_does_to_its_own_process_harms_no_other() -> None:
-    for name in odd_values.HARMLESS:
+    here, streams = os.getcwd(), (sys.stdout, sys.stderr)
+    for name in HARMLESS:
         try_environment(odd(Odd, name=name, since=False), lambda text: None)
+    assert (os.getcwd(), (sys.stdout, sys.stderr)) == (here, streams) and os.environ
 
 
 def test_arrays_that_an_environment_writes_into_are_its_own() -> None:

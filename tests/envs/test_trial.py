@@ -78,7 +78,7 @@ def test_success_that_comes_too_early_is_counted(since: int, places: list[str]) 
 def test_a_trial_that_takes_very_long_says_so_and_the_limit_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "SILENT_SECONDS", 0.2)
     warnings: list[str] = []
-    with pytest.raises(UsageError, match="did not answer within 1.8 s: its environment hangs"):
+    with pytest.raises(UsageError, match=r"did not answer within 1\.8 s: its environment hangs"):
         try_environment(odd(Hanging, at=3, step_seconds=0.1), warnings.append)
     assert warnings == ["the environment is tried, and has been silent for 0 s"]
 

@@ -128,8 +128,8 @@ class RolloutFolder:
             other = _bounds(path)
             if first is not None and other is not None and not np.allclose(first, other, rtol=BOUND_TOLERANCE, atol=0):
                 raise DatasetError(
-                    f"{path} has the action bounds {_shown(other)}, {files[0].name} has {_shown(first)}: actions do not "
-                    "mean the same in both",
+                    f"{path} has the action bounds {_shown(other)}, {files[0].name} has {_shown(first)}: actions do "
+                    "not mean the same in both",
                     "put files of one environment into a folder; bounds that are wrong in the files are given with "
                     "--set 'extract.action_bounds=[LOW, HIGH]'",
                 )
