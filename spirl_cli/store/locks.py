@@ -30,6 +30,7 @@ _NOT_WRITABLE = (
     errno.ENAMETOOLONG,
     errno.EEXIST,
     errno.ELOOP,  # a link where a lock should be
+    errno.ENOENT,  # of a file system that takes no folders
 )
 
 
@@ -103,7 +104,7 @@ def stage_lock(stage_folder: Path) -> Iterator[None]:
         ArtifactError: the folder is read-only, or the lock is none.
     """
     with contextlib.ExitStack() as stack:
-        with written_store(stage_folder):
+        with written_store(stage_folder.parents[1]):
             stack.enter_context(_acquired(stage_folder / ".stage.lock", str(stage_folder), True, None))
         yield
 
