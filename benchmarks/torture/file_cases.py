@@ -68,15 +68,16 @@ class FileCases:
     def hdf5(self, tally: Tally) -> Kind:
         """Return HDF5 files, flat or one per episode, and what is done with each."""
         path = self._folder / "case.hdf5"
-        usual: dict[str, np.ndarray] = {"observations": np.zeros((9, 3), "f4"), "actions": np.zeros((8, 1), "f4")}
+        usual: dict[str, np.ndarray] = {"observations": np.zeros((24, 3), "f4"), "actions": np.zeros((24, 1), "f4")}
+        usual["terminals"] = np.arange(24) % 8 == 7
         changed = st.dictionaries(st.sampled_from(FLAT), _arrays(), max_size=3)
         arrays = st.tuples(st.sampled_from([usual, usual, {}]), changed).map(lambda both: {**both[0], **both[1]})
-        bounds = st.none() | st.tuples(ODD, ODD) | st.just((-2.0, 2.0))
-        bytes_changed = st.none() | st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=4)), max_size=6)
+        bounds = st.sampled_from([None, (-2.0, 2.0), (-2.0, 2.0), (-2.0, 2.0)]) | st.tuples(ODD, ODD)
+        bytes_changed = st.just([]) | st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=4)), max_size=6)
 
         def check(case: tuple[dict[str, np.ndarray], Any, Any, list[str]]) -> None:
             values, limits, changes, command = case
-            write_whole(path, damaged(_hdf5(values, limits), changes or []))
+            write_whole(path, damaged(_hdf5(values, limits), changes))
             self._read([*command, str(path)], tally)
 
         return st.tuples(arrays, bounds, bytes_changed, st.sampled_from(self._readers(""))), check
@@ -125,8 +126,8 @@ def _hdf5(values: dict[str, np.ndarray], limits: Any) -> bytes:
 
 def _arrays() -> st.SearchStrategy[np.ndarray]:
     """Return arrays of any type and of sizes that fit each other often."""
-    shapes = st.sampled_from([(9, 3), (8, 1), (8, 3), (8,), (9,), (8, 2), (0, 3), (), (8, 1, 1), (1, 1)])
-    usual = st.sampled_from([((9, 3), "f4", 0.0), ((8, 1), "f4", 0.5)])
+    shapes = st.sampled_from([(24, 3), (24, 1), (24,), (24, 2), (25, 3), (0, 3), (), (24, 1, 1), (1, 1)])
+    usual = st.sampled_from([((24, 3), "f4", 0.0), ((24, 1), "f4", 0.5)])
     drawn = usual | st.tuples(shapes, st.sampled_from(TYPES), st.sampled_from(NUMBERS))
     return drawn.map(lambda one: _filled(*one))
 

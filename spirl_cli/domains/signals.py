@@ -19,7 +19,7 @@ def one_number(value: Any) -> float | None:
         try:
             return float(value)
         except OverflowError:  # an integer beyond any float
-            return float("-inf") if value < 0 else float("inf")  # type: ignore[operator]
+            return float("-inf") if value < 0 else float("inf")
     if isinstance(value, str | bytes | list | tuple | dict) or not hasattr(value, "__array__"):
         return None
     array = np.asarray(value)

@@ -42,7 +42,13 @@ REWARDS: dict[str, Any] = {
     "duration": np.timedelta64(1),
     "object": np.array([None], object),
 }
-NOT_FINITE: dict[str, Any] = {"nan": np.float32("nan"), "-inf": -np.inf, "1e300": 1e300, "400 digits": -(10**400), "5,000 digits": 10**5000}
+NOT_FINITE: dict[str, Any] = {
+    "nan": np.float32("nan"),
+    "-inf": -np.inf,
+    "1e300": 1e300,
+    "400 digits": -(10**400),
+    "5,000 digits": 10**5000,
+}
 SOUND_REWARDS: dict[str, Any] = {"bool": np.True_, "array": np.array([1], ">f4"), "half": np.float16(1)}
 FLAGS: dict[str, Any] = {
     "none": None,
