@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import shutil
 import time
@@ -114,14 +113,15 @@ class FileCases:
 
 
 def _hdf5(values: dict[str, np.ndarray], limits: Any) -> bytes:
-    data = io.BytesIO()
-    with h5py.File(data, "w") as file:
+    with h5py.File.in_memory() as file:
         for name, value in values.items():
             file[name] = value
         for name, limit in zip(("action_low", "action_high"), limits or (), strict=False):
             with contextlib.suppress(TypeError, ValueError, OverflowError, OSError):  # what h5py cannot store
                 file.attrs[name] = limit
-    return data.getvalue()
+        file.flush()
+        image: bytes = file.id.get_file_image()
+    return image
 
 
 def _arrays() -> st.SearchStrategy[np.ndarray]:
