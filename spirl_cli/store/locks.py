@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from spirl_cli.errors import ArtifactError
-from spirl_cli.files import write_whole
 
 # A process that only asks whether a lock is free holds it for an instant; that is no reason to refuse.
 _GRACE = 0.5  # seconds
