@@ -10,6 +10,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST_TOLD = 500  # characters of a foreign error's message
+
 
 class SpirlError(Exception):
     """What is wrong and, in `hint`, what to type next.
@@ -59,6 +61,16 @@ class Interrupted(SpirlError):
     """A signal that asks to stop arrived and the state was saved; resumable (exit code 130)."""
 
     exit_code = 130
+
+
+def told(error: BaseException) -> str:
+    """Return the type and message of an exception of foreign code on one line, whatever is in its message."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # a message can be code too
+        text = "its message cannot be read"
+    text = text if len(text) <= MOST_TOLD else f"{text[:MOST_TOLD]}…"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -161,20 +161,28 @@ def files_below(folder: Path, names: Iterable[str]) -> Iterator[Path]:
 def discard(path: Path) -> None:
     """Delete a folder so that it vanishes at once, even when the deletion is cut short."""
     trash = path.parent / f"{_TRASH}{os.getpid()}-{path.name}"
-    shutil.rmtree(trash, ignore_errors=True)
+    _delete(trash)
     try:
         os.replace(path, trash)
     except FileNotFoundError:
         return
     sync(path.parent)  # or a crash could bring the folder back without some of its files
-    shutil.rmtree(trash, ignore_errors=True)
+    _delete(trash)
 
 
 def sweep(folder: Path) -> None:
     """Finish the deletions in a folder that an earlier process could not finish."""
     with contextlib.suppress(OSError):
         for path in folder.glob(f"{_TRASH}*"):
-            shutil.rmtree(path, ignore_errors=True)
+            _delete(path)
+
+
+def _delete(path: Path) -> None:
+    """Delete a folder as far as that is possible; of a link to one, the link alone."""
+    if path.is_symlink():
+        with contextlib.suppress(OSError):
+            path.unlink()
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _is_aside(path: Path) -> bool:

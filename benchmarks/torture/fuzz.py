@@ -1,4 +1,4 @@
-"""Random recipes, `--set` texts, manifests and network files: every command answers, none is surprised.
+"""Random recipes, `--set` texts, manifests, weights and datasets: every command answers, none is surprised.
 
     python -m benchmarks.torture.fuzz --cases 20000
 
@@ -10,22 +10,22 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import json
+import os
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from benchmarks.torture.answers import Kind, Surprise, Tally, answer
+from benchmarks.torture.file_cases import FileCases
 from benchmarks.torture.inputs import json_texts, override_texts, recipe_texts, recipe_values
-from spirl_cli.cli.app import run
 from spirl_cli.errors import ArtifactError
 from spirl_cli.files import write_whole
 from spirl_cli.inference.decoders import load_decoder
@@ -37,47 +37,10 @@ from spirl_cli.store.names import MANIFEST
 from spirl_cli.store.store import Store
 from spirl_cli.store.writer import open_run
 
-SECONDS, MEGABYTES = 2.0, 500
-ANSWERS = (0, 2, 3)
+MEGABYTES = 500
 
 
-class Surprise(AssertionError):
-    """A command that ended in another way than with an answer."""
-
-
-@dataclass
-class Tally:
-    """What became of the cases of one kind."""
-
-    cases: int = 0
-    slowest: float = 0.0
-    codes: dict[int, int] = field(default_factory=dict)
-
-    def add(self, code: int, seconds: float) -> None:
-        """Count one command."""
-        self.cases += 1
-        self.codes[code] = self.codes.get(code, 0) + 1
-        self.slowest = max(self.slowest, seconds)
-
-
-def answer(arguments: Sequence[str], tally: Tally) -> None:
-    """Run a command in this process.
-
-    Raises:
-        Surprise: it took too long, or ended unexpectedly.
-    """
-    said, begun = io.StringIO(), time.process_time()
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
-        code = run(list(arguments))
-    seconds = time.process_time() - begun
-    tally.add(code, seconds)
-    if code not in ANSWERS or "Traceback" in said.getvalue():
-        raise Surprise(f"{arguments} ended with {code}: {said.getvalue()[-2000:]}")
-    if seconds > SECONDS:
-        raise Surprise(f"{arguments} took {seconds:.1f} s")
-
-
-class Cases:
+class Cases(FileCases):
     """The kinds of cases, in a folder of their own.
 
     Args:
@@ -85,11 +48,11 @@ class Cases:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._root = folder, folder / "artifacts"
+        super().__init__(folder)
         self._recipes = recipe_values()
         self._manifest, self._content = self._artifact()
 
-    def recipes(self, tally: Tally) -> tuple[st.SearchStrategy[Any], Callable[[Any], None]]:
+    def recipes(self, tally: Tally) -> Kind:
         """Return files of recipes, and what is done with each."""
         path = self._folder / "case.yaml"
         commands = (["recipe", "check"], ["recipe", "show"], ["run", "--dry-run", "--artifacts", str(self._root)])
@@ -100,7 +63,7 @@ class Cases:
 
         return st.tuples(recipe_texts(self._recipes), st.sampled_from(commands)), check
 
-    def overrides(self, tally: Tally) -> tuple[st.SearchStrategy[Any], Callable[[Any], None]]:
+    def overrides(self, tally: Tally) -> Kind:
         """Return lists of `--set` texts, and what is done with each."""
 
         def check(case: list[str]) -> None:
@@ -110,7 +73,7 @@ class Cases:
         maze = next(one for one in self._recipes if one["env"]["kind"] == "maze")
         return st.lists(override_texts(maze), min_size=1, max_size=2), check
 
-    def manifests(self, tally: Tally) -> tuple[st.SearchStrategy[Any], Callable[[Any], None]]:
+    def manifests(self, tally: Tally) -> Kind:
         """Return manifests, and what is done with each."""
         place = ["--artifacts", str(self._root)]
         folder = str(self._manifest.parent)
@@ -136,7 +99,7 @@ class Cases:
 
         return st.tuples(json_texts([self._content]), st.sampled_from(commands)), check
 
-    def networks(self, tally: Tally) -> tuple[st.SearchStrategy[Any], Callable[[Any], None]]:
+    def networks(self, tally: Tally) -> Kind:
         """Return headers of network files, and what is done with each."""
         path = self._folder / "decoder"
         sizes = {"horizon": 3, "latent_dim": 2, "state_dim": 4, "action_low": (-1.0,), "action_high": (1.0,)}
@@ -167,7 +130,7 @@ class Cases:
         return path, json.loads(path.read_text())
 
 
-KINDS = ("recipes", "overrides", "manifests", "networks")
+KINDS = ("recipes", "overrides", "manifests", "networks", "tensors", "hdf5", "minari")
 
 
 def fuzz(kind: str, cases: int, folder: Path, start: int) -> Tally:
@@ -182,8 +145,9 @@ def fuzz(kind: str, cases: int, folder: Path, start: int) -> Tally:
     Raises:
         Surprise: with the smallest case that was found.
     """
-    tally = Tally()
-    strategy, check = getattr(Cases(folder / "work"), kind)(tally)
+    tally, work = Tally(), folder / "work"
+    os.environ["MINARI_DATASETS_PATH"] = str(work)
+    strategy, check = getattr(Cases(work), kind)(tally)
     current = folder / "current-case"
 
     @seed(start)

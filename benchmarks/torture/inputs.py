@@ -1,4 +1,4 @@
-"""Random recipes, `--set` texts, manifests and network files, near enough to real ones to reach what lies behind."""
+"""Random recipes, `--set` texts, manifests and other JSON, near enough to real ones to reach what lies behind."""
 
 from __future__ import annotations
 
@@ -147,6 +147,14 @@ def json_texts(draw: st.DrawFn, values: list[dict[str, Any]]) -> bytes:
         place = draw(st.integers(0, max(0, len(data) - 1)))
         data[place : place + 1] = draw(st.binary(max_size=3))
     return bytes(data)
+
+
+def damaged(data: bytes, changes: list[tuple[float, bytes]]) -> bytes:
+    """Return data with bytes replaced, each at a share of its length; no bytes there cut the rest off."""
+    for share, others in changes:
+        place = int(share * len(data))
+        data = data[:place] + others + data[place + len(others) :] if others else data[:place]
+    return data
 
 
 def _json(value: object) -> str:

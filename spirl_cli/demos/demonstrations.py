@@ -146,12 +146,9 @@ def refuse_differing(datasets: Sequence[Demonstrations]) -> None:
 
 
 def _bounds(section: ExtractSection, source: Episodes, reference: str) -> ActionBounds:
-    """Return the bounds of the recipe, else those of the dataset.
-
-    The dataset is always asked, since it refuses actions that are not continuous.
-    """
-    known, size = source.action_bounds(), source.action_dim()
-    given = section.action_bounds or known
+    """Return the bounds of the recipe, else those of the dataset; it is asked for those only where they count."""
+    size = source.action_dim()
+    given = section.action_bounds or source.action_bounds()
     if given is None:
         raise DatasetError(f"{reference} does not say the bounds of its actions", _BOUNDS_HINT)
     try:

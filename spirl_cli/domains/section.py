@@ -46,6 +46,7 @@ class EnvSection(Section):
     # whether actions, states and rewards are of the order of one, so that nothing needs to be scaled
     known_units: ClassVar[bool] = False
     draws_images: ClassVar[bool] = False  # from states, so that clips need not store them
+    file_keys: ClassVar[tuple[str, ...]] = ()  # keys that may name a file beside the recipe
 
     # limit of one step, after which an environment counts as hanging; null: none. It decides no result. Unit: seconds
     step_seconds: PositiveFloat | None = None

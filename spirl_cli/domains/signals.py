@@ -1,4 +1,4 @@
-"""Numbers that environments report, in the forms in which they report them: rewards and success."""
+"""What environments report, in the forms in which they report it: rewards, success and ends of episodes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ def one_number(value: Any) -> float | None:
 
     Texts, lists and dictionaries are no numbers here, whatever is in them.
     """
-    if isinstance(value, Real):
-        return float(value)
+    if isinstance(value, Real) and not isinstance(value, np.timedelta64):
+        try:
+            return float(value)
+        except OverflowError:  # an integer beyond any float
+            return float("-inf") if value < 0 else float("inf")
     if isinstance(value, str | bytes | list | tuple | dict) or not hasattr(value, "__array__"):
         return None
     array = np.asarray(value)
@@ -36,6 +39,27 @@ def reward_number(reward: Any) -> float:
             "let it return one number, for instance the sum",
         )
     return number
+
+
+def flag(value: Any, name: str) -> bool:
+    """Return whether an episode ended, as a bool, 0 or 1, or an array with one of these says it.
+
+    Python calls every text and every filled list or dictionary true, so that `"False"` would end each episode.
+
+    Args:
+        value: what `step` returned.
+        name: of the value, `terminated` or `truncated`.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    number = one_number(value)
+    if number not in (0.0, 1.0):
+        raise UsageError(
+            f"the environment's step() returned {described(value)} as {name}, which is neither true nor false",
+            "let it return a bool; step() returns (observation, reward, terminated, truncated, info)",
+        )
+    return number == 1.0
 
 
 def described(value: Any) -> str:

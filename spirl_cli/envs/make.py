@@ -13,7 +13,7 @@ from gymnasium.utils import RecordConstructorArgs
 from spirl_cli.camera import View
 from spirl_cli.domains.registry import domain_of
 from spirl_cli.domains.section import EnvSection
-from spirl_cli.domains.signals import reward_number
+from spirl_cli.domains.signals import flag, reward_number
 from spirl_cli.errors import ArtifactError, UsageError
 from spirl_cli.settings import ObservationPart
 
@@ -50,7 +50,8 @@ class SelectObservation(gym.Wrapper[np.ndarray, Any, Any, Any], RecordConstructo
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Step the wrapped environment."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        return self._selected(observation), reward_number(reward), terminated, truncated, info
+        ends = flag(terminated, "terminated"), flag(truncated, "truncated")
+        return self._selected(observation), reward_number(reward), *ends, info
 
     def _selected(self, observation: Any) -> np.ndarray:
         selected = self._view.see(observation)
@@ -160,8 +161,12 @@ def check_actions(env: gym.Env[Any, Any]) -> None:
     """
     space = env.action_space
     if not isinstance(space, gym.spaces.Box) or not np.issubdtype(space.dtype, np.floating):
-        raise UsageError(f"skills need continuous actions (a Box of floats); this environment has {space}")
-    if len(space.shape) != 1:
+        raise UsageError(
+            f"skills need continuous actions (a Box of floats); this environment has {space}",
+            "a module of your own (env.module) can register the environment in a wrapper that takes such actions, "
+            "for instance gymnasium.wrappers.TransformAction; the demonstrations need the same ones",
+        )
+    if len(space.shape) != 1 or not space.shape[0]:
         raise UsageError(f"actions must be vectors; this environment's have shape {space.shape}")
     if not np.isfinite([space.low, space.high]).all():
         raise UsageError(

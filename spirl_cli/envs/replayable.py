@@ -82,7 +82,8 @@ class ReplayableEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._observation = observation
         self._require_finite("observation", observation)
         # as float32, since that is how a replay memory keeps it
-        self._require_finite("reward", np.float32(reward_number(reward)))
+        with np.errstate(over="ignore"):
+            self._require_finite("reward", np.float32(reward_number(reward)))
         if terminated or truncated:
             for name, value in info.get("metrics", {}).items():
                 self._require_finite(f"metric '{name}'", value)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
@@ -15,10 +16,12 @@ from spirl_cli.domains.section import EnvSection
 from spirl_cli.domains.signals import described
 from spirl_cli.envs.make import make_env
 from spirl_cli.envs.replayable import ReplayableEnv
-from spirl_cli.errors import SpirlError, UsageError
+from spirl_cli.envs.workers import WorkerEnv, WorkerVector
+from spirl_cli.errors import SpirlError, UsageError, told
 
 EPISODES, STEPS = 3, 5  # that are tried
 SILENT_SECONDS = 60.0  # after which a trial that takes so long is talked about
+EARLY, AT_RESET, AT_FIRST_STEP = "early", "at the reset", "after the first step"  # keys of `info`, and below the first
 _INTERFACE_HINT = (
     "gymnasium's interface: reset(seed=None, options=None) returns (observation, info), step(action) returns "
     "(observation, reward, terminated, truncated, info); the package shimmy wraps older environments"
@@ -26,29 +29,50 @@ _INTERFACE_HINT = (
 
 
 def try_environment(section: EnvSection, warn: Callable[[str], None]) -> None:
-    """Make an environment in this process, reset it a few times and step it with random actions.
+    """Make an environment, reset it a few times and step it with random actions, in a process that it may end.
 
     Args:
         section: the recipe's environment.
         warn: is told of a success that comes too early, and of an environment that takes very long.
 
     Raises:
-        UsageError: it cannot be made, breaks its interface or its declared shapes, or fails.
+        UsageError: it cannot be made, breaks its interface or its declared shapes, fails, or ends its process.
         NotFiniteError: it returns a number that is not finite.
     """
-    with _told_when_silent(warn):
-        env = ReplayableEnv(make_env(section), seed=0)
+    limit = None if section.step_seconds is None else section.step_seconds * EPISODES * (STEPS + 1)
+    with _told_when_silent(warn), closing(WorkerVector([_TrialMaker(section)], limit)) as vector:
         try:
-            early = _early_successes(env)
+            early = vector.step(vector.action_space.sample())[-1][EARLY]
+        except SpirlError as error:
+            if error.exit_code != SpirlError.exit_code:
+                raise
+            raise UsageError(f"the environment was tried: {error.message}", error.hint) from error
+    for when in (AT_RESET, AT_FIRST_STEP):
+        if count := int(early[when][0]):
+            warn(f"success is true {when} in {count} of {EPISODES} trial episodes; check env.success_key")
+
+
+@dataclass(frozen=True)
+class _TrialMaker:
+    """Makes the environment in the process that tries it."""
+
+    section: EnvSection
+
+    def __call__(self) -> gym.Env[Any, Any]:
+        return WorkerEnv(_Trial(ReplayableEnv(make_env(self.section), seed=0)), [EARLY])
+
+
+class _Trial(gym.Wrapper[Any, Any, Any, Any]):
+    """One step of it is the whole trial, whose result is in `info`."""
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        try:
+            early = _early_successes(self.env)
         except SpirlError:
             raise
-        except Exception as error:  # whatever a foreign environment raises
-            raise _explained(env, error) from error
-        finally:
-            env.close()
-    for when, count in early.items():
-        if count:
-            warn(f"success is true {when} in {count} of {EPISODES} trial episodes; check env.success_key")
+        except BaseException as error:  # whatever a foreign environment raises, sys.exit() too
+            raise _explained(self.env, error) from error
+        return self.observation_space.sample(), 0.0, False, False, {EARLY: early}
 
 
 def _early_successes(env: gym.Env[Any, Any]) -> dict[str, int]:
@@ -65,17 +89,17 @@ def _early_successes(env: gym.Env[Any, Any]) -> dict[str, int]:
             at_first_step += step == 0 and info.get("metrics", {}).get("success") == 1.0
             if terminated or truncated:
                 break
-    return {"at the reset": at_reset, "after the first step": at_first_step if at_first_step == EPISODES else 0}
+    return {AT_RESET: at_reset, AT_FIRST_STEP: at_first_step if at_first_step == EPISODES else 0}
 
 
-def _explained(env: gym.Env[Any, Any], error: Exception) -> UsageError:
+def _explained(env: gym.Env[Any, Any], error: BaseException) -> UsageError:
     """Say what the environment itself does wrong, if that can be told; else what was raised."""
     name = f" '{env.spec.id}'" if env.spec is not None else ""
     wrong = _broken_interface(env.unwrapped)
     if wrong is not None:
         return UsageError(f"the environment{name} {wrong}", _INTERFACE_HINT)
     return UsageError(
-        f"the environment{name} fails within {STEPS} steps of random actions: {type(error).__name__}: {error}",
+        f"the environment{name} fails within {STEPS} steps of random actions: {told(error)}",
         "mend it before anything is trained; --debug shows where it fails",
     )
 
@@ -89,7 +113,7 @@ def _broken_interface(env: Any) -> str | None:
         if not (isinstance(began, tuple) and len(began) == 2 and isinstance(began[1], dict)):
             return f"returns {described(began)} from reset(), not (observation, info)"
         stepped = env.step(env.action_space.sample())
-    except Exception:
+    except BaseException:
         return None
     if not (isinstance(stepped, tuple) and len(stepped) == 5):
         count = f"{len(stepped)} values" if isinstance(stepped, tuple) else described(stepped)

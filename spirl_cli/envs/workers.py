@@ -19,7 +19,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from spirl_cli.errors import SpirlError
+from spirl_cli.errors import SpirlError, told
 from spirl_cli.monitor.children import WORKER_ENVIRONMENT, become_worker, signals_blocked, start_tracker, variables
 from spirl_cli.monitor.streams import show_warnings_once, shown_warnings
 
@@ -264,8 +264,8 @@ def serve(make: Callable[[], Env], pipe: Connection, known_warnings: frozenset[s
 def _answer(env: Env, command: Command, argument: Any) -> Answer:
     try:
         return True, _obey(env, command, argument)
-    except Exception as error:
-        return False, (_as_spirl_error(error), traceback.format_exc())
+    except BaseException as error:  # sys.exit() in an environment ends no worker without a word
+        return False, (_as_spirl_error(error), _trace())
 
 
 def _obey(env: Env, command: Command, argument: Any) -> Any:
@@ -299,15 +299,22 @@ def _errors_as_text() -> Iterator[None]:
         yield
     except SpirlError:
         raise
-    except Exception as error:
+    except BaseException as error:
         raise _as_spirl_error(error) from error
 
 
-def _as_spirl_error(error: Exception) -> SpirlError:
+def _trace() -> str:
+    try:
+        return traceback.format_exc()
+    except Exception:  # of an exception whose own message cannot be read
+        return ""
+
+
+def _as_spirl_error(error: BaseException) -> SpirlError:
     """Return a `SpirlError` with an exception's message, since a foreign exception may not be picklable."""
     if isinstance(error, SpirlError):
         return error
-    return SpirlError(f"the environment failed: {type(error).__name__}: {error}")
+    return SpirlError(f"the environment failed: {told(error)}")
 
 
 def _death(processes: Sequence[multiprocessing.process.BaseProcess]) -> SpirlError:
@@ -317,9 +324,12 @@ def _death(processes: Sequence[multiprocessing.process.BaseProcess]) -> SpirlErr
     if not dead:
         return SpirlError("the connection to an environment worker broke")
     index, code = dead[0]
-    if code is not None and code < 0:
-        cause = f"killed by {signal.Signals(-code).name}"
-        hint = "often the machine ran out of memory; try fewer environments"
+    if code == -signal.SIGKILL:
+        cause, hint = "killed by SIGKILL", "often the machine ran out of memory; try fewer environments"
+    elif code is not None and code < 0:
+        cause, hint = f"killed by {signal.Signals(-code).name}", "its simulator crashed; what it said is printed above"
+    elif code == 0:
+        cause, hint = "it ended by itself", "the environment calls something like os._exit(); let it raise an error"
     else:
         cause, hint = f"exit code {code}", "its own message is printed above"
     return SpirlError(f"environment worker {index} died ({cause})", hint)

@@ -12,7 +12,7 @@ import numpy as np
 
 from spirl_cli.domains.registry import read_section
 from spirl_cli.envs.make import check_actions, make_raw_env
-from spirl_cli.errors import SpirlError, UsageError
+from spirl_cli.errors import SpirlError, UsageError, told
 from spirl_cli.inspection.columns import is_image
 from spirl_cli.inspection.survey import leaves
 
@@ -72,9 +72,9 @@ def probe_environment(env_id: str, module: str | None, folder: Path, steps: int 
         return _stepped(env, env_id, module, steps)
     except SpirlError:
         raise
-    except Exception as error:  # whatever a foreign environment raises
+    except (Exception, SystemExit) as error:  # whatever a foreign environment raises
         raise UsageError(
-            f"environment '{env_id}' failed while it was tried with random actions: {type(error).__name__}: {error}",
+            f"environment '{env_id}' failed while it was tried with random actions: {told(error)}",
             "reset() and step() have to work with actions of its action_space",
         ) from error
     finally:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +9,13 @@ from spirl_cli.errors import UsageError
 from spirl_cli.recipe.folder import (
     SUFFIXES,
     find_recipe,
-    packaged_name,
     packaged_recipes,
     recipe_folder,
     recipe_id,
     shown,
 )
-from spirl_cli.recipe.layers import parent_path, read_layers, read_tree
+from spirl_cli.recipe.layers import read_layers
+from spirl_cli.recipe.moving import moved_text
 
 __all__ = [
     "RecipeInfo",
@@ -55,7 +53,7 @@ def list_recipes() -> list[RecipeInfo]:
 
 
 def copy_recipe(name: str, destination: Path) -> Path:
-    """Copy a recipe to edit it; the copy inherits from where the original does.
+    """Copy a recipe to edit it; the copy inherits from where the original does, and names the same files.
 
     Args:
         name: a packaged recipe's name, or a path.
@@ -69,7 +67,7 @@ def copy_recipe(name: str, destination: Path) -> Path:
     """
     source = find_recipe(name)
     target = destination / f"{recipe_id(source)}.yaml" if destination.is_dir() else destination
-    write_new(target, _with_findable_parent(source, target))
+    write_new(target, moved_text(source, target))
     return target
 
 
@@ -124,15 +122,3 @@ def _summary(path: Path) -> str:
         if text:
             break
     return ""
-
-
-def _with_findable_parent(source: Path, target: Path) -> str:
-    """Return the text of `source` with an `extends` that means the same file when read at `target`."""
-    text = source.read_text(encoding="utf-8")
-    extends = read_tree(source).entries.get("extends")
-    if extends is None:
-        return text
-    parent = parent_path(source, extends)
-    # a relative path would break as soon as the copy moves; a name does not
-    reference = packaged_name(parent) or os.path.relpath(parent.resolve(), target.parent.resolve())
-    return re.sub(r"(?m)^(extends:\s*)(\"[^\"]*\"|'[^']*'|[^\s#]+)", lambda match: match[1] + reference, text, count=1)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from spirl_cli.errors import UsageError
 from spirl_cli.recipe.folder import find_recipe, recipe_id
 from spirl_cli.recipe.layers import Layers, merge, merge_recipes, packaged_methods, read_layers, read_overrides
-from spirl_cli.recipe.paths import located_dataset
+from spirl_cli.recipe.paths import folders_beside, located_dataset
 from spirl_cli.recipe.problems import describe, reserved_keys
 from spirl_cli.recipe.schema import Recipe
 from spirl_cli.recipe.sections.evaluate import EvaluateSection
@@ -94,23 +94,26 @@ def _validate(
     if problems:
         return None, problems
     try:
-        return _complete(recipe, layers.path.parent, tree.at(("extract", "dataset"))), []
+        return _complete(recipe, layers.path.parent, tree), []
     except UsageError as error:
         return None, [f"{error.message}. {error.hint}" if error.hint else error.message]
 
 
-def _complete(recipe: Recipe, folder: Path, dataset: Node | None) -> Recipe:
+def _complete(recipe: Recipe, folder: Path, tree: Node) -> Recipe:
     """Fill in all that the recipe refers to: values from elsewhere in it, and files.
 
     Args:
         recipe: as it stands.
         folder: the recipe's.
-        dataset: where `extract.dataset` was written.
+        tree: where its values were written.
     """
-    extract, env = recipe.extract, recipe.env.with_files(folder)
+    named = (tree.at(("env", key)) for key in recipe.env.file_keys)
+    places = [place for node in named for place in folders_beside(node)]
+    extract, env = recipe.extract, recipe.env.with_files(Path(places[0]) if places else folder)
     if extract.dataset is not None:
-        places = tuple(located_dataset(name, extract.source, dataset) for name in extract.datasets)
-        extract = extract.model_copy(update={"dataset": places if len(places) > 1 else places[0]})
+        dataset = tree.at(("extract", "dataset"))
+        found = tuple(located_dataset(name, extract.source, dataset) for name in extract.datasets)
+        extract = extract.model_copy(update={"dataset": found if len(found) > 1 else found[0]})
     if extract.observation is None:  # images that can be drawn from states are not stored
         extract = extract.model_copy(update={"observation": env.stored_parts})
     train_skills, train_rl = _with_units(recipe)

@@ -28,8 +28,9 @@ def located_dataset(text: str, source: str, node: Node | None) -> str:
     """
     if source == "minari":
         return text
-    path = _written_out(text, node)
-    folders = [*_beside(node), _working_folder()]
+    folders = [*folders_beside(node), _working_folder()]
+    literal = next((place for folder in folders if os.path.exists(place := os.path.join(folder, text))), None)
+    path = _written_out(text, node) if literal is None else text  # a name may hold a dollar or begin with a tilde
     places = [os.path.normpath(os.path.join(folder, path)) for folder in folders]
     for place in places:
         if os.path.exists(place):
@@ -49,7 +50,7 @@ def _written_out(text: str, node: Node | None) -> str:
     return path
 
 
-def _beside(node: Node | None) -> list[str]:
+def folders_beside(node: Node | None) -> list[str]:
     """Return the folder of the file in which a value stands; none where it comes from an option."""
     if node is None or not node.place.line:
         return []

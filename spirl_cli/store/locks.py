@@ -20,7 +20,17 @@ _GRACE = 0.5  # seconds
 _POLL = 0.2  # seconds
 _LOCK_SUFFIX, _HOLDER_SUFFIX = ".lock", ".holder.json"
 # What a full disk says is not among them: that is not the store's fault.
-_NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EEXIST)
+_NOT_WRITABLE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.EEXIST,
+    errno.ELOOP,  # a link where a lock should be
+    errno.ENOENT,  # of a file system that takes no folders
+)
 
 
 @dataclass(frozen=True)
@@ -77,6 +87,7 @@ def hold(lock: Path, what: str, *, wait: bool, on_wait: Callable[[str], None] | 
         sidecar = _sidecar(lock)
         holder = Holder(os.getpid(), platform.node(), now())
         try:
+            sidecar.unlink(missing_ok=True)  # or a link that lies there would be followed
             sidecar.write_text(json.dumps(asdict(holder)), encoding="utf-8")
             yield
         finally:
@@ -86,8 +97,14 @@ def hold(lock: Path, what: str, *, wait: bool, on_wait: Callable[[str], None] | 
 
 @contextmanager
 def stage_lock(stage_folder: Path) -> Iterator[None]:
-    """Hold the lock of a stage's folder for the moment in which artifacts appear or vanish."""
-    with _acquired(stage_folder / ".stage.lock", str(stage_folder), True, None):
+    """Hold the lock of a stage's folder for the moment in which artifacts appear or vanish.
+
+    Raises:
+        ArtifactError: the folder is read-only, or the lock is none.
+    """
+    with contextlib.ExitStack() as stack:
+        with written_store(stage_folder.parents[1]):
+            stack.enter_context(_acquired(stage_folder / ".stage.lock", str(stage_folder), True, None))
         yield
 
 

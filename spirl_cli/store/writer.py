@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -69,6 +70,7 @@ def open_run(
             sweep(folder)
             _sweep_commits(folder, fingerprint)
             run = Run(store, recipe, stage, fingerprint)
+            _refuse_links(store.run_folder(recipe, stage, fingerprint))
         try:
             yield run
         finally:
@@ -219,6 +221,21 @@ def tidy(stage_folder: Path) -> None:
         sweep(stage_folder)
         _sweep_commits(stage_folder, own="")
         forget_dead_holders(stage_folder)
+
+
+def _refuse_links(folder: Path) -> None:
+    """Refuse an unfinished run that a stranger packed: what goes on in it would be written to where a link leads.
+
+    Raises:
+        ArtifactError: the folder is a link, or there is one in it.
+    """
+    link = next((path for path in (folder, *folder.rglob("*")) if path.is_symlink()), None)
+    if link is not None:
+        raise ArtifactError(
+            f"{link} is a link to {os.readlink(link)}: an unfinished run is not continued through it",
+            "move it elsewhere, and if it is yours put a copy of what it leads to in its place; then run the same "
+            "command again",
+        )
 
 
 def _sweep_commits(folder: Path, own: str) -> None:

@@ -128,6 +128,15 @@ def test_a_store_whose_locks_cannot_be_taken_is_said_to_be_read_only(
         pass
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system that takes no folders")
+def test_a_file_system_that_takes_no_folders_is_no_store() -> None:
+    with (
+        pytest.raises(ArtifactError, match="cannot write to the store /proc/none: No such file"),
+        open_run(Store(Path("/proc/none")), "kitchen", "skills", "0" * 12),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
 def test_signs_that_stdout_lacks_are_escaped(encoding: str, swing: Workspace, run_cli: RunCli) -> None:
     variables = {"PYTHONIOENCODING": encoding, **swing.variables}

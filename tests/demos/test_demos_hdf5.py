@@ -115,6 +115,16 @@ def test_rollout_with_a_wrong_number_of_states_is_refused(tmp_path: Path) -> Non
         list(open_demonstrations(section(folder, observation=ROBOT)))
 
 
+def test_rollouts_with_different_bounds_are_refused(tmp_path: Path) -> None:
+    folder = rollout_folder(tmp_path / "rollouts")
+    with h5py.File(folder / "rollout-001.hdf5", "a") as file:
+        file.attrs.update(action_low=-1, action_high=[1, 1.5])
+    with pytest.raises(DatasetError, match=r"rollout-001.hdf5 has the action bounds -1, -1 to 1, 1.5, rollout-000"):
+        open_demonstrations(section(folder, observation=ROBOT))
+    given = section(folder, observation=ROBOT, action_bounds=(-1, 1))
+    assert len(list(open_demonstrations(given))) == 3
+
+
 def test_streaming_holds_one_episode_in_memory(tmp_path: Path) -> None:
     folder = rollout_folder(tmp_path / "rollouts", count=30, steps=500, size=50)  # 200 kB each, 6 MB in all
     demonstrations = open_demonstrations(section(folder, observation=ROBOT))

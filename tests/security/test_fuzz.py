@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.torture.fuzz import ANSWERS, KINDS, Surprise, Tally, answer, fuzz
+from benchmarks.torture.answers import ANSWERS, Surprise, Tally, answer
+from benchmarks.torture.fuzz import KINDS, fuzz
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_inputs_get_an_answer(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))  # put back afterwards
     (tmp_path / "work").mkdir()
     tally = fuzz(kind, 25, tmp_path, start=0)
     assert tally.cases >= 25 and {*tally.codes} <= {*ANSWERS}

@@ -151,9 +151,12 @@ class Talkative(Cart):
 class Hanging(Cart):
     """Never comes back from one step."""
 
+    def __init__(self, at: int = 12) -> None:
+        self.at = at
+
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step, or sleep."""
-        if self.count == 12:
+        if self.count == self.at:
             time.sleep(1e6)
         return super().step(action)
 
@@ -202,7 +205,7 @@ for _kind in KINDS:
 def odd(kind: type[Cart], episode_length: int = 40, **kwargs: Any) -> GymnasiumSection:
     """Return the section of one of these environments, made with these arguments."""
     recipe = {key: kwargs.pop(key) for key in list(kwargs) if key in GymnasiumSection.model_fields}
-    values = {"kind": "gymnasium", "id": f"{kind.__name__}-v0", "module": __name__, "kwargs": kwargs, **recipe}
+    values = {"kind": "gymnasium", "id": f"{kind.__name__}-v0", "module": kind.__module__, "kwargs": kwargs, **recipe}
     return GymnasiumSection.model_validate({"episode_length": episode_length, **values})
 
 

@@ -172,7 +172,31 @@ class FlatEpisodes:
                     f"{self._where}: `{name}` has {len(arrays[name])} rows, but there are {rows} observations",
                     "flat arrays have as many rows as each other: the file is incomplete, or was written wrongly",
                 )
+        following, shape = arrays.get("next_observations"), arrays["observations"].shape[1:]
+        if following is not None and following.shape[1:] != shape:
+            raise DatasetError(
+                f"{self._where}: a row of `next_observations` has shape {following.shape[1:]}, one of `observations` "
+                f"{shape}",
+                "both hold the same quantities",
+            )
         return rows
+
+    def _flags(self, array: Any, name: str, first: int) -> np.ndarray:
+        """Return some rows of flags, which are bools or the numbers 0 and 1, as bool (N,).
+
+        Raises:
+            DatasetError: they are something else; as bool, every text and every NaN would be true.
+        """
+        rows = np.asarray(array[first : first + FLAG_ROWS])
+        if rows.dtype.kind not in "biuf" or rows.size != len(rows):
+            odd = f"has the type {rows.dtype} and the shape {rows.shape}"
+        elif not (sound := np.isin(rows, (0, 1)).reshape(-1)).all():
+            odd = f"is {rows.reshape(-1)[int(np.argmin(sound))]} in row {first + int(np.argmin(sound))}"
+        else:
+            return rows.reshape(-1).astype(bool)
+        raise DatasetError(
+            f"{self._where}: `{name}` {odd}, which is neither true nor false", "store one bool, 0 or 1 for each row"
+        )
 
     def _ends(self, arrays: Mapping[str, Any], rows: int) -> np.ndarray:
         """Return which rows are the last of an episode, bool (N,)."""
@@ -180,7 +204,7 @@ class FlatEpisodes:
         ends = np.zeros(rows, bool)
         for name in flags:
             for first in range(0, rows, FLAG_ROWS):
-                ends[first : first + FLAG_ROWS] |= np.ravel(arrays[name][first : first + FLAG_ROWS]).astype(bool)
+                ends[first : first + FLAG_ROWS] |= self._flags(arrays[name], name, first)
         if "next_observations" in arrays:
             self._add_seams(ends, arrays)
         elif not flags:

@@ -31,6 +31,7 @@ from spirl_cli.errors import DatasetError
 from spirl_cli.files import expanded
 
 SUFFIXES = (".hdf5", ".h5")
+BOUND_TOLERANCE = 1e-5  # relative, since files may store them rounded
 
 
 class FlatFile:
@@ -116,8 +117,23 @@ class RolloutFolder:
         return Contents(len(self.files()), steps)
 
     def action_bounds(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return the bounds in the first file's attributes, or None."""
-        return _bounds(self.files()[0])
+        """Return the bounds in the attributes of the files, or None.
+
+        Raises:
+            DatasetError: two files have different ones.
+        """
+        files = self.files()
+        first = _bounds(files[0])
+        for path in files[1:]:
+            other = _bounds(path)
+            if first is not None and other is not None and not np.allclose(first, other, rtol=BOUND_TOLERANCE, atol=0):
+                raise DatasetError(
+                    f"{path} has the action bounds {_shown(other)}, {files[0].name} has {_shown(first)}: actions do "
+                    "not mean the same in both",
+                    "put files of one environment into a folder; bounds that are wrong in the files are given with "
+                    "--set 'extract.action_bounds=[LOW, HIGH]'",
+                )
+        return first
 
     def action_dim(self) -> int:
         """Return the size A of an action in the first file."""
@@ -134,6 +150,10 @@ def _array(file: CheckedFile, name: str) -> Any:
     """Return an array of a file, or of its group `infos`."""
     group, slash, below = name.partition("/")
     return file.member(group).array(below) if slash else file.array(name)
+
+
+def _shown(bounds: tuple[np.ndarray, np.ndarray]) -> str:
+    return " to ".join(", ".join(f"{number:g}" for number in bound) for bound in bounds)
 
 
 def hdf5_files(folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from gymnasium.wrappers import AddRenderObservation
 from spirl_cli.camera import resize
 from spirl_cli.domains.gymnasium.module import import_module
 from spirl_cli.domains.gymnasium.section import GymnasiumSection
-from spirl_cli.errors import UsageError, did_you_mean
+from spirl_cli.errors import UsageError, did_you_mean, told
 
 PIXELS = "pixels"  # key of what is rendered
 
@@ -45,9 +45,9 @@ def make_gymnasium(section: GymnasiumSection, render_mode: str | None) -> gym.En
             f"env.id: there is no environment '{section.id}'.{did_you_mean(section.id, gym.registry)}",
             "if a package registers it, name that package in env.module",
         ) from error
-    except Exception as error:  # errors of a foreign constructor are about its arguments
+    except (Exception, SystemExit) as error:  # errors of a foreign constructor are about its arguments
         raise UsageError(
-            f"env.id '{section.id}' cannot be made with env.kwargs {section.kwargs}: {type(error).__name__}: {error}"
+            f"env.id '{section.id}' cannot be made with env.kwargs {section.kwargs}: {told(error)}"
         ) from error
     return env if section.render_image is None else _with_rendering(env, section.render_image.size)
 
@@ -77,8 +77,8 @@ def _with_rendering(env: gym.Env[Any, Any], size: tuple[int, int]) -> gym.Env[An
     """Add what the environment renders to its observation."""
     try:
         return SmallPixels(AddRenderObservation(env, render_only=False, render_key=PIXELS), size)
-    except Exception as error:  # whatever a foreign renderer raises
+    except (Exception, SystemExit) as error:  # whatever a foreign renderer raises
         raise UsageError(
-            f"env.render_image: the environment cannot be rendered: {type(error).__name__}: {error}",
+            f"env.render_image: the environment cannot be rendered: {told(error)}",
             "MuJoCo needs OpenGL: set MUJOCO_GL=egl or MUJOCO_GL=osmesa",
         ) from error

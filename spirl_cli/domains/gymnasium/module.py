@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from spirl_cli.domains.farama import silence_notices
-from spirl_cli.errors import UsageError
+from spirl_cli.errors import UsageError, told
 
 _SUFFIX = ".py"
 
@@ -31,10 +31,8 @@ def import_module(name: str, recipe_folder: Path | None) -> None:
             _import_name(name, folders)
     except UsageError:
         raise
-    except Exception as error:  # whatever the code of a foreign module raises
-        raise UsageError(
-            f"env.module: '{name}' cannot be imported: {type(error).__name__}: {error}", _hint(error)
-        ) from error
+    except (Exception, SystemExit) as error:  # whatever the code of a foreign module raises
+        raise UsageError(f"env.module: '{name}' cannot be imported: {told(error)}", _hint(error)) from error
 
 
 def _working_folder() -> list[Path]:
@@ -82,7 +80,7 @@ def _not_found(name: str, file: str, folders: list[Path]) -> UsageError:
     )
 
 
-def _hint(error: Exception) -> str:
+def _hint(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError):
         return f"the module was found, but needs '{error.name}', which is not installed here"
     return "the module was found: this is an error of its own code"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import gymnasium as gym
@@ -9,8 +10,8 @@ import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
 from spirl_cli.domains.gymnasium.section import GymnasiumSection
-from spirl_cli.domains.signals import described, one_number, reward_number
-from spirl_cli.errors import UsageError, did_you_mean
+from spirl_cli.domains.signals import described, flag, one_number, reward_number
+from spirl_cli.errors import UsageError, did_you_mean, told
 from spirl_cli.observation import find
 
 _TRUE_HINT = "name a key that holds a bool, 0 or 1, or an array with one of these"
@@ -58,17 +59,25 @@ class OutcomeEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Step the wrapped environment."""
-        observation, reward, terminated, truncated, info = self.env.step(action)
+        # a copy, since some environments clip or scale the action in its own array
+        observation, reward, terminated, truncated, info = self.env.step(np.array(action))
         before = self._succeeded
         self._watch(info)
-        terminated = bool(terminated) or (self._ends_on_success and self._succeeded)
-        truncated = bool(truncated) and not terminated
+        terminated = flag(terminated, "terminated") or (self._ends_on_success and self._succeeded)
+        truncated = flag(truncated, "truncated") and not terminated
         if terminated or truncated:
             self._require_key(info)
         if self._pays_success:
             paid = terminated or truncated if self._last_counts else not before
             reward = float(self._succeeded and paid)
         return observation, reward_number(reward), terminated, truncated, {**info, "metrics": self._metrics()}
+
+    def close(self) -> None:
+        """Close the environment; if that fails, say so and go on, since nothing depends on it."""
+        try:
+            super().close()
+        except (Exception, SystemExit) as error:
+            warnings.warn(f"the environment cannot be closed: {told(error)}", stacklevel=2)
 
     def _watch(self, info: dict[str, Any]) -> None:
         success = self._success(info)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveInt, PrivateAttr
 
@@ -23,6 +23,8 @@ class RenderedImage(Section):
 
 class GymnasiumSection(EnvSection):
     """Any Gymnasium environment with a continuous (Box) action space."""
+
+    file_keys: ClassVar[tuple[str, ...]] = ("module",)
 
     kind: Literal["gymnasium"]  # the domain
     id: str  # id of the environment, as for gymnasium.make

@@ -15,6 +15,7 @@ from spirl_cli.files import expanded
 from spirl_cli.settings import ObservationPart, Section
 
 Cell = tuple[NonNegativeInt, NonNegativeInt]  # row and column, the border counted
+MOST_CHARACTERS = 100_000  # of a layout; the largest has 202 rows of 202
 
 
 class MazePlanner(Section):
@@ -40,6 +41,7 @@ class MazeSection(DrawnSection):
     """
 
     known_units: ClassVar[bool] = True
+    file_keys: ClassVar[tuple[str, ...]] = ("layout",)
     planner: ClassVar[PlannerKey | None] = PlannerKey("planner", "planner", MazePlanner)
     has_scenes: ClassVar[bool] = True  # images need the maze's layout
 
@@ -88,6 +90,10 @@ def read_layout(layout: str, folder: Path) -> str:
     if path is None:
         raise UsageError(f"env.layout: there is no file '{layout}'", "name a text file of rows of '#' (wall) and '.'")
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            rows = file.read(MOST_CHARACTERS + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"env.layout: '{path}' cannot be read: {error}") from error
+    if len(rows) > MOST_CHARACTERS:
+        raise UsageError(f"env.layout: '{path}' is no layout: it has more than {MOST_CHARACTERS:,} characters")
+    return rows

@@ -104,6 +104,11 @@ def test_rows_that_are_not_in_order_are_refused(suffix: str, tmp_path: Path) -> 
         ({"terminals": ENDS & False, "next_observations": None}, "no flag is ever set, so all 15 rows"),
         ({"terminals": None, "next_observations": None}, "neither `terminals` nor `timeouts`"),
         ({"observations": np.zeros((3, 1))}, "3 observations but 15 actions"),
+        ({"terminals": np.where(ENDS, 1, np.nan)}, "`terminals` is nan in row 0, which is neither true nor false"),
+        ({"timeouts": ENDS * 2}, "`timeouts` is 2 in row 3, which is neither true nor false"),
+        ({"terminals": np.where(ENDS, b"1", b"0")}, r"`terminals` has the type \|S1 and the shape \(15,\)"),
+        ({"timeouts": np.stack([ENDS, ENDS], 1)}, r"`timeouts` has the type bool and the shape \(15, 2\)"),
+        ({"next_observations": np.zeros((ROWS, 2))}, r"`next_observations` has shape \(2,\), one of `observations`"),
     ],
 )
 def test_refusals(suffix: str, more: dict[str, Any], message: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from spirl_cli.domains.maze import image, picture
 from spirl_cli.domains.maze.env import MazeEnv
 from spirl_cli.domains.maze.layout import distances, generate_layout
-from spirl_cli.domains.maze.section import MazeSection
+from spirl_cli.domains.maze.section import MOST_CHARACTERS, MazeSection, read_layout
 from spirl_cli.domains.maze.task import maze_task
 from spirl_cli.envs.make import check_compatible, make_env
 from spirl_cli.envs.replayable import ReplayableEnv
@@ -230,3 +231,9 @@ def test_picture_follows_the_agent() -> None:
     second = env.render()
     assert (second[24, 24] != picture.AGENT).any()
     assert ((second == picture.PATH).all(axis=-1).sum() > 0) and not (first == picture.PATH).all(axis=-1).any()
+
+
+def test_a_file_that_is_far_too_long_is_no_layout(tmp_path: Path) -> None:
+    (tmp_path / "long.txt").write_text("#" * (MOST_CHARACTERS + 1))
+    with pytest.raises(UsageError, match="is no layout: it has more than 100,000 characters"):
+        read_layout("long.txt", tmp_path)
