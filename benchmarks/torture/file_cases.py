@@ -72,7 +72,9 @@ class FileCases:
         changed = st.dictionaries(st.sampled_from(FLAT), _arrays(), max_size=3)
         arrays = st.tuples(st.sampled_from([usual, usual, {}]), changed).map(lambda both: {**both[0], **both[1]})
         bounds = st.sampled_from([None, (-2.0, 2.0), (-2.0, 2.0), (-2.0, 2.0)]) | st.tuples(ODD, ODD)
-        bytes_changed = st.just([]) | st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=4)), max_size=6)
+        bytes_changed: st.SearchStrategy[list[Any]] = st.just([]) | st.lists(
+            st.tuples(st.floats(0, 1), st.binary(max_size=4)), max_size=6
+        )
 
         def check(case: tuple[dict[str, np.ndarray], Any, Any, list[str]]) -> None:
             values, limits, changes, command = case
@@ -88,7 +90,9 @@ class FileCases:
             write_dataset(MINARI, EPISODES, STEPS)
         metadata, arrays = data / "metadata.json", data / "main_data.hdf5"
         told, stored = json.loads(metadata.read_text()), arrays.read_bytes()
-        changes = st.just([]) | st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=4)), max_size=6)
+        changes: st.SearchStrategy[list[Any]] = st.just([]) | st.lists(
+            st.tuples(st.floats(0, 1), st.binary(max_size=4)), max_size=6
+        )
 
         def check(case: tuple[bytes, Any, list[str]]) -> None:
             write_whole(metadata, case[0])
@@ -101,7 +105,11 @@ class FileCases:
         """Return commands that read the dataset that is named after them."""
         short = ["--set", "train_skills.horizon=3", "--set", "env.id=Pendulum-v1", "--set", "env.episode_length=9"]
         extract = ["extract", "gymnasium", *short, "--artifacts", str(self._root)]
-        forms = (["--set", "extract.bad_episodes=skip"], ["--set", "extract.out_of_bounds=clip"], [])
+        forms: tuple[list[str], ...] = (
+            ["--set", "extract.bad_episodes=skip"],
+            ["--set", "extract.out_of_bounds=clip"],
+            [],
+        )
         return ["inspect"], *([*extract, *form, "--dataset"] for form in forms)
 
     def _read(self, command: Sequence[str], tally: Tally) -> None:

@@ -13,27 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
+from spirl_cli.skills.clip_encoders import make_clip_encoder
 from spirl_cli.skills.gaussian import Gaussian
-from spirl_cli.skills.networks import ActionScale, Normalizer, initialize_linear, mlp
+from spirl_cli.skills.networks import ActionScale, Normalizer, initialize_linear, merged_layers, mlp
 from spirl_cli.skills.vision import ImageShape, Perception
-
-
-class ClipEncoder(nn.Module):
-    """q(z | clip): linear → LSTM → linear; the last step's output → linear → (μ, log σ)."""
-
-    def __init__(self, inputs: int, latent_dim: int, width: int) -> None:
-        super().__init__()
-        self.embed = nn.Linear(inputs, width)
-        self.lstm = nn.LSTM(width, width, batch_first=True)
-        self.output = nn.Linear(width, width)
-        self.head = nn.Linear(width, 2 * latent_dim)
-        for layer in (self.embed, self.output, self.head):
-            initialize_linear(layer)
-
-    def forward(self, sequence: Tensor) -> Gaussian:
-        """Map a sequence `(B, H, inputs)` to a Gaussian with mean and log σ `(B, K)`."""
-        steps, _ = self.lstm(self.embed(sequence))
-        return Gaussian.from_head(self.head(self.output(steps[:, -1])))
 
 
 class ClosedLoopDecoder(nn.Module):
@@ -64,6 +47,7 @@ class OpenLoopDecoder(nn.Module):
         self.embed = nn.Linear(action_dim + section.latent_dim, width)
         self.cell = nn.LSTMCell(width, width)
         self.head = nn.Linear(width, action_dim)
+        self.merged = section.precision is not None  # as in `ClipEncoder`
         for layer in (self.embed, self.head):
             initialize_linear(layer)
 
@@ -72,9 +56,15 @@ class OpenLoopDecoder(nn.Module):
         batch = latent.shape[0]
         action = self.first_action.expand(batch, -1)
         hidden, cell = (state.expand(batch, -1) for state in self.first_state)
-        actions = []
+        actions, own = [], self.cell
+        if self.merged:
+            weight, bias = merged_layers(self.embed, own.weight_ih, own.bias_ih)
         for _ in range(self.horizon):
-            hidden, cell = self.cell(self.embed(torch.cat([action, latent], dim=-1)), (hidden, cell))
+            inputs = torch.cat([action, latent], dim=-1)
+            if self.merged:
+                hidden, cell = torch.lstm_cell(inputs, (hidden, cell), weight, own.weight_hh, bias, own.bias_hh)
+            else:
+                hidden, cell = own(self.embed(inputs), (hidden, cell))
             action = self.head(hidden)
             actions.append(action)
         return torch.stack(actions, dim=1)
@@ -109,7 +99,7 @@ class SkillModel(nn.Module):
         self.sees_states = section.model == "closed-loop"
         self.normalizer = normalizer or Normalizer.identity(state_dim)
         inputs = action_dim + (state_dim if self.sees_states else 0)
-        self.encoder = ClipEncoder(inputs, section.latent_dim, section.encoder_width)
+        self.encoder = make_clip_encoder(section, inputs)
         # inputs of the decoder; an open-loop one has none
         seen = (section.state_indices, section.image, image_shape) if self.sees_states else ()
         self.perception = Perception(state_dim, *seen)
@@ -139,17 +129,18 @@ class SkillModel(nn.Module):
         self,
         states: Tensor,
         actions: Tensor,
-        generator: torch.Generator | None = None,
+        noise: Tensor,
         observations: Tensor | None = None,
     ) -> tuple[Tensor, Gaussian]:
         """Reconstruct clips: `(B, H, D)` raw states, `(B, H, A)` actions → (`(B, H, A)` scaled actions, posterior).
 
-        The decoder may see other `observations` `(B, H, D+P)` than the encoder: with images, or with augmented states.
-        In that case z describes the intended behaviour, and not the disturbance of the states.
+        `noise` `(B, K)` from N(0, I) makes a sample of the posterior. The decoder may see other `observations`
+        `(B, H, D+P)` than the encoder: with images, or with augmented states. In that case z describes the intended
+        behaviour, and not the disturbance of the states.
         """
         posterior = self.encode(self.normalizer(states), actions)
         seen = self.perceive(states if observations is None else observations)
-        return self.decoder(seen, posterior.sample(generator)), posterior
+        return self.decoder(seen, posterior.shifted(noise)), posterior
 
 
 def reconstruction_error(actions: Tensor, predicted: Tensor) -> Tensor:
