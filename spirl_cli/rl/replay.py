@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +30,8 @@ Slots = NDArray[np.int64]
 class Batch(NamedTuple):
     """Transitions (s, z, R, s', done): observations `(B, D+P)` of states and images, latents `(B, K)`, the rest `(B,)`.
 
-    `returns` `(B,)` are the discounted returns of the rest of the episode, if the memory keeps them.
+    `returns` `(B,)` are the discounted returns of the rest of the episode, if the memory keeps them. `priors` and
+    `next_priors` `(B, M)` are what the memory noted of s and s', if it notes anything.
     """
 
     states: Tensor
@@ -39,6 +40,8 @@ class Batch(NamedTuple):
     next_states: Tensor
     terminals: Tensor
     returns: Tensor | None = None
+    priors: Tensor | None = None
+    next_priors: Tensor | None = None
 
     def to(self, device: str) -> Batch:
         """Move the batch to another device."""
@@ -64,6 +67,8 @@ class Replay:
         pixels: P, number of pixels (integers in 0..255) after the state in an observation.
         rewarded_share: share of a batch that is drawn from transitions with positive returns, as far as there are any;
             transitions then need returns. None draws uniformly.
+        note: returns M numbers `(N, M)` of states `(N, D)` that never change, so that they are computed once for each
+            transition and not in each batch that holds it. They are in memory only.
 
     Memory grows in blocks as transitions arrive, so a short run of a large capacity stays small.
     """
@@ -77,11 +82,14 @@ class Replay:
         latent_dim: int,
         pixels: int = 0,
         rewarded_share: float | None = None,
+        note: Callable[[Array], Array] | None = None,
     ) -> None:
         self.capacity, self.state_dim, self.latent_dim = capacity, state_dim, latent_dim
         self.rewarded_share = rewarded_share
         self._sizes = [state_dim, latent_dim, 1, state_dim, 1, *((1,) if rewarded_share else ())]  # of a row's parts
         self.rows = np.empty((0, sum(self._sizes)), np.float32)
+        self._note = note
+        self.notes = np.empty((0, 2, 0), np.float32)  # of s and s', (n, 2, M)
         self.images = ImageStore(pixels)
         self.shown: Slots = np.empty((0, 2 if pixels else 0), np.int64)  # slots of the images of s and s'
         self.added = 0  # number of transitions ever added
@@ -101,7 +109,8 @@ class Replay:
     @property
     def bytes_per_transition(self) -> int:
         """Memory of one transition, without the images."""
-        return self.rows.shape[1] * self.rows.itemsize + self.shown.shape[1] * self.shown.itemsize
+        kept = (self.rows, self.shown, self.notes)
+        return sum(array[:1].size * array.itemsize for array in kept)
 
     def add(
         self,
@@ -141,16 +150,23 @@ class Replay:
         old = self.shown[slots]
         self.images.release(old[old >= 0].tolist())
         self.rows[slots], self.shown[slots] = rows, shown
+        if self._note is not None:
+            self._take_notes(slots, self._note)
         self.added += len(rows)
+
+    def _take_notes(self, slots: Slots, note: Callable[[Array], Array]) -> None:
+        """Note what belongs to both states of the transitions in these slots."""
+        parts = np.split(self.rows[slots], np.cumsum(self._sizes)[:-1], axis=1)
+        noted = np.stack([note(parts[0]), note(parts[3])], axis=1)  # (N, 2, M)
+        if len(self.notes) < len(self.rows):
+            self.notes = _longer(self.notes, (len(self.rows), *noted.shape[1:]), 0.0)
+        self.notes[slots] = noted
 
     def _grow(self, needed: int) -> None:
         if needed > len(self.rows):
             size = min(self.capacity, max(needed, len(self.rows) + max(self.BLOCK, len(self.rows) // 4)))
-            rows = np.empty((size, self.rows.shape[1]), np.float32)
-            rows[: len(self.rows)] = self.rows
-            shown = np.full((size, self.shown.shape[1]), -1, np.int64)  # no image yet
-            shown[: len(self.shown)] = self.shown
-            self.rows, self.shown = rows, shown
+            self.rows = _longer(self.rows, (size, self.rows.shape[1]), 0.0)
+            self.shown = _longer(self.shown, (size, self.shown.shape[1]), -1)  # no image yet
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> Batch:
         """Draw a batch with replacement, uniformly but for the share of rewarded transitions."""
@@ -162,7 +178,11 @@ class Replay:
                 self._with_images(part, self.shown[drawn, index]) for index, part in enumerate((states, next_states))
             )
         numbers = (column.squeeze(1) for column in returns)
-        return Batch(states, latents, rewards.squeeze(1), next_states, terminals.squeeze(1), *numbers)
+        batch = Batch(states, latents, rewards.squeeze(1), next_states, terminals.squeeze(1), *numbers)
+        if self._note is None:
+            return batch
+        priors, next_priors = torch.from_numpy(self.notes[drawn]).unbind(1)
+        return batch._replace(priors=priors, next_priors=next_priors)
 
     def _draw(self, batch_size: int, rng: np.random.Generator) -> NDArray[np.int64]:
         drawn = rng.integers(len(self), size=batch_size)
@@ -239,6 +259,13 @@ class Replay:
             self._append(segment.rows, slots[segment.shown])
         self.saved, self.segments = self.added, list(segments)
         self._listed.clear()
+
+
+def _longer(array: np.ndarray, shape: tuple[int, ...], fill: float) -> np.ndarray:
+    """Return a copy with more rows, which hold `fill`."""
+    copied = np.full(shape, fill, array.dtype)
+    copied[: len(array)] = array.reshape(len(array), *shape[1:])
+    return copied
 
 
 def _read_segment(path: Path, digest: str | None) -> Segment:

@@ -39,10 +39,12 @@ from spirl_cli.skills.mixture import Mixture
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.optimization import Adam
 from spirl_cli.skills.prior import Density, PriorNetwork
+from spirl_cli.skills.prior import Density, GaussianNetwork, PriorNetwork
 
 FIRST_ALPHA = 0.02  # until one is found, where the recipe says auto
 SMALLEST_ALPHA = 1e-4  # where the critics tell no skill from another
 SKILLS_PER_STATE = 16  # by which the spread of values is found
+BLOCK = 32  # states at a time for which the prior is noted
 DIVERGENCE_SAMPLES = 10  # largest gradient norm of the policy if the recipe has none (as in the authors' code)
 
 
@@ -231,6 +233,23 @@ class SAC:
         """Return p(·|s) for s `(B, …)`, with the policy's lower limit of log σ."""
         return self.prior.head(states).broadened(self.section.min_log_sigma)
 
+    @property
+    def notes_prior(self) -> bool:
+        """Whether p(·|s) is needed, and is a Gaussian whose parameters `prior_numbers` gives."""
+        return self.section.regularizer == "prior" and isinstance(self.prior, GaussianNetwork)
+
+    def prior_numbers(self, states: np.ndarray) -> np.ndarray:
+        """Return mean and log σ of a Gaussian p(·|s), `(N, 2·K)`, for s `(N, …)`.
+
+        They are computed in blocks of one size, so that they do not depend on how many are asked for at once.
+        """
+        blocks = -(-len(states) // BLOCK)
+        padded = torch.zeros(blocks * BLOCK, states.shape[1])
+        padded[: len(states)] = torch.from_numpy(states)
+        densities = [self.prior_density(block.to(self.device)) for block in padded.split(BLOCK)]
+        numbers = torch.cat([torch.cat([density.mean, density.log_sigma], dim=-1) for density in densities])
+        return numbers[: len(states)].cpu().numpy()
+
     def divergence(self, policy: Gaussian | Mixture, prior: Density) -> Tensor:
         """Return D(s) = KL(π(·|s) ‖ p(·|s)) `(B,)`, in nats.
 
@@ -245,16 +264,16 @@ class SAC:
         weights, latents = policy.repeated(count).strata(self.generator)  # (M, S, B), (M, S, B, K)
         return (weights * (policy.log_prob(latents) - prior.log_prob(latents))).sum(0).mean(0)
 
-    def choices(self, states: Tensor) -> Choices:
-        """Return one skill from every component of π(·|s), with gradients, for s `(B, …)`."""
+    def choices(self, states: Tensor, noted: Tensor | None = None) -> Choices:
+        """Return one skill from every component of π(·|s), with gradients, for s `(B, …)` and its `prior_numbers`."""
         policy = self.policy_density(states)
-        return self._choices(states, policy, *policy.strata(self.generator))
+        return self._choices(states, noted, policy, *policy.strata(self.generator))
 
-    def sampled_choice(self, states: Tensor) -> Choices:
-        """Return one skill z ~ π(·|s), without gradients through the choice of a component, for s `(B, …)`."""
+    def sampled_choice(self, states: Tensor, noted: Tensor | None = None) -> Choices:
+        """Return one skill z ~ π(·|s), without gradients through the choice of a component, as `choices`."""
         policy = self.policy_density(states)
         samples = policy.sample(self.generator).unsqueeze(0)
-        return self._choices(states, policy, torch.ones_like(samples[..., 0]), samples)
+        return self._choices(states, noted, policy, torch.ones_like(samples[..., 0]), samples)
 
     @torch.no_grad()
     def target_value(self, batch: Batch) -> Tensor:
@@ -262,7 +281,7 @@ class SAC:
 
         y is at least the observed return after s, if the batch has it, and at most the largest possible return.
         """
-        choice = self.sampled_choice(batch.next_states)
+        choice = self.sampled_choice(batch.next_states, batch.next_priors)
         value = choice.expected(self.target_critics(self.whole_states(batch.next_states), choice.latents).amin(0))
         value = value - self.alpha * self._clamped(choice.penalty)
         target = batch.rewards + (1.0 - batch.terminals) * self.section.discount * value
@@ -278,7 +297,7 @@ class SAC:
 
     def policy_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return L_π = mean [−min_i Q_i(s, z) + α·D(s)] with z ~ π(·|s), and D(s) `(B,)`; critics get no gradient."""
-        choices = self.choices(batch.states)
+        choices = self.choices(batch.states, batch.priors)
         # A clamp here would remove the gradient exactly where the policy has strayed, see
         # docs/method.md#divergence-clamped-in-the-policy-loss.
         clamps = self.section.parity.clamp_policy_divergence
@@ -292,11 +311,14 @@ class SAC:
         """Return L_α = α·(δ − D) for the mean D of a batch (): α rises while D is larger than δ."""
         return self.alpha * (self.target_penalty - penalty)
 
-    def _choices(self, states: Tensor, policy: Gaussian | Mixture, weights: Tensor, samples: Tensor) -> Choices:
+    def _choices(
+        self, states: Tensor, noted: Tensor | None, policy: Gaussian | Mixture, weights: Tensor, samples: Tensor
+    ) -> Choices:
         """Return squashed samples `(M, B, K)` of the policy, with D(s) or log π(z|s)."""
         latents = self._squash(samples)
         if self.section.regularizer == "prior":
-            return Choices(weights, latents, self.divergence(policy, self.prior_density(states)))
+            prior = self.prior_density(states) if noted is None else Gaussian(*noted.chunk(2, dim=-1))
+            return Choices(weights, latents, self.divergence(policy, prior))
         log_prob = policy.log_prob(samples) - log_det_squash(samples, self.section.squash, self.bounds)
         return Choices(weights, latents, (weights * log_prob).sum(0))
 

@@ -146,7 +146,14 @@ def make_learning(
     generator = torch.Generator().manual_seed(streams["samples"])
     scales = state_scales(recipe.env, prior.normalizer.size)
     sac = SAC(section, prior, latent_dim, generator, training_device(device), bounds, scales)
-    replay = Replay(section.replay_capacity, sac.numbers, latent_dim, sac.pixels, section.rewarded_share)
+    replay = Replay(
+        section.replay_capacity,
+        sac.numbers,
+        latent_dim,
+        sac.pixels,
+        section.rewarded_share,
+        sac.prior_numbers if sac.notes_prior else None,
+    )
     return SkillLearning(section, sac, vector, replay, np.random.default_rng(streams["batches"]))
 
 
