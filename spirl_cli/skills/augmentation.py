@@ -100,17 +100,17 @@ class Augmenter:
         """Replace the states of objects at rest in the window by their states at other random steps."""
         if not self.groups or self.section.swap_windows == 0:
             return states
-        states = states.clone()
-        batch = states.shape[0]
+        batch, first = len(states), states[:, 0]
+        change = states.amax(1) - states.amin(1)  # (B, D)
+        offset = torch.zeros_like(first)
         chosen = self._uniform(batch) < self.section.swap_windows
         for group in self.groups:
-            values = states[:, :, group]
-            moved = (values.amax(1) - values.amin(1)).amax(-1) > self.section.swap_tolerance
+            moved = change[:, group].amax(-1) > self.section.swap_tolerance
             swapped = chosen & ~moved & (self._uniform(batch) < self.section.swap_probability)
             source = torch.randint(len(self.pool), (batch,), generator=self.generator)
-            offset = self.pool[source][:, group] - values[:, 0]
-            states[:, :, group] = values + (offset * swapped.unsqueeze(-1)).unsqueeze(1)
-        return states
+            away = self.pool[source][:, group] - first[:, group]
+            offset[:, group] = torch.where(swapped.unsqueeze(-1), away, offset[:, group])
+        return states + offset.unsqueeze(1)
 
     def _uniform(self, batch: int) -> Tensor:
         return torch.rand(batch, generator=self.generator)
