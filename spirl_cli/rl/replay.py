@@ -7,6 +7,7 @@ images, which adds about one uint8 image per skill step.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -110,7 +111,7 @@ class Replay:
     def bytes_per_transition(self) -> int:
         """Memory of one transition, without the images."""
         kept = (self.rows, self.shown, self.notes)
-        return sum(array[:1].size * array.itemsize for array in kept)
+        return sum(math.prod(array.shape[1:]) * array.itemsize for array in kept)
 
     def add(
         self,
