@@ -10,6 +10,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, PositiveInt, model_v
 
 from spirl_cli.errors import UsageError
 
+Precision = Annotated[
+    Literal["auto", "float32", "bfloat16"] | None,
+    # null in fingerprints: it is what recipes without the key have
+    AfterValidator(lambda precision: None if precision == "float32" else precision),
+]
 MAX_ENVIRONMENTS = 1024  # at once: each is a process
 _RANGE = re.compile(r"(-?[0-9]{1,9})?:(-?[0-9]{1,9})?(?::([1-9][0-9]{0,8}))?")
 

@@ -31,8 +31,11 @@ class Gaussian(NamedTuple):
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """Return a reparametrised sample μ + σ·ε `(..., K)`; ε is drawn on the CPU."""
-        noise = torch.randn(self.mean.shape, generator=generator).to(self.mean.device)
-        return self.mean + self.log_sigma.exp() * noise
+        return self.shifted(torch.randn(self.mean.shape, generator=generator))
+
+    def shifted(self, noise: Tensor) -> Tensor:
+        """Return μ + σ·ε `(..., K)` for ε `(..., K)` on any device."""
+        return self.mean + self.log_sigma.exp() * noise.to(self.mean.device)
 
     def strata(self, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Return the weight 1 `(1, ...)` and a sample `(1, ..., K)`, as a mixture of one component does."""

@@ -13,27 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
+from spirl_cli.skills.clip_encoders import make_clip_encoder
 from spirl_cli.skills.gaussian import Gaussian
 from spirl_cli.skills.networks import ActionScale, Normalizer, initialize_linear, mlp
 from spirl_cli.skills.vision import ImageShape, Perception
-
-
-class ClipEncoder(nn.Module):
-    """q(z | clip): linear → LSTM → linear; the last step's output → linear → (μ, log σ)."""
-
-    def __init__(self, inputs: int, latent_dim: int, width: int) -> None:
-        super().__init__()
-        self.embed = nn.Linear(inputs, width)
-        self.lstm = nn.LSTM(width, width, batch_first=True)
-        self.output = nn.Linear(width, width)
-        self.head = nn.Linear(width, 2 * latent_dim)
-        for layer in (self.embed, self.output, self.head):
-            initialize_linear(layer)
-
-    def forward(self, sequence: Tensor) -> Gaussian:
-        """Map a sequence `(B, H, inputs)` to a Gaussian with mean and log σ `(B, K)`."""
-        steps, _ = self.lstm(self.embed(sequence))
-        return Gaussian.from_head(self.head(self.output(steps[:, -1])))
 
 
 class ClosedLoopDecoder(nn.Module):
@@ -109,7 +92,7 @@ class SkillModel(nn.Module):
         self.sees_states = section.model == "closed-loop"
         self.normalizer = normalizer or Normalizer.identity(state_dim)
         inputs = action_dim + (state_dim if self.sees_states else 0)
-        self.encoder = ClipEncoder(inputs, section.latent_dim, section.encoder_width)
+        self.encoder = make_clip_encoder(section, inputs)
         # inputs of the decoder; an open-loop one has none
         seen = (section.state_indices, section.image, image_shape) if self.sees_states else ()
         self.perception = Perception(state_dim, *seen)
@@ -139,17 +122,18 @@ class SkillModel(nn.Module):
         self,
         states: Tensor,
         actions: Tensor,
-        generator: torch.Generator | None = None,
+        noise: Tensor,
         observations: Tensor | None = None,
     ) -> tuple[Tensor, Gaussian]:
         """Reconstruct clips: `(B, H, D)` raw states, `(B, H, A)` actions → (`(B, H, A)` scaled actions, posterior).
 
-        The decoder may see other `observations` `(B, H, D+P)` than the encoder: with images, or with augmented states.
-        In that case z describes the intended behaviour, and not the disturbance of the states.
+        `noise` `(B, K)` from N(0, I) makes a sample of the posterior. The decoder may see other `observations`
+        `(B, H, D+P)` than the encoder: with images, or with augmented states. In that case z describes the intended
+        behaviour, and not the disturbance of the states.
         """
         posterior = self.encode(self.normalizer(states), actions)
         seen = self.perceive(states if observations is None else observations)
-        return self.decoder(seen, posterior.sample(generator)), posterior
+        return self.decoder(seen, posterior.shifted(noise)), posterior
 
 
 def reconstruction_error(actions: Tensor, predicted: Tensor) -> Tensor:

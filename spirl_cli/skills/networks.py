@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from spirl_cli.skills.precision import exact_products
+
 LEAK = 0.2  # slope of every LeakyReLU
 
 
@@ -60,6 +62,15 @@ class ActionScale(nn.Module):
         return (actions - self.centre) / self.span
 
 
+class OutputLinear(nn.Linear):
+    """The last layer of a network, which multiplies in float32 whatever the others do."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map `(..., inputs)` to float32 `(..., outputs)`."""
+        with exact_products(inputs.device.type):
+            return super().forward(inputs.float())
+
+
 def mlp(inputs: int, outputs: int, width: int, depth: int, batch_norm: bool = False) -> nn.Sequential:
     """Make linear → LeakyReLU → depth × [linear → (BatchNorm) → LeakyReLU] → linear.
 
@@ -71,7 +82,7 @@ def mlp(inputs: int, outputs: int, width: int, depth: int, batch_norm: bool = Fa
         if batch_norm:
             layers.append(nn.BatchNorm1d(width))
         layers.append(nn.LeakyReLU(LEAK))
-    layers.append(nn.Linear(width, outputs))
+    layers.append(OutputLinear(width, outputs))
     network = nn.Sequential(*layers)
     network.apply(initialize_linear)
     return network

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.skills.diagnosis import SkillReport, skill_report
 from spirl_cli.skills.models import SkillModel, rate, reconstruction_error
 from spirl_cli.skills.optimization import make_optimizer, scheduled_rate, set_learning_rate
+from spirl_cli.skills.precision import Products
 from spirl_cli.skills.preparation import (
     VALIDATION_WINDOWS,
     make_action_scale,
@@ -27,9 +29,30 @@ from spirl_cli.skills.preparation import (
 )
 from spirl_cli.skills.reconstruction import observe, reconstruct
 from spirl_cli.skills.sampling import WindowSampler, spread, window_rows, windows
+from spirl_cli.skills.side_by_side import Losses, SideBySide
 
 BETA_LEARNING_RATE = 1e-2  # learning rate of log β, if a target KL tunes it
 BEST_OF_WINDOWS = 128
+
+
+class Batch(NamedTuple):
+    """Windows `(B, …)` for one gradient step.
+
+    Attributes:
+        states, actions: input of the encoder, `(B, H, D)` and `(B, H, A)`.
+        observations, targets: input and target of the decoder, `(B, h, D+P)` and `(B, h, A)`.
+        noise: of the sample of the posterior, `(B, K)`.
+    """
+
+    states: Tensor
+    actions: Tensor
+    observations: Tensor
+    targets: Tensor
+    noise: Tensor
+
+    def split(self, parts: int) -> list[Batch]:
+        """Return equal parts in their order."""
+        return [Batch(*tensors) for tensors in zip(*(tensor.chunk(parts) for tensor in self), strict=True)]
 
 
 class SkillTrainer:
@@ -45,11 +68,13 @@ class SkillTrainer:
     def __init__(self, section: TrainSkillsSection, clips: Clips, seed: int, device: str = "cpu") -> None:
         self.section, self.clips, self.device = section, clips, device
         self.rng, self.generator, self.noise = random_streams(seed)
+        self.products = Products(section.precision, device)
         normalizer = make_normalizer(section, clips)
         scale = make_action_scale(section, clips)
         self.model = SkillModel(section, clips.observation_dim, clips.action_dim, normalizer, clips.image_shape, scale)
         self.model.to(device)
         self.optimizer = make_optimizer(section.optimizer, self.model.parameters(), section.learning_rate)
+        self.gradients = SideBySide(list(self.model.parameters()), section.batch_parts or 1)
         self.sampler = WindowSampler(clips, "train", section.sampling, self.rng)
         self.augment = make_augmenter(section.augmentation, clips, self.noise)
         self.log_beta = math.log(max(section.beta, 1e-12))
@@ -76,20 +101,25 @@ class SkillTrainer:
         if section.decoder_steps is not None:
             rows, augmented, targets = self._some_steps(section.decoder_steps, rows, augmented, targets)
         observations = observe(self.model, self.clips, augmented, rows)
-        predicted, posterior = self.model(states, actions, self.generator, observations)
-        reconstruction, kl = reconstruction_error(self.model.scaled(targets), predicted), rate(posterior)
-        loss = reconstruction + self.beta * kl
+        noise = torch.randn((len(starts), section.latent_dim), generator=self.generator)
+        batch = Batch(states, actions, observations, targets, noise).split(self.gradients.parts)
+        told = self.gradients.backward(lambda part: self._losses(batch[part]))
         set_learning_rate(
             self.optimizer,
             scheduled_rate(section.schedule, section.learning_rate, self.iteration, section.iterations),
         )
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
         self.optimizer.step()
         if section.target_kl is not None:  # dual descent: β grows while the KL is above its target
-            self.log_beta += BETA_LEARNING_RATE * float(kl.detach() - section.target_kl)
+            self.log_beta += BETA_LEARNING_RATE * float(told["kl"] - section.target_kl)
         self.iteration += 1
-        return {"reconstruction": reconstruction.detach(), "kl": kl.detach()}
+        return told
+
+    def _losses(self, batch: Batch) -> Losses:
+        """Return L_skill of a batch, or of a part of it, and its terms."""
+        with self.products():
+            predicted, posterior = self.model(batch.states, batch.actions, batch.noise, batch.observations)
+        reconstruction, kl = reconstruction_error(self.model.scaled(batch.targets), predicted), rate(posterior)
+        return reconstruction + self.beta * kl, {"reconstruction": reconstruction, "kl": kl}
 
     def _some_steps(
         self, count: int, rows: NDArray[np.int64], states: Tensor, actions: Tensor

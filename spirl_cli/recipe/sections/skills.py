@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from spirl_cli.settings import Index, Section
+from spirl_cli.settings import Index, Precision, Section
 
 Share = Annotated[str, Field(pattern=r"^\d+(\.\d+)?%$")]  # of a spread, such as 3%
 
@@ -65,7 +65,13 @@ class TrainSkillsSection(Section):
     # that an episode has ten skills or more
     horizon: PositiveInt = 10
     latent_dim: PositiveInt = 10  # numbers of a skill z. Try: between the size of an action and ten
-    encoder_width: PositiveInt = 128  # units of the encoder's LSTM
+    # number format of matrix products, while weights and sums stay float32. bfloat16: less exact, and twice as fast on
+    # processors that have it; auto: bfloat16 on such processors; null: float32. Try: auto
+    precision: Precision = None
+    # what turns a clip into a skill: an MLP on all its steps at once (mlp), or convolutions over time (conv), both much
+    # quicker than an LSTM; null: an LSTM, as published
+    encoder: Literal["mlp", "conv"] | None = None
+    encoder_width: PositiveInt = 128  # units of the encoder's layers
     decoder_width: PositiveInt = 128  # units of the decoder's layers, or of its LSTM where it is open-loop
     decoder_depth: PositiveInt = 5  # hidden layers of the decoder
     # numbers of the state that a closed-loop decoder sees; null: all, or none beside an image. Try: hide what tells the
@@ -89,6 +95,9 @@ class TrainSkillsSection(Section):
     target_kl: PositiveFloat | None = None
     iterations: PositiveInt = 40_000  # batches to train on. Unit: iterations. Try: some fifty passes over all windows
     batch_size: PositiveInt = 128  # windows of a batch
+    # equal parts of a batch, whose gradients threads compute side by side, a core for each. The result depends on this
+    # number, but not on the cores that there are; null: whole batches, on one core. Try: 2
+    batch_parts: PositiveInt | None = None
     learning_rate: PositiveFloat = 1e-3  # step size of the optimiser
     optimizer: Literal["adam", "radam"] = "adam"  # which optimiser
     schedule: Literal["constant", "cosine"] = "cosine"  # whether the learning rate stays or falls along a cosine
@@ -104,6 +113,16 @@ class TrainSkillsSection(Section):
     def _primitive_is_one_step(self) -> TrainSkillsSection:
         if self.model == "primitive" and self.horizon != 1:
             raise ValueError("train_skills.model 'primitive' needs train_skills.horizon: 1")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_are_equal(self) -> TrainSkillsSection:
+        if self.batch_parts is not None and self.batch_size % self.batch_parts:
+            raise ValueError(
+                f"train_skills.batch_parts: a batch of {self.batch_size} does not have {self.batch_parts} equal parts"
+            )
+        if self.batch_parts is not None and self.batch_norm:
+            raise ValueError("train_skills.batch_parts is for networks without batch_norm, which needs whole batches")
         return self
 
     @model_validator(mode="after")
