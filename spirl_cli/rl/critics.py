@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from spirl_cli.recipe.sections.rl import FourierSection, ObjectsSection
 from spirl_cli.rl.critic_inputs import FourierFeatures, ObjectFeatures
-from spirl_cli.rl.ensemble_layers import EnsembleLayerNorm, EnsembleLinear
+from spirl_cli.rl.ensemble_layers import EnsembleLayerNorm, EnsembleLinear, EnsembleOutput
 from spirl_cli.skills.networks import LEAK, Normalizer
 
 
@@ -47,7 +47,7 @@ class CriticEnsemble(nn.Module):
             if layer_norm:
                 layers.append(EnsembleLayerNorm(members, outputs))
             layers.append(nn.LeakyReLU(LEAK))
-        layers.append(EnsembleLinear(members, sizes[-1], 1))
+        layers.append(EnsembleOutput(members, sizes[-1], 1))
         self.network = nn.Sequential(*layers)
 
     def forward(self, states: Tensor, latents: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from spirl_cli.skills.precision import exact_products
+
 
 class EnsembleLinear(nn.Module):
     """E linear layers at once: `(E, B, inputs)` → `(E, B, outputs)`."""
@@ -20,6 +22,15 @@ class EnsembleLinear(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Apply all members by one batched matrix product."""
         return torch.baddbmm(self.bias, inputs, self.weight)
+
+
+class EnsembleOutput(EnsembleLinear):
+    """The last layer of several networks, which multiplies in float32 whatever the others do."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map `(E, B, inputs)` to float32 `(E, B, outputs)`."""
+        with exact_products(inputs.device.type):
+            return super().forward(inputs.float())
 
 
 class EnsembleLayerNorm(nn.Module):

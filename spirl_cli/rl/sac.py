@@ -38,7 +38,7 @@ from spirl_cli.skills.gaussian import Gaussian
 from spirl_cli.skills.mixture import Mixture
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.optimization import Adam
-from spirl_cli.skills.prior import Density, PriorNetwork
+from spirl_cli.skills.precision import Products
 from spirl_cli.skills.prior import Density, GaussianNetwork, PriorNetwork
 
 FIRST_ALPHA = 0.02  # until one is found, where the recipe says auto
@@ -90,6 +90,7 @@ class SAC:
         scales: Normalizer | None = None,
     ) -> None:
         self.section, self.latent_dim, self.generator, self.device = section, latent_dim, generator, device
+        self.products = Products(section.precision, device)
         self.bounds = None if bounds is None else bounds.to(device)
         self.prior = prior.to(device).eval().requires_grad_(False)
         scales = scales or prior.normalizer
@@ -246,9 +247,12 @@ class SAC:
         blocks = -(-len(states) // BLOCK)
         padded = torch.zeros(blocks * BLOCK, states.shape[1])
         padded[: len(states)] = torch.from_numpy(states)
-        densities = [self.prior_density(block.to(self.device)) for block in padded.split(BLOCK)]
-        numbers = torch.cat([torch.cat([density.mean, density.log_sigma], dim=-1) for density in densities])
-        return numbers[: len(states)].cpu().numpy()
+        numbers: list[Tensor] = []
+        for block in padded.split(BLOCK):
+            density = self.prior_density(block.to(self.device))
+            assert isinstance(density, Gaussian), "the caller has asked `notes_prior`"
+            numbers.append(torch.cat(density, dim=-1))
+        return torch.cat(numbers)[: len(states)].cpu().numpy()
 
     def divergence(self, policy: Gaussian | Mixture, prior: Density) -> Tensor:
         """Return D(s) = KL(π(·|s) ‖ p(·|s)) `(B,)`, in nats.
@@ -336,7 +340,8 @@ class SAC:
 
     def _update_critics(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the loss () and the mean value () before the step."""
-        loss, values = self.critic_loss(batch)
+        with self.products():
+            loss, values = self.critic_loss(batch)
         self.critic_optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.critic_optimizer.step()
@@ -344,7 +349,8 @@ class SAC:
 
     def _update_policy(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the loss () and the mean divergence () before the step."""
-        loss, penalty = self.policy_loss(batch)
+        with self.products():
+            loss, penalty = self.policy_loss(batch)
         self.policy_optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if self.section.max_gradient_norm is not None:

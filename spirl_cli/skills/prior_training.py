@@ -22,6 +22,7 @@ from spirl_cli.skills.gaussian import Gaussian
 from spirl_cli.skills.models import SkillModel
 from spirl_cli.skills.networks import Normalizer
 from spirl_cli.skills.optimization import make_optimizer, scheduled_rate, set_learning_rate
+from spirl_cli.skills.precision import Products
 from spirl_cli.skills.preparation import (
     VALIDATION_WINDOWS,
     make_augmenter,
@@ -60,6 +61,7 @@ class PriorTrainer:
     ) -> None:
         self.section, self.clips, self.device = section, clips, device
         self.rng, self.generator, self.noise = random_streams(seed)
+        self.products = Products(section.precision, device)
         self.prior = make_prior(section, normalizer, latent_dim, clips.image_shape).to(device)
         self.optimizer = make_optimizer(section.optimizer, self.prior.parameters(), section.learning_rate)
         self.sampler = WindowSampler(clips, "train", section.sampling, self.rng)
@@ -83,7 +85,8 @@ class PriorTrainer:
         states = self.augment.states(states.unsqueeze(1)).squeeze(1)
         observations = self._observations(states, starts)
         posterior = Gaussian(posterior.mean.to(self.device), posterior.log_sigma.to(self.device))
-        loss = self.prior.loss(observations, posterior, latent.to(self.device), section.objective)
+        with self.products():
+            loss = self.prior.loss(observations, posterior, latent.to(self.device), section.objective)
         set_learning_rate(
             self.optimizer,
             scheduled_rate(section.schedule, section.learning_rate, self.iteration, section.iterations),

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from spirl_cli.settings import MAX_ENVIRONMENTS, Index, Section
+from spirl_cli.settings import MAX_ENVIRONMENTS, Index, Precision, Section
 
 
 class Parity(Section):
@@ -71,6 +71,9 @@ class TrainRLSection(Section):
     # values may run away
     updates_per_step: PositiveFloat = 1.0
     batch_size: PositiveInt = 256  # transitions of a batch
+    # number format of matrix products, while weights and sums stay float32. bfloat16: less exact, and twice as fast on
+    # processors that have it; auto: bfloat16 on such processors; null: float32. Try: auto
+    precision: Precision = None
     # weight of the value one skill later. Try: nearer to 1 where the reward comes after more than a hundred skills
     discount: Annotated[float, Field(gt=0, le=1)] = 0.99
     # what the learner multiplies rewards by; results show the true ones. auto: such that the first rewards of a skill
