@@ -286,7 +286,7 @@ class SAC:
         y is at least the observed return after s, if the batch has it, and at most the largest possible return.
         """
         choice = self.sampled_choice(batch.next_states, batch.next_priors)
-        value = choice.expected(self.target_critics(self.whole_states(batch.next_states), choice.latents).amin(0))
+        value = choice.expected(self._values(self.target_critics, batch.next_states, choice.latents).amin(0))
         value = value - self.alpha * self._clamped(choice.penalty)
         target = batch.rewards + (1.0 - batch.terminals) * self.section.discount * value
         if batch.returns is not None:  # the optimal return is at least the observed one (He et al. 2017)
@@ -296,7 +296,7 @@ class SAC:
     def critic_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return L_Q = Σ_i ½·mean (Q_i(s, z) − y)², and the values Q_i(s, z) `(E, B)`."""
         target = self.target_value(batch)
-        values = self.critics(self.whole_states(batch.states), batch.latents)  # (E, B)
+        values = self._values(self.critics, batch.states, batch.latents)  # (E, B)
         return 0.5 * (values - target).square().mean(1).sum(), values
 
     def policy_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -307,7 +307,7 @@ class SAC:
         clamps = self.section.parity.clamp_policy_divergence
         used = self._clamped(choices.penalty) if clamps else choices.penalty
         self.critics.requires_grad_(False)
-        value = choices.expected(self.critics(self.whole_states(batch.states), choices.latents).amin(0))
+        value = choices.expected(self._values(self.critics, batch.states, choices.latents).amin(0))
         self.critics.requires_grad_(True)
         return (self.alpha.detach() * used - value).mean(), choices.penalty
 
@@ -326,6 +326,12 @@ class SAC:
         log_prob = policy.log_prob(samples) - log_det_squash(samples, self.section.squash, self.bounds)
         return Choices(weights, latents, (weights * log_prob).sum(0))
 
+    def _values(self, critics: CriticEnsemble, states: Tensor, latents: Tensor) -> Tensor:
+        """Return Q_i(s, z) `(E, ..., B)`; only critics are large enough to gain from bfloat16."""
+        with self.products():
+            values: Tensor = critics(self.whole_states(states), latents)
+        return values
+
     def _squash(self, sample: Tensor) -> Tensor:
         return squash(sample, self.section.squash, self.bounds)
 
@@ -340,8 +346,7 @@ class SAC:
 
     def _update_critics(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the loss () and the mean value () before the step."""
-        with self.products():
-            loss, values = self.critic_loss(batch)
+        loss, values = self.critic_loss(batch)
         self.critic_optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.critic_optimizer.step()
@@ -349,8 +354,7 @@ class SAC:
 
     def _update_policy(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the loss () and the mean divergence () before the step."""
-        with self.products():
-            loss, penalty = self.policy_loss(batch)
+        loss, penalty = self.policy_loss(batch)
         self.policy_optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if self.section.max_gradient_norm is not None:

@@ -30,6 +30,7 @@ from spirl_cli.skills.preparation import (
     training_parts,
 )
 from spirl_cli.skills.sampling import WindowSampler, add_images, spread, windows
+from spirl_cli.skills.side_by_side import Losses, SideBySide, in_parts
 
 SPLITS: tuple[Split, ...] = ("train", "validation")
 
@@ -64,6 +65,7 @@ class PriorTrainer:
         self.products = Products(section.precision, device)
         self.prior = make_prior(section, normalizer, latent_dim, clips.image_shape).to(device)
         self.optimizer = make_optimizer(section.optimizer, self.prior.parameters(), section.learning_rate)
+        self.gradients = SideBySide(list(self.prior.parameters()), section.batch_parts or 1)
         self.sampler = WindowSampler(clips, "train", section.sampling, self.rng)
         self.augment = make_augmenter(section.augmentation or Augmentation(), clips, self.noise)
         drawn = {"train": section.iterations * section.batch_size, "validation": VALIDATION_WINDOWS}
@@ -85,19 +87,23 @@ class PriorTrainer:
         states = self.augment.states(states.unsqueeze(1)).squeeze(1)
         observations = self._observations(states, starts)
         posterior = Gaussian(posterior.mean.to(self.device), posterior.log_sigma.to(self.device))
-        with self.products():
-            loss = self.prior.loss(observations, posterior, latent.to(self.device), section.objective)
+        batch = in_parts((observations, *posterior, latent.to(self.device)), self.gradients.parts)
+        told = self.gradients.backward(lambda part: self._losses(*batch[part]))
         set_learning_rate(
             self.optimizer,
             scheduled_rate(section.schedule, section.learning_rate, self.iteration, section.iterations),
         )
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
         if section.max_gradient_norm is not None:
             nn.utils.clip_grad_norm_(self.prior.parameters(), section.max_gradient_norm)
         self.optimizer.step()
         self.iteration += 1
-        return {"loss": loss.detach()}
+        return told
+
+    def _losses(self, observations: Tensor, mean: Tensor, log_sigma: Tensor, latent: Tensor) -> Losses:
+        """Return L_prior of a batch, or of a part of it, see `PriorNetwork.loss`."""
+        with self.products():
+            loss = self.prior.loss(observations, Gaussian(mean, log_sigma), latent, self.section.objective)
+        return loss, {"loss": loss}
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

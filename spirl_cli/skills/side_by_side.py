@@ -65,3 +65,8 @@ class SideBySide:
         first = compute(0)
         own = [compute(part) if futures[part - 1].cancel() else None for part in range(1, self.parts)]
         return [first, *(future.result() if mine is None else mine for future, mine in zip(futures, own, strict=True))]
+
+
+def in_parts(batch: Sequence[Tensor], parts: int) -> list[tuple[Tensor, ...]]:
+    """Cut tensors `(B, …)` into equal parts; return the tensors of each part."""
+    return list(zip(*(tensor.chunk(parts) for tensor in batch), strict=True))

@@ -29,7 +29,7 @@ from spirl_cli.skills.preparation import (
 )
 from spirl_cli.skills.reconstruction import observe, reconstruct
 from spirl_cli.skills.sampling import WindowSampler, spread, window_rows, windows
-from spirl_cli.skills.side_by_side import Losses, SideBySide
+from spirl_cli.skills.side_by_side import Losses, SideBySide, in_parts
 
 BETA_LEARNING_RATE = 1e-2  # learning rate of log β, if a target KL tunes it
 BEST_OF_WINDOWS = 128
@@ -49,10 +49,6 @@ class Batch(NamedTuple):
     observations: Tensor
     targets: Tensor
     noise: Tensor
-
-    def split(self, parts: int) -> list[Batch]:
-        """Return equal parts in their order."""
-        return [Batch(*tensors) for tensors in zip(*(tensor.chunk(parts) for tensor in self), strict=True)]
 
 
 class SkillTrainer:
@@ -102,8 +98,8 @@ class SkillTrainer:
             rows, augmented, targets = self._some_steps(section.decoder_steps, rows, augmented, targets)
         observations = observe(self.model, self.clips, augmented, rows)
         noise = torch.randn((len(starts), section.latent_dim), generator=self.generator)
-        batch = Batch(states, actions, observations, targets, noise).split(self.gradients.parts)
-        told = self.gradients.backward(lambda part: self._losses(batch[part]))
+        batch = in_parts((states, actions, observations, targets, noise), self.gradients.parts)
+        told = self.gradients.backward(lambda part: self._losses(Batch(*batch[part])))
         set_learning_rate(
             self.optimizer,
             scheduled_rate(section.schedule, section.learning_rate, self.iteration, section.iterations),

@@ -10,7 +10,9 @@ from pydantic import ValidationError
 from torch import nn
 
 from spirl_cli.clips.reader import Clips
+from spirl_cli.recipe.sections.prior import TrainPriorSection
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
+from spirl_cli.skills.prior_training import PriorTrainer
 from spirl_cli.skills.side_by_side import SideBySide
 from spirl_cli.skills.skill_training import SkillTrainer
 from tests.support.clip_data import make_clips
@@ -78,3 +80,14 @@ def test_checkpoints_restore_parts(clips: Clips, tmp_path: Path) -> None:
         trainer.update()
     for one, other in zip(first.model.parameters(), second.model.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_priors_learn_in_parts_too(clips: Clips) -> None:
+    skills = SkillTrainer(TrainSkillsSection(horizon=clips.horizon), clips, seed=0).model
+    found = []
+    for parts in (None, 2):
+        section = TrainPriorSection(width=16, depth=2, batch_size=12, optimizer="radam", batch_parts=parts)
+        trainer = PriorTrainer(section, clips, skills, skills.normalizer, 10, seed=0)
+        trainer.update()
+        found.append(torch.cat([parameter.detach().flatten() for parameter in trainer.prior.parameters()]))
+    torch.testing.assert_close(found[1], found[0], rtol=1e-3, atol=1e-5)

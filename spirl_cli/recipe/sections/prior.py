@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from spirl_cli.recipe.sections.skills import Augmentation, ImageEncoderSection
+from spirl_cli.recipe.sections.skills import Augmentation, BatchSection, ImageEncoderSection
 from spirl_cli.settings import Index, Precision, Section
 
 
@@ -30,7 +30,7 @@ class EnsembleSection(Section):
     members: Annotated[int, Field(ge=2)] = 5  # Gaussians that are trained side by side
 
 
-class TrainPriorSection(Section):
+class TrainPriorSection(BatchSection):
     """Skill prior p(z | s), or behaviour cloning when the skills are primitive actions."""
 
     # density of the prior. Try: mixture where equally good choices differ
@@ -44,7 +44,6 @@ class TrainPriorSection(Section):
     image: ImageEncoderSection | None = None
     width: PositiveInt = 128  # units of a hidden layer
     depth: PositiveInt = 6  # number of hidden layers
-    batch_norm: bool = False  # whether hidden layers are normalised over the batch, as published
     # number format of matrix products, while weights and sums stay float32. bfloat16: less exact, and twice as fast on
     # processors that have it; auto: bfloat16 on such processors; null: float32. Try: auto
     precision: Precision = None
@@ -54,7 +53,6 @@ class TrainPriorSection(Section):
     # batches to train on. Try: fewer where the held-out likelihood falls while training goes on, as with few
     # demonstrations
     iterations: PositiveInt = 20_000
-    batch_size: PositiveInt = 128  # windows of a batch
     learning_rate: PositiveFloat = 1e-3  # step size of the optimiser
     # largest norm of a gradient, as a density with a tiny sigma has gradients without bounds; null: any
     max_gradient_norm: PositiveFloat | None = 10.0

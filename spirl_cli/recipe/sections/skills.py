@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -55,7 +55,25 @@ class ImageEncoderSection(Section):
     batch_norm: bool = False  # whether features are normalised over the batch, from the second convolution on
 
 
-class TrainSkillsSection(Section):
+class BatchSection(Section):
+    """What both supervised stages say of their batches."""
+
+    batch_norm: bool = False  # whether hidden layers are normalised over the batch, as published
+    batch_size: PositiveInt = 128  # windows of a batch
+    # equal parts of a batch, whose gradients threads compute side by side, a core for each. The result depends on this
+    # number, but not on the cores that there are; null: whole batches, on one core. Try: 2
+    batch_parts: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _parts_are_equal(self) -> Self:
+        if self.batch_parts is not None and self.batch_size % self.batch_parts:
+            raise ValueError(f"batch_parts: a batch of {self.batch_size} does not have {self.batch_parts} equal parts")
+        if self.batch_parts is not None and self.batch_norm:
+            raise ValueError("batch_parts is for networks without batch_norm, which needs whole batches")
+        return self
+
+
+class TrainSkillsSection(BatchSection):
     """Skill encoder and decoder (stage `skills`)."""
 
     # a decoder that sees the state at every step (closed-loop), one that does not (open-loop), or actions themselves as
@@ -82,7 +100,6 @@ class TrainSkillsSection(Section):
     # so many steps of a window, drawn at random, are all that a closed-loop decoder learns from; null: all. Steps of a
     # window are much alike, so that fewer with more windows learn more in a minute where the decoder sees images
     decoder_steps: PositiveInt | None = None
-    batch_norm: bool = False  # whether hidden layers are normalised over the batch, as published
     normalize: bool = True  # whether states are standardised
     # scaled: actions are learned in units of their bounds (of their spread, where the bounds are far away), and states
     # that hardly move are told by the spread of the others; raw: numbers as they are; null: as the domain has it
@@ -94,10 +111,6 @@ class TrainSkillsSection(Section):
     # Try: 1.0 on data of your own
     target_kl: PositiveFloat | None = None
     iterations: PositiveInt = 40_000  # batches to train on. Unit: iterations. Try: some fifty passes over all windows
-    batch_size: PositiveInt = 128  # windows of a batch
-    # equal parts of a batch, whose gradients threads compute side by side, a core for each. The result depends on this
-    # number, but not on the cores that there are; null: whole batches, on one core. Try: 2
-    batch_parts: PositiveInt | None = None
     learning_rate: PositiveFloat = 1e-3  # step size of the optimiser
     optimizer: Literal["adam", "radam"] = "adam"  # which optimiser
     schedule: Literal["constant", "cosine"] = "cosine"  # whether the learning rate stays or falls along a cosine
@@ -113,16 +126,6 @@ class TrainSkillsSection(Section):
     def _primitive_is_one_step(self) -> TrainSkillsSection:
         if self.model == "primitive" and self.horizon != 1:
             raise ValueError("train_skills.model 'primitive' needs train_skills.horizon: 1")
-        return self
-
-    @model_validator(mode="after")
-    def _parts_are_equal(self) -> TrainSkillsSection:
-        if self.batch_parts is not None and self.batch_size % self.batch_parts:
-            raise ValueError(
-                f"train_skills.batch_parts: a batch of {self.batch_size} does not have {self.batch_parts} equal parts"
-            )
-        if self.batch_parts is not None and self.batch_norm:
-            raise ValueError("train_skills.batch_parts is for networks without batch_norm, which needs whole batches")
         return self
 
     @model_validator(mode="after")
