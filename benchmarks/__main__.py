@@ -1,4 +1,4 @@
-"""Costs of spirl: `python -m benchmarks [skills|rl|maze|blocks|memory|startup|store] [--seconds S] [--json]`.
+"""Costs of spirl: `python -m benchmarks [skills|rl|paces|maze|blocks|memory|startup|store] [--seconds S] [--json]`.
 
 Exit codes: 0 all limits are kept; 1 one is not, or could not be judged on a busy computer; 2 wrong usage.
 """
@@ -17,7 +17,7 @@ from spirl_cli.errors import SpirlError
 from spirl_cli.monitor.reporter import Reporter, RichReporter
 from spirl_cli.store.provenance import machine
 
-NAMES = ("skills", "rl", "maze", "blocks", "memory", "startup", "store")
+NAMES = ("skills", "rl", "paces", "maze", "blocks", "memory", "startup", "store")
 SECONDS = 60.0
 
 
@@ -42,12 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def benchmark(name: str) -> Callable[[float, Reporter], list[Measurement]]:
     """Return the measurement with this name; only this call imports torch and the simulator."""
-    from benchmarks import blocks, maze, memory, rl, skills, startup, store
+    from benchmarks import blocks, maze, memory, paces, rl, skills, startup, store
 
     if name == "skills":
         return skills.measure
     if name == "rl":
         return rl.measure
+    if name == "paces":
+        return paces.measure
     if name == "maze":
         return maze.measure
     if name == "blocks":

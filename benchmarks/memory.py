@@ -29,14 +29,19 @@ def measure(transitions: int = TRANSITIONS) -> list[Measurement]:
     capacity = load_recipe("kitchen").train_rl.replay_capacity
     numbers = MAZE_STATE + ImageEncoderSection().features  # the state includes the prior's features
     return [
-        _measurement("replay memory", LIMIT, lambda: Replay(capacity, STATE_DIM, LATENT_DIM), transitions),
+        _measurement("replay memory", LIMIT, lambda: Replay(capacity, STATE_DIM, LATENT_DIM, note=_prior), transitions),
         _measurement(
             "replay memory with images",
             IMAGE_LIMIT,
-            lambda: Replay(capacity, numbers, LATENT_DIM, MAZE_PIXELS),
+            lambda: Replay(capacity, numbers, LATENT_DIM, MAZE_PIXELS, note=_prior),
             min(transitions, IMAGE_TRANSITIONS),
         ),
     ]
+
+
+def _prior(states: Observations) -> Observations:
+    """Return numbers as a Gaussian prior has them for states `(N, D)`, `(N, 2·K)`."""
+    return np.zeros((len(states), 2 * LATENT_DIM), np.float32)
 
 
 def _measurement(name: str, limit: int, make: Callable[[], Replay], transitions: int) -> Measurement:

@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.data import Untrained, make_untrained
 from benchmarks.measurement import Measurement
+from benchmarks.throughput import modelled
 from spirl_cli.envs.vector import SkillVector, make_vector, split_step
 from spirl_cli.envs.workers import WorkerVector
 from spirl_cli.errors import UsageError
@@ -83,6 +84,7 @@ def _measurement(rates: Sequence[tuple[float, float, float]], share: float) -> M
             "environment_alone": environment,
             "updates_alone": updates,
             "processor_share": share,
+            "modelled": modelled(environment, updates, together),
             "blocks": [list(values) for values in rates],
         },
         disturbed=share < QUIET,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from spirl_cli.recipe.sections.skills import TrainSkillsSection
 from spirl_cli.skills.clip_encoders import make_clip_encoder
 from spirl_cli.skills.gaussian import Gaussian
-from spirl_cli.skills.networks import ActionScale, Normalizer, initialize_linear, mlp
+from spirl_cli.skills.networks import ActionScale, Normalizer, initialize_linear, merged_layers, mlp
 from spirl_cli.skills.vision import ImageShape, Perception
 
 
@@ -47,6 +47,7 @@ class OpenLoopDecoder(nn.Module):
         self.embed = nn.Linear(action_dim + section.latent_dim, width)
         self.cell = nn.LSTMCell(width, width)
         self.head = nn.Linear(width, action_dim)
+        self.merged = section.precision is not None  # as in `ClipEncoder`
         for layer in (self.embed, self.head):
             initialize_linear(layer)
 
@@ -55,9 +56,15 @@ class OpenLoopDecoder(nn.Module):
         batch = latent.shape[0]
         action = self.first_action.expand(batch, -1)
         hidden, cell = (state.expand(batch, -1) for state in self.first_state)
-        actions = []
+        actions, own = [], self.cell
+        if self.merged:
+            weight, bias = merged_layers(self.embed, own.weight_ih, own.bias_ih)
         for _ in range(self.horizon):
-            hidden, cell = self.cell(self.embed(torch.cat([action, latent], dim=-1)), (hidden, cell))
+            inputs = torch.cat([action, latent], dim=-1)
+            if self.merged:
+                hidden, cell = torch.lstm_cell(inputs, (hidden, cell), weight, own.weight_hh, bias, own.bias_hh)
+            else:
+                hidden, cell = own(self.embed(inputs), (hidden, cell))
             action = self.head(hidden)
             actions.append(action)
         return torch.stack(actions, dim=1)

@@ -88,6 +88,12 @@ def mlp(inputs: int, outputs: int, width: int, depth: int, batch_norm: bool = Fa
     return network
 
 
+def merged_layers(first: nn.Linear, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Return weight and bias of one layer that does what `first` and a linear layer after it do."""
+    with exact_products(weight.device.type):
+        return weight @ first.weight, torch.addmv(bias, weight, first.bias)
+
+
 def initialize_linear(module: nn.Module) -> None:
     """Set Xavier-normal weights and zero bias of a linear layer; leave other modules unchanged."""
     if isinstance(module, nn.Linear):

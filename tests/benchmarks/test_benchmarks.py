@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import blocks, maze, memory, rl, skills, transfer
+from benchmarks import blocks, maze, memory, paces, rl, skills, throughput, transfer
 from benchmarks.bare import BareLoop, count_parameters
 from benchmarks.measurement import Measurement
 from spirl_cli.domains.blocks.env import BlocksEnv
@@ -167,3 +167,27 @@ class TestCommand:
         with pytest.raises(SystemExit) as exit_:
             benchmarks.main(arguments)
         assert exit_.value.code == 2
+
+
+class TestPaces:
+    def test_variants_are_compared_with_the_recipe(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(paces, "BLOCK", 1)
+        found = paces.measure(0.01, SilentReporter(), episodes=4)
+        assert [one.name for one in found] == [
+            *(f"train-skills, {variant}" for variant in paces.SKILLS),
+            *(f"train-rl, per skill, {variant}" for variant in paces.AGENT),
+        ]
+        for one in found:
+            assert one.parts["milliseconds"] > 0 and one.value > 0
+            assert (one.value == 1.0) or not one.name.endswith(paces.AS_IT_IS)
+
+
+class TestThroughput:
+    def test_two_cores_give_what_was_measured(self) -> None:
+        assert throughput.modelled(561.0, 629.0, 527.0, [2]) == {2: pytest.approx(527.0)}
+
+    def test_the_learner_is_the_limit_on_many_cores(self) -> None:
+        slow, quick = (throughput.modelled(500.0, updates, 400.0, [2, 8, 64]) for updates in (600.0, 3000.0))
+        assert slow[8] == slow[64] and slow[2] < slow[8]
+        assert quick[2] < quick[8] == quick[64]
+        assert slow[64] / slow[2] == pytest.approx(600.0 / (2 / (1 / 500 + 1 / 600)))

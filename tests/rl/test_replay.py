@@ -113,3 +113,27 @@ class TestReplay:
         again = Replay(8, STATE, LATENT)
         again.restore(tmp_path, lists[-1], replay.digests)
         assert np.array_equal(np.sort(again.rows, axis=0), np.sort(replay.rows, axis=0))
+
+
+class TestNotes:
+    def test_notes_belong_to_both_states_and_come_back(self, tmp_path: Path) -> None:
+        def note(states: np.ndarray) -> np.ndarray:
+            return np.stack([states.sum(1), states[:, 0]], axis=1)
+
+        def check(replay: Replay) -> None:
+            batch = replay.sample(200, np.random.default_rng(0))
+            for states, noted in ((batch.states, batch.priors), (batch.next_states, batch.next_priors)):
+                assert noted is not None
+                np.testing.assert_array_equal(noted.numpy(), note(states.numpy()))
+
+        rng = np.random.default_rng(0)
+        replay = Replay(30, STATE, LATENT, note=note)
+        for _ in range(9):  # more than it holds
+            states = rng.standard_normal((4, STATE), np.float32)
+            replay.add(states, np.zeros((4, LATENT), np.float32), np.zeros(4, np.float32), states + 1, np.zeros(4))
+            check(replay)
+        segments = replay.save(tmp_path)
+        restored = Replay(30, STATE, LATENT, note=note)
+        restored.restore(tmp_path, segments, replay.digests)
+        check(restored)
+        assert Replay(30, STATE, LATENT).notes.size == 0

@@ -144,3 +144,45 @@ def test_alpha_never_falls_below_its_bound() -> None:
     for _ in range(5):  # the policy stays close to the prior, which makes alpha fall
         sac.update(make_batch())
     assert sac.alpha.item() == pytest.approx(0.0199)
+
+
+class TestPrecision:
+    def test_bfloat16_critics_learn_nearly_the_same(self) -> None:
+        exact, rough = (make_sac(precision=one) for one in (None, "bfloat16"))
+        for _ in range(20):
+            theirs, ours = exact.update(make_batch()), rough.update(make_batch())
+        assert theirs["critic_loss"] != ours["critic_loss"]
+        for name, value in theirs.items():
+            torch.testing.assert_close(ours[name], value, rtol=0.05, atol=0.02)
+
+    def test_values_and_weights_stay_float32(self) -> None:
+        sac, batch = make_sac(precision="bfloat16"), make_batch()
+        _, values = sac.critic_loss(batch)
+        assert values.dtype == torch.float32 and sac.target_value(batch).dtype == torch.float32
+        sac.update(batch)
+        for parameter in (*sac.critics.parameters(), *sac.policy.parameters()):
+            assert parameter.dtype == torch.float32
+            assert parameter.grad is not None and torch.isfinite(parameter.grad).all()
+
+
+class TestNotedPrior:
+    def test_it_does_not_depend_on_how_many_are_asked_for(self) -> None:
+        sac = make_sac(latent_dim=5)
+        states = np.random.default_rng(0).standard_normal((100, STATE), np.float32)
+        whole = sac.prior_numbers(states)
+        assert whole.shape == (100, 10)
+        parts = [sac.prior_numbers(states[first : first + 7]) for first in range(0, 100, 7)]
+        assert np.array_equal(np.concatenate(parts), whole)
+        density = sac.prior_density(torch.from_numpy(states))
+        torch.testing.assert_close(torch.from_numpy(whole), torch.cat(density, dim=-1))
+
+    def test_losses_are_those_of_the_prior_itself(self) -> None:
+        noted, plain, batch = make_sac(), make_sac(), make_batch()
+        both = (torch.from_numpy(noted.prior_numbers(part.numpy())) for part in (batch.states, batch.next_states))
+        known = batch._replace(**dict(zip(("priors", "next_priors"), both, strict=True)))
+        theirs, ours = plain.update(batch), noted.update(known)
+        for name, value in theirs.items():
+            torch.testing.assert_close(ours[name], value)
+
+    def test_it_is_noted_for_gaussian_priors_that_are_needed(self) -> None:
+        assert make_sac().notes_prior and not make_sac(regularizer="entropy").notes_prior

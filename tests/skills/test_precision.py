@@ -108,3 +108,14 @@ def test_encoders_are_stored_and_see_every_step(clips: Clips, encoder: str, tmp_
         changed = actions.clone()
         changed[:, step] += 1.0
         assert not torch.allclose(model.encode(states, changed).mean, mean)
+
+
+@pytest.mark.parametrize("model", ["closed-loop", "open-loop"])
+def test_merged_layers_are_the_same_function(clips: Clips, model: str) -> None:
+    plain, merged = (skill_trainer(clips, model=model, precision=one).model for one in (None, "bfloat16"))
+    merged.load_state_dict(plain.state_dict())
+    states, actions = windows(clips, clips.starts("train")[:6])
+    noise = torch.randn(6, 10)
+    for (expected, posterior), (actual, found) in [(plain(states, actions, noise), merged(states, actions, noise))]:
+        torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(found.mean, posterior.mean, rtol=1e-4, atol=1e-6)
