@@ -17,11 +17,31 @@ from spirl_cli.errors import UsageError
 from spirl_cli.payload import EVALUATION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from spirl_cli.store.store import Store
 
 _ROOT = Path("artifacts")
 _OUTPUT = Path("report.html")
+
+
+_SkillsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--skills",
+        metavar="REF",
+        help="Show what skills do instead: of skills, a prior or an agent.",
+        autocompletion=complete.references(),
+    ),
+]
+_PriorOption = Annotated[
+    str | None,
+    typer.Option("--prior", metavar="REF", help="With --skills: whose choices to show; default: the newest."),
+]
+_StateOption = Annotated[
+    str | None,
+    typer.Option("--state", metavar="0:3,7", help="With --skills: numbers of the state; default: what moves most."),
+]
 
 
 def report(
@@ -35,23 +55,9 @@ def report(
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The HTML file to write.")] = _OUTPUT,
     video: Annotated[bool, typer.Option("--video/--no-video", help="Write videos into the page.")] = True,
-    skills: Annotated[
-        str | None,
-        typer.Option(
-            "--skills",
-            metavar="REF",
-            help="Show what skills do instead: of skills, a prior or an agent.",
-            autocompletion=complete.references(),
-        ),
-    ] = None,
-    prior: Annotated[
-        str | None,
-        typer.Option("--prior", metavar="REF", help="With --skills: whose choices to show; default: the newest."),
-    ] = None,
-    state: Annotated[
-        str | None,
-        typer.Option("--state", metavar="0:3,7", help="With --skills: numbers of the state; default: what moves most."),
-    ] = None,
+    skills: _SkillsOption = None,
+    prior: _PriorOption = None,
+    state: _StateOption = None,
     trust_module: TrustOption = None,
     root: ArtifactsOption = _ROOT,
     as_json: JsonOption = False,
@@ -63,15 +69,21 @@ def report(
     of the file.
     """
     from spirl_cli.cli.report_skills import SkillsAsked, skills_text
-    from spirl_cli.report.page import page
 
     store = open_store(root)
-    if skills is not None:
-        if names:
-            raise UsageError("--skills shows one artifact: name no sweep or evaluation with it.")
-        asked = SkillsAsked(skills, prior, state, video, tuple(trust_module or ()))
-        _finish(output, skills_text(asked, store), {}, as_json)
-        return
+    if skills is None:
+        text, described = _results_text(names, store, video)
+        return _finish(output, text, described, as_json)
+    if names:
+        raise UsageError("--skills shows one artifact: name no sweep or evaluation with it.")
+    asked = SkillsAsked(skills, prior, state, video, tuple(trust_module or ()))
+    return _finish(output, skills_text(asked, store), {}, as_json)
+
+
+def _results_text(names: Sequence[str] | None, store: Store, video: bool) -> tuple[str, dict[str, object]]:
+    """Return the page about sweeps and evaluations, and what is on it."""
+    from spirl_cli.report.page import page
+
     gathered = gather(names, store)
     lines, records = gathered.lines, gathered.records
     commands = "; ".join(shlex.join(record.command) for record in records)
@@ -79,8 +91,7 @@ def report(
     title, known = " + ".join(gathered.names), store.artifacts()
     text = page(title, lines, gathered.unfinished, commands, draw, known, videos=video)
     say_problems(lines)
-    described = {"lines": [line.name for line in lines], "unfinished": len(gathered.unfinished)}
-    _finish(output, text, described, as_json)
+    return text, {"lines": [line.name for line in lines], "unfinished": len(gathered.unfinished)}
 
 
 def _finish(output: Path, text: str, described: Mapping[str, object], as_json: bool) -> None:
