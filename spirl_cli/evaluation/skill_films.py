@@ -21,6 +21,7 @@ from spirl_cli.envs.watched import WatchedEnv
 from spirl_cli.evaluation.record import Camera, Movie, cheapen_drawing
 from spirl_cli.evaluation.rendering import probe_rendering, rendering_environment
 from spirl_cli.evaluation.seeds import environment_seed
+from spirl_cli.files import copy_whole
 from spirl_cli.inference.decoders import DecoderFile
 from spirl_cli.monitor.children import python_command
 
@@ -97,7 +98,8 @@ def draw(request: FilmRequest) -> None:
         camera.sink = lambda picture, movie=movie: movie.add(_small(picture))  # type: ignore[misc]
         skills.step(np.asarray(latent, np.float32))
         movie.close()
-        movie.path.rename(path)
+        copy_whole(movie.path, path)
+        movie.path.unlink()
     skills.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import hashlib
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -19,6 +20,7 @@ from spirl_cli.report.page import page
 from spirl_cli.report.pipeline import pipeline
 from spirl_cli.report.published import published_curves
 from spirl_cli.store.artifact import Artifact
+from spirl_cli.store.head import head_of
 from spirl_cli.store.manifest import Manifest
 from spirl_cli.store.store import Store
 from tests.support.commands import CHECKOUT, Workspace
@@ -42,7 +44,12 @@ def kitchen() -> list[Artifact]:
 
 def with_manifest(artifact: Artifact, **changes: object) -> Artifact:
     manifest: Manifest = dataclasses.replace(artifact.manifest, **changes)  # type: ignore[arg-type]
-    return Artifact(artifact.path, manifest, artifact.sha256)
+    return artifact_of(artifact.path, manifest)
+
+
+def artifact_of(path: Path, manifest: Manifest) -> Artifact:
+    data = manifest.to_json()
+    return Artifact(path, head_of(manifest), data, hashlib.sha256(data).hexdigest())
 
 
 def test_tasks_have_bars_with_the_rates_of_the_episodes(kitchen: list[Artifact]) -> None:
@@ -113,11 +120,11 @@ def test_pictures_and_videos_are_in_the_page(
     outputs = []
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
-        checksum = __import__("hashlib").sha256(data).hexdigest()
+        checksum = hashlib.sha256(data).hexdigest()
         outputs.append(
             dataclasses.replace(swing_evaluation.manifest.outputs[0], file=name, bytes=len(data), sha256=checksum)
         )
-    filmed = Artifact(tmp_path, dataclasses.replace(swing_evaluation.manifest, outputs=outputs), "")
+    filmed = artifact_of(tmp_path, dataclasses.replace(swing_evaluation.manifest, outputs=outputs))
     lines = [Line("a", (filmed,), ())]
     text = "".join(media(lines, videos=True))
     assert [base64.b64decode(data) for data in re.findall(r"base64,([^\"]+)", text)] == [
