@@ -56,9 +56,9 @@ class Artifact:
         head = index.get(sha256) if index is not None else None
         if head is not None:  # these very bytes were checked before
             return cls(path, head, data, sha256)
+        manifest = parse_manifest(data, str(path / MANIFEST))
         if problem := seal_problem(path / MANIFEST):
             raise ArtifactError(problem, f"move {path} elsewhere and run the stage again")
-        manifest = parse_manifest(data, str(path / MANIFEST))
         artifact = cls(path, head_of(manifest), data, sha256)
         artifact.__dict__["manifest"] = manifest
         if index is not None:

@@ -100,7 +100,8 @@ class TestModels:
     @pytest.mark.parametrize("kind", ["closed-loop", "open-loop"])
     def test_a_model_predicts_actions_and_a_posterior(self, kind: str) -> None:
         model = SkillModel(section(model=kind), STATE, ACTION)
-        predicted, posterior = model(torch.randn(7, HORIZON, STATE), torch.randn(7, HORIZON, ACTION))
+        states, actions = torch.randn(7, HORIZON, STATE), torch.randn(7, HORIZON, ACTION)
+        predicted, posterior = model(states, actions, torch.randn(7, LATENT))
         assert predicted.shape == (7, HORIZON, ACTION)
         assert posterior.mean.shape == posterior.log_sigma.shape == (7, LATENT)
 
