@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
@@ -24,6 +24,7 @@ from spirl_cli.inference.network_file import DecoderHeader, write_network
 from spirl_cli.monitor.checkpoint import read_state
 from spirl_cli.skills.model_files import load_prior, load_skills
 
+Damage: TypeAlias = "st.SearchStrategy[list[tuple[float, bytes]]]"  # shares of the length, and what stands there
 MINARI = "fuzz/tiny-v0"
 EPISODES, STEPS = 3, 8
 TYPES = ("f8", "f4", "f2", ">f4", "i4", "u1", "?", "S3", "c8", "i8")
@@ -72,9 +73,7 @@ class FileCases:
         changed = st.dictionaries(st.sampled_from(FLAT), _arrays(), max_size=3)
         arrays = st.tuples(st.sampled_from([usual, usual, {}]), changed).map(lambda both: {**both[0], **both[1]})
         bounds = st.sampled_from([None, (-2.0, 2.0), (-2.0, 2.0), (-2.0, 2.0)]) | st.tuples(ODD, ODD)
-        bytes_changed: st.SearchStrategy[list[Any]] = st.just([]) | st.lists(
-            st.tuples(st.floats(0, 1), st.binary(max_size=4)), max_size=6
-        )
+        bytes_changed: Damage = st.just([]) | st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=4)), max_size=6)
 
         def check(case: tuple[dict[str, np.ndarray], Any, Any, list[str]]) -> None:
             values, limits, changes, command = case
@@ -90,9 +89,7 @@ class FileCases:
             write_dataset(MINARI, EPISODES, STEPS)
         metadata, arrays = data / "metadata.json", data / "main_data.hdf5"
         told, stored = json.loads(metadata.read_text()), arrays.read_bytes()
-        changes: st.SearchStrategy[list[Any]] = st.just([]) | st.lists(
-            st.tuples(st.floats(0, 1), st.binary(max_size=4)), max_size=6
-        )
+        changes: Damage = st.just([]) | st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=4)), max_size=6)
 
         def check(case: tuple[bytes, Any, list[str]]) -> None:
             write_whole(metadata, case[0])

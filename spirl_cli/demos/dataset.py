@@ -33,10 +33,18 @@ class StoredEpisode:
 
 @dataclass(frozen=True)
 class Contents:
-    """Size of a dataset: the numbers of its episodes and steps."""
+    """Size of a dataset: the numbers of its episodes and steps.
+
+    Raises:
+        ValueError: a number is negative, as only a description that is wrong says.
+    """
 
     episodes: int
     steps: int
+
+    def __post_init__(self) -> None:
+        if min(self.episodes, self.steps) < 0:
+            raise ValueError(f"it is said to have {self.episodes} episodes and {self.steps} steps")
 
 
 class Episodes(Protocol):

@@ -55,6 +55,15 @@ def test_data_without_metadata_are_refused(tmp_path: Path) -> None:
             open_dataset(str(name))
 
 
+@pytest.mark.parametrize("key", ["total_episodes", "total_steps"])
+def test_numbers_that_cannot_be_are_refused(key: str, tmp_path: Path) -> None:
+    path = write_minari(tmp_path / "own-v0", EPISODES)
+    metadata = path / "data" / "metadata.json"
+    metadata.write_text(json.dumps({**json.loads(metadata.read_text()), key: -1}))
+    with pytest.raises(DatasetError, match=r"said to have .*-1"):
+        MinariFolder("own-v0", path / "data").contents()
+
+
 def test_arrow_without_pyarrow_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_minari(tmp_path / "own-v0", EPISODES)
     metadata = path / "data" / "metadata.json"
