@@ -81,7 +81,7 @@ def _numbers(values: Any) -> np.ndarray | None:
     """Return the values `(T,)` as float64 if they are finite numbers, else None."""
     if values is None:
         return None
-    array = np.asarray(values)
+    array = np.atleast_1d(np.asarray(values))
     if array.size == 0 or array.size != len(array) or array.dtype.kind not in "biuf":
         return None
     flat = array.reshape(-1).astype(np.float64)

@@ -196,7 +196,8 @@ def test_arrays_in_infos_are_selected_by_name(tmp_path: Path) -> None:
     with h5py.File(path, "a") as file:
         file["infos/qpos"] = np.arange(2.0 * len(file["actions"])).reshape(-1, 2)
         file["infos/short"] = np.zeros(3)
-    (first, *_) = open_dataset(str(path)).episodes()
+    episodes = iter(open_dataset(str(path)).episodes())
+    first = next(episodes)  # arrays are read while the file is open
     np.testing.assert_array_equal(first.observations["infos/qpos"], np.arange(24.0).reshape(12, 2))
     assert list(first.observations) == ["observations"], "they are not taken for observations unasked"
     with pytest.raises(DatasetError, match="`infos/short` has 3 rows"):
