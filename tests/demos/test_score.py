@@ -11,7 +11,7 @@ from spirl_cli.demos.score import Score, outcome
 def test_returns_and_success_of_every_episode() -> None:
     score = Score()
     score.add(np.array([0.0, 1.0, 0.5]), np.array([False, True, False]))
-    score.add(np.array([[1.0], [1.0]]), np.array([1]))
+    score.add(np.array([[1.0], [1.0]]), 1.0)  # once for the episode
     assert score.values() == {"return": [1.5, 2.0], "success": [1.0, 1.0], "success_last": [0.0, 1.0]}
     score.reset()
     assert score.values() == {}
@@ -19,7 +19,7 @@ def test_returns_and_success_of_every_episode() -> None:
 
 @pytest.mark.parametrize(
     ("rewards", "success"),
-    [(None, None), (np.array([np.nan]), np.array([2])), (np.array(["a"]), np.zeros((2, 2))), (np.zeros(0), 1.0)],
+    [(None, None), (np.array([np.nan]), np.array([2])), (np.array(["a"]), np.zeros((2, 2))), (np.zeros(0), np.zeros(0))],
 )
 def test_what_one_episode_lacks_is_not_told(rewards: object, success: object) -> None:
     score = Score()
