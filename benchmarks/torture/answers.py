@@ -15,6 +15,7 @@ from spirl_cli.cli.app import run
 
 SECONDS = 2.0  # of the processor, for one case
 ANSWERS = (0, 2, 3)
+UNFIT = ("Traceback", "MemoryError", "Unable to allocate")  # also where an error of memory was called damage
 Kind: TypeAlias = tuple[st.SearchStrategy[Any], Callable[[Any], None]]  # the cases, and what is done with each
 
 
@@ -53,6 +54,6 @@ def answer(arguments: Sequence[str], tally: Tally) -> int:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
         code = run(list(arguments))
     tally.add(code, time.process_time() - begun)
-    if code not in ANSWERS or "Traceback" in said.getvalue():
+    if code not in ANSWERS or any(word in said.getvalue() for word in UNFIT):
         raise Surprise(f"{arguments} ended with {code}: {said.getvalue()[-2000:]}")
     return code

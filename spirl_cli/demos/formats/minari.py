@@ -7,6 +7,7 @@ itself. Minari is imported when spaces or data are read; finding and counting do
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ import numpy as np
 
 from spirl_cli.demos.dataset import Contents, StoredEpisode
 from spirl_cli.demos.formats.checked_hdf5 import CheckedFile
-from spirl_cli.demos.formats.checks import DAMAGE, guarded, load_extra
+from spirl_cli.demos.formats.checks import DAMAGE, guarded, load_extra, refuse_hollow
 from spirl_cli.demos.formats.minari_arrow import FORMATS as ARROW_FORMATS
 from spirl_cli.demos.formats.minari_arrow import read_arrow_episodes, read_arrow_rewards
 from spirl_cli.demos.formats.minari_hdf5 import FILE as HDF5_FILE
@@ -88,9 +89,14 @@ class MinariFolder:
         """
         metadata = self._metadata()
         try:
-            return Contents(int(metadata["total_episodes"]), int(metadata["total_steps"]))
+            contents = Contents(int(metadata["total_episodes"]), int(metadata["total_steps"]))
         except DAMAGE as error:
             raise self._damaged(error) from error
+        # Minari makes lists of all episodes, of which each takes some bytes
+        refuse_hollow(
+            f"{self._where}: its metadata", contents.episodes, sum(path.stat().st_size for path in self.files())
+        )
+        return contents
 
     def action_bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the bounds of the action space.
@@ -168,11 +174,20 @@ class MinariFolder:
                 load_extra("pyarrow.dataset", "arrow", f"{self._where}, in Minari's {self._layout()} layout,")
             import minari
 
+            self.contents()
             try:
+                self._refuse_hollow_spaces()
                 self._opened = minari.MinariDataset(self._data)
             except (*DAMAGE, AssertionError, ImportError) as error:
                 raise self._damaged(error) from error
         return self._opened
+
+    def _refuse_hollow_spaces(self) -> None:
+        """Refuse spaces of far more numbers than the metadata hold, before Minari makes their bounds."""
+        for name in ("observation_space", "action_space"):
+            text = str(self._metadata().get(name))
+            for size in _sizes(json.loads(text) if text.startswith("{") else None):
+                refuse_hollow(f"{self._where}: `{name}`", size, len(text))
 
     def _layout(self) -> str:
         """Return how the data are stored; datasets of before 0.5 do not say, and are HDF5."""
@@ -192,6 +207,14 @@ class MinariFolder:
             f"if it was downloaded, move that folder aside and run `minari download {self.name}`; if it is your own, "
             "copy it again from where it was recorded",
         )
+
+
+def _sizes(space: Any) -> Iterator[int]:
+    """Yield the numbers in each space of nested ones, as the metadata describe them."""
+    for part in space.values() if isinstance(space, dict) else space if isinstance(space, list) else ():
+        yield from _sizes(part)
+    if isinstance(space, dict) and isinstance(space.get("shape"), list):
+        yield math.prod(int(size) for size in space["shape"])
 
 
 def _rows(observations: Any) -> int:

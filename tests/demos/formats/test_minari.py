@@ -64,6 +64,18 @@ def test_numbers_that_cannot_be_are_refused(key: str, tmp_path: Path) -> None:
         MinariFolder("own-v0", path / "data").contents()
 
 
+@pytest.mark.parametrize("key", ["total_episodes", "observation_space", "action_space"])
+def test_numbers_that_no_memory_holds_are_refused(key: str, tmp_path: Path) -> None:
+    path = write_minari(tmp_path / "own-v0", EPISODES)
+    metadata = path / "data" / "metadata.json"
+    space = json.dumps({"type": "Box", "dtype": "float32", "shape": [10**12], "low": -1.0, "high": 1.0})
+    nested = json.dumps({"type": "Dict", "subspaces": {"arm": json.loads(space)}})
+    value = {"total_episodes": 10**12, "observation_space": nested, "action_space": space}[key]
+    metadata.write_text(json.dumps({**json.loads(metadata.read_text()), key: value}))
+    with pytest.raises(DatasetError, match=r"declares 1,000,000,000,000 bytes of data"):
+        MinariFolder("own-v0", path / "data").action_bounds()
+
+
 def test_arrow_without_pyarrow_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_minari(tmp_path / "own-v0", EPISODES)
     metadata = path / "data" / "metadata.json"
