@@ -19,7 +19,7 @@ def test_returns_and_success_of_every_episode() -> None:
 
 @pytest.mark.parametrize(
     ("rewards", "success"),
-    [(None, None), (np.array([np.nan]), np.array([2])), (np.array(["a"]), np.zeros((2, 2))), (np.zeros(0), np.zeros(0))],
+    [(None, None), (np.array([np.nan]), np.array([2])), (np.array(["a"]), np.zeros((2, 2))), (np.zeros(0),) * 2],
 )
 def test_what_one_episode_lacks_is_not_told(rewards: object, success: object) -> None:
     score = Score()

@@ -176,8 +176,8 @@ def test_a_thousand_cells_read_the_store_once(
 ) -> None:
     reads: list[Path] = []
     there = Inventory(there.root)
-    listing = Store.artifacts
-    monkeypatch.setattr(Store, "artifacts", lambda self, *kind: reads.append(self.root) or listing(self, *kind))
+    listing = Store.look
+    monkeypatch.setattr(Store, "look", lambda self, *kind: reads.append(self.root) or listing(self, *kind))
     plan = plan_cells([cell(seed=number) for number in range(30)], there)
     look(plan, there, tmp_path)
     assert len(plan.jobs) == 150 and len(reads) == 1
