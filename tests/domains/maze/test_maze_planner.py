@@ -30,6 +30,7 @@ from spirl_cli.domains.maze.physics import MazePhysics
 from spirl_cli.domains.maze.planner import plan_episode
 from spirl_cli.domains.maze.section import MazePlanner, MazeSection
 from spirl_cli.errors import ArtifactError, DatasetError, Interrupted, SpirlError, UsageError
+from spirl_cli.files import SEAL_SUFFIX
 from spirl_cli.monitor.reporter import SilentReporter
 from spirl_cli.payload import CLIPS_FILE, GENERATED_FOLDER
 from spirl_cli.pipeline.graph import stage
@@ -163,7 +164,7 @@ def test_episodes_come_back_in_order_whole(tmp_path: Path) -> None:
     made = generator(functools.partial(counting, tmp_path / "log"), 10)
     generate(made, tmp_path / "a", SilentReporter(), processes=1)
     episodes = list(GeneratedDataset(made, tmp_path / "a").episodes())
-    assert len(list((tmp_path / "a").iterdir())) == 3
+    assert len(list((tmp_path / "a").glob("*.hdf5"))) == 3
     for number, episode in enumerate(episodes):
         expected = counting(tmp_path / "log", number)
         assert same(episode, StoredEpisode(number, {"state": expected.observations}, expected.actions, expected.scene))
@@ -187,7 +188,9 @@ def test_an_interruption_keeps_what_is_finished(tmp_path: Path) -> None:
     with pytest.raises(Interrupted, match=r"of 40 generated episodes"):
         generate(made, tmp_path / "a", listener, processes=1)
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert 1 <= len(files) < 10 and all(name.endswith(".hdf5") for name in files)
+    chunks = [name for name in files if name.endswith(".hdf5")]
+    assert 1 <= len(chunks) < 10
+    assert set(files) == {*chunks, *(f".{name}{SEAL_SUFFIX}" for name in chunks)}
     (tmp_path / "a" / "episodes-0000036-0000040.99999").write_bytes(b"torn")  # by a process that was killed
     generate(made, tmp_path / "a", listener, processes=1)
     assert listener.said == [f"{4 * len(files)} of 40 episodes were generated before the interruption"]
