@@ -193,7 +193,7 @@ def test_an_interruption_keeps_what_is_finished(tmp_path: Path) -> None:
     assert set(files) == {*chunks, *(f".{name}{SEAL_SUFFIX}" for name in chunks)}
     (tmp_path / "a" / "episodes-0000036-0000040.99999").write_bytes(b"torn")  # by a process that was killed
     generate(made, tmp_path / "a", listener, processes=1)
-    assert listener.said == [f"{4 * len(files)} of 40 episodes were generated before the interruption"]
+    assert listener.said == [f"{4 * len(chunks)} of 40 episodes were generated before the interruption"]
     assert sorted(map(int, (tmp_path / "log").read_text().split())) == list(range(40)), "one was made twice"
     episodes = GeneratedDataset(made, tmp_path / "a").episodes()
     assert [episode.observations["state"][0, 0] for episode in episodes] == list(range(40))
