@@ -18,10 +18,12 @@ from spirl_cli.envs.make import make_env
 from spirl_cli.envs.replayable import ReplayableEnv
 from spirl_cli.envs.workers import WorkerEnv, WorkerVector
 from spirl_cli.errors import SpirlError, UsageError, told
+from spirl_cli.monitor.streams import remember_shown, shown_warnings
 
 EPISODES, STEPS = 3, 5  # that are tried
 SILENT_SECONDS = 60.0  # after which a trial that takes so long is talked about
-EARLY, AT_RESET, AT_FIRST_STEP = "early", "at the reset", "after the first step"  # keys of `info`, and below the first
+# keys of `info`, and below the first
+EARLY, AT_RESET, AT_FIRST_STEP, WARNED = "early", "at the reset", "after the first step", "warned"
 _INTERFACE_HINT = (
     "gymnasium's interface: reset(seed=None, options=None) returns (observation, info), step(action) returns "
     "(observation, reward, terminated, truncated, info); the package shimmy wraps older environments"
@@ -47,6 +49,7 @@ def try_environment(section: EnvSection, warn: Callable[[str], None]) -> None:
             if error.exit_code != SpirlError.exit_code:
                 raise
             raise UsageError(f"the environment was tried: {error.message}", error.hint) from error
+    remember_shown(filter(None, str(early[WARNED][0]).split("\0")))
     for when in (AT_RESET, AT_FIRST_STEP):
         if count := int(early[when][0]):
             warn(f"success is true {when} in {count} of {EPISODES} trial episodes; check env.success_key")
@@ -72,7 +75,8 @@ class _Trial(gym.Wrapper[Any, Any, Any, Any]):
             raise
         except BaseException as error:  # whatever a foreign environment raises, sys.exit() too
             raise _explained(self.env, error) from error
-        return self.observation_space.sample(), 0.0, False, False, {EARLY: early}
+        shown = {WARNED: "\0".join(sorted(shown_warnings()))}
+        return self.observation_space.sample(), 0.0, False, False, {EARLY: early | shown}
 
 
 def _early_successes(env: gym.Env[Any, Any]) -> dict[str, int]:

@@ -102,6 +102,11 @@ def show_warnings_once(known: Iterable[str] = ()) -> None:
     warnings.showwarning = show_once
 
 
+def remember_shown(texts: Iterable[str]) -> None:
+    """Show these warnings, from `shown_warnings` of another process, in this one no more."""
+    _shown.update(texts)
+
+
 def shown_warnings() -> frozenset[str]:
     """Return the warnings that were shown in this process."""
     return frozenset(_shown)

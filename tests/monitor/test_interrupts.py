@@ -19,11 +19,14 @@ def test_the_signals_of_terminals_and_schedulers_are_heeded() -> None:
 def test_the_first_signal_sets_a_flag_and_says_what_a_second_does(
     number: signal.Signals, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    before = signal.getsignal(number)
-    with Interrupts() as interrupts:
-        os.kill(os.getpid(), number)
-        assert interrupts.requested
-        assert signal.getsignal(number) is before  # a second one acts as it would without this
+    before = signal.signal(number, signal.SIG_DFL)  # whatever the shell that started the tests has set
+    try:
+        with Interrupts() as interrupts:
+            os.kill(os.getpid(), number)
+            assert interrupts.requested
+            assert signal.getsignal(number) is signal.SIG_DFL  # a second one acts as it would without this
+    finally:
+        signal.signal(number, before)
     said = capfd.readouterr().err
     assert "stopping at the next safe point" in said and "a second signal ends this at once" in said
 
