@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -18,6 +19,9 @@ from benchmarks.torture.sharing import share_all
 from benchmarks.torture.table import show
 from spirl_cli.payload import AGENT, CLIPS, PRIOR, SKILLS
 from tests.support.commands import CHECKOUT, cli_environment
+
+# they take minutes, and `make torture` does more of the same
+pytestmark = pytest.mark.skipif("SPIRL_TORTURE" not in os.environ, reason="SPIRL_TORTURE=1 runs them")
 
 
 @pytest.fixture(scope="module")
